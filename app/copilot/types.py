@@ -1,0 +1,96 @@
+"""What a task type is: its parameters, its steps and how it turns documents into a result."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from app.documents.segments import Segment
+from app.llm.types import ModelRequest, ModelResult
+from app.vocabulary import StepKind
+
+
+@dataclass(frozen=True)
+class NewStep:
+    """A step that a plan asks for. `successor` is the position of another new step in the same list."""
+
+    kind: StepKind
+    ordinal: int
+    input: Mapping[str, Any]
+    """What the step works on, as JSON; sealed at rest. Segment indexes, never copies of the text."""
+    estimated_tokens: int
+    successor: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a handler returns: this step's output, and for the last step the job's result.
+
+    `new_steps` may come from a plan only. `partial` names why the result is not whole.
+    """
+
+    output: Mapping[str, Any] = field(default_factory=dict)
+    new_steps: tuple[NewStep, ...] = ()
+    result: Mapping[str, Any] | None = None
+    partial: bool = False
+    reused: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An accepted answer: what `verify` made of it, and the call that produced it."""
+
+    value: Any
+    result: ModelResult
+    member: Mapping[str, Any]
+    """Who wrote it: {"deployment", "provider_name", "request_model", "method"}."""
+
+
+Verify = Callable[[ModelResult], Any]
+"""Checks an answer and turns it into the task type's value. Raises: llm.errors.InvalidOutput."""
+
+
+class StepContext(Protocol):
+    """What a handler may use; the runner makes it. A handler has no database, network or tools."""
+
+    kind: StepKind
+    parameters: BaseModel
+    input: Mapping[str, Any]
+    segments: Sequence[Segment]
+    """The job's documents as one list of segments in order (`index` counts over all of them)."""
+    predecessors: Sequence[Mapping[str, Any]]
+    """Outputs of the finished steps whose successor this step is, by ordinal; a dead one is {"dead": True, "input": ...}."""
+    context_tokens: int
+    """The largest input, in estimated tokens, that a pinned pool's eligible generative member takes in one request."""
+    mark_key: bytes
+    """Key of the tenant for datamarking."""
+
+    def call(self, request: ModelRequest, verify: Verify) -> Awaitable[Answer]:
+        """Ask the pool: reserved member first, the next after a failure or a failed check."""
+        ...
+
+    def progress(self, phase: str, done: int, total: int, message: str) -> Awaitable[None]:
+        """Tell whoever watches."""
+        ...
+
+    def show(self, sentences: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> Awaitable[None]:
+        """Emit checked sentences with their citations, one after another. Final step only."""
+        ...
+
+
+@dataclass(frozen=True)
+class TaskType:
+    """A kind of work, one per file in app/copilot; found by its module-level `TASK_TYPE`."""
+
+    name: str
+    title: Mapping[str, str]
+    description: Mapping[str, str]
+    parameters: type[BaseModel]
+    inputs: Mapping[str, Any]
+    result: Mapping[str, Any]
+    first_step: Callable[[int, int], StepKind]
+    """(estimated tokens of the input, context tokens of the pool) -> `final` in one pass, or `plan`."""
+    run: Callable[[StepContext], Awaitable[Outcome]]
+    on_dead: str = "partial"
+    """What a step that fails for good makes of the job: `partial` or `fail`."""

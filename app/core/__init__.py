@@ -1,0 +1,1 @@
+"""The ground floor: database, errors, crypto, redis, logging, clock. Knows nothing of the product."""

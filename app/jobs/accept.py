@@ -1,0 +1,167 @@
+"""Accepting work: the job, its inputs and its first step in the caller's transaction."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.clock import new_id
+from app.core.crypto import Place, Sealer
+from app.jobs.errors import IdempotencyKeyReused, TooManyJobs
+from app.jobs.notify import notify_steps
+from app.jobs.tables import IdempotencyKey, Job, JobInput, JobStep
+from app.vocabulary import JobState, Lane, OfficeHost, StepKind, StepState
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A validated request, with the pool revision it is pinned to."""
+
+    task_type: str
+    host: OfficeHost
+    lane: Lane
+    parameters: Mapping[str, Any]
+    documents: Sequence[UUID]
+    pool_tenant_id: UUID
+    pool_revision_id: UUID
+    route_reason: str
+    language: str
+    estimated_tokens: int
+    first_step: StepKind
+    on_dead: str
+    deadline_seconds: float
+
+
+def parameters_place(job_id: UUID) -> Place:
+    """Where a job's parameters are sealed."""
+    return Place("jobs", job_id, "sealed_parameters")
+
+
+def request_hash(body: Mapping[str, Any]) -> bytes:
+    """A digest of a request's meaning, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).digest()
+
+
+async def find_replay(
+    session: AsyncSession, *, tenant_id: UUID, member_id: UUID, key: str, digest: bytes
+) -> UUID | None:
+    """The job that this key was used for. Raises: `IdempotencyKeyReused` for another request."""
+    used = (
+        await session.execute(
+            select(IdempotencyKey.job_id, IdempotencyKey.request_hash).where(
+                IdempotencyKey.tenant_id == tenant_id,
+                IdempotencyKey.member_id == member_id,
+                IdempotencyKey.key == key,
+            )
+        )
+    ).one_or_none()
+    if used is None:
+        return None
+    if used.request_hash != digest:
+        raise IdempotencyKeyReused
+    job_id: UUID = used.job_id
+    return job_id
+
+
+async def accept(
+    session: AsyncSession,
+    sealer: Sealer,
+    new: NewJob,
+    *,
+    tenant_id: UUID,
+    member_id: UUID,
+    max_jobs_queued: int,
+    idempotency: tuple[str, bytes] | None = None,
+) -> UUID:
+    """Write the job and its first step, and wake the dispatcher when the transaction commits.
+
+    `idempotency` is the caller's key and the digest of its request. Of any number of concurrent calls
+    with the same key one makes a job, and all return its id.
+
+    Raises: `TooManyJobs`, `IdempotencyKeyReused`.
+    """
+    await _refuse_above(session, tenant_id, max_jobs_queued)
+    job_id = new_id()
+    savepoint = await session.begin_nested()
+    await _insert(session, sealer, new, tenant_id=tenant_id, member_id=member_id, job_id=job_id)
+    if idempotency is not None:
+        key, digest = idempotency
+        won = await session.execute(
+            insert(IdempotencyKey)
+            .values(tenant_id=tenant_id, member_id=member_id, key=key, request_hash=digest, job_id=job_id)
+            .on_conflict_do_nothing()
+            .returning(IdempotencyKey.job_id)
+        )
+        if won.scalar_one_or_none() is None:
+            await savepoint.rollback()
+            earlier = await find_replay(
+                session, tenant_id=tenant_id, member_id=member_id, key=key, digest=digest
+            )
+            if earlier is None:
+                raise IdempotencyKeyReused
+            return earlier
+    await savepoint.commit()
+    await notify_steps(session)
+    return job_id
+
+
+async def _refuse_above(session: AsyncSession, tenant_id: UUID, limit: int) -> None:
+    waiting = (
+        select(Job.id).where(Job.tenant_id == tenant_id, Job.state == JobState.QUEUED).limit(limit).subquery()
+    )
+    if await session.scalar(select(func.count()).select_from(waiting)) == limit:
+        raise TooManyJobs(limit)
+
+
+async def _insert(
+    session: AsyncSession, sealer: Sealer, new: NewJob, *, tenant_id: UUID, member_id: UUID, job_id: UUID
+) -> None:
+    parameters = json.dumps(dict(new.parameters), ensure_ascii=False).encode()
+    await session.execute(
+        insert(Job).values(
+            tenant_id=tenant_id,
+            id=job_id,
+            member_id=member_id,
+            task_type=new.task_type,
+            host=new.host,
+            lane=new.lane,
+            state=JobState.QUEUED,
+            sealed_parameters=sealer.seal(parameters_place(job_id), parameters),
+            pool_tenant_id=new.pool_tenant_id,
+            pool_revision_id=new.pool_revision_id,
+            route_reason=new.route_reason,
+            language=new.language,
+            estimated_tokens=new.estimated_tokens,
+            on_dead=new.on_dead,
+            steps_total=1,
+            steps_done=0,
+            deadline_at=text(f"now() + interval '{new.deadline_seconds:.3f} seconds'"),
+        )
+    )
+    if new.documents:
+        await session.execute(
+            insert(JobInput),
+            [
+                {"tenant_id": tenant_id, "job_id": job_id, "ordinal": ordinal, "document_id": document_id}
+                for ordinal, document_id in enumerate(new.documents)
+            ],
+        )
+    await session.execute(
+        insert(JobStep).values(
+            tenant_id=tenant_id,
+            id=new_id(),
+            job_id=job_id,
+            member_id=member_id,
+            task_type=new.task_type,
+            kind=new.first_step,
+            lane=new.lane,
+            state=StepState.QUEUED,
+            estimated_tokens=new.estimated_tokens,
+        )
+    )

@@ -1,0 +1,81 @@
+"""What can go wrong with jobs, and the exceptions by which a handler ends a step.
+
+StepEnded
+├── Discard     never again: the step is dead
+├── Postpone    later, not counted as an attempt
+└── NeedsUser   the job waits for a person
+"""
+
+from uuid import UUID
+
+from app.core.errors import Conflict, NotFound, Throttled
+
+
+class JobNotFound(NotFound):
+    """No such job for this caller."""
+
+    code = "job_not_found"
+    title = "No such job"
+
+    def __init__(self, job_id: UUID) -> None:
+        super().__init__(f"There is no job {job_id} that you may see; list yours with GET /addin/v1/jobs.")
+
+
+class IdempotencyKeyReused(Conflict):
+    """The same Idempotency-Key with another body."""
+
+    code = "idempotency_key_reused"
+    title = "Idempotency-Key already used"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used for a different request; send a new key for new work.",
+            target="Idempotency-Key",
+        )
+
+
+class TooManyJobs(Throttled):
+    """The tenant's queue is full."""
+
+    code = "too_many_jobs"
+    title = "The queue is full"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"Your organisation has {limit} jobs waiting, the most it may; try again when some have finished.",
+            retry_after_seconds=15,
+        )
+
+
+class LeaseLost(Exception):
+    """Another holder may have this step now: stop, and write nothing more to it."""
+
+
+class StepEnded(Exception):
+    """A handler's way to end a step other than by returning or failing."""
+
+
+class Discard(StepEnded):
+    """Retrying cannot help. `code` and `message` are shown to the user."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Postpone(StepEnded):
+    """Not now; again after `seconds`, without counting an attempt."""
+
+    def __init__(self, seconds: float, reason: str) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+        self.reason = reason
+
+
+class NeedsUser(StepEnded):
+    """A person must act (consent, sign-in) before the job can go on."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

@@ -1,0 +1,216 @@
+"""Events of a job: a Redis stream per job, sealed, and the one schema of what a task pane sees.
+
+    state {state}                          progress {phase, done, total, message}
+    text {sentence, citations}             restarted {from}        snapshot {text}
+    waiting {reason, expires_at}           result {link}           error {error}
+
+`snapshot` and `restarted` replace the text shown; `result` is authoritative. A stream may be lost with
+Redis: an event's id is `{epoch}.{redis id}`, and an unknown epoch means "begin with a snapshot".
+"""
+
+import asyncio
+import contextlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app.core.crypto import Place, Sealer
+from app.core.logging import get_logger
+
+_log = get_logger(__name__)
+
+EPOCH_KEY = "switchboard:epoch"
+_LIFETIME_SECONDS = 900
+_MAX_EVENTS = 2000
+
+# A holder that lost its lease has a smaller fencing number than the one stored: its event is refused.
+_APPEND = """
+local stored = tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or '0')
+local given = tonumber(ARGV[2])
+if given < stored then return false end
+if given > stored then redis.call('HSET', KEYS[2], ARGV[1], given) end
+local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[5], '*', 'type', ARGV[3], 'payload', ARGV[4])
+redis.call('EXPIRE', KEYS[1], ARGV[6])
+redis.call('EXPIRE', KEYS[2], ARGV[6])
+return id
+"""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event; `id` is empty for one that is not in a stream (a snapshot made from the database)."""
+
+    type: str
+    body: Mapping[str, Any]
+    id: str = ""
+
+
+def _stream(tenant_id: UUID, job_id: UUID) -> str:
+    return f"events:{tenant_id}:{job_id}"
+
+
+def _place(job_id: UUID) -> Place:
+    return Place("events", job_id, "payload")
+
+
+async def current_epoch(redis: Redis) -> str:
+    """The name of this life of Redis: made anew when Redis comes back empty."""
+    await redis.set(EPOCH_KEY, secrets.token_hex(4), nx=True)
+    value = await redis.get(EPOCH_KEY)
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+class EventWriter:
+    """Appends a step's events. Events may be lost; losing one never fails the work."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._append = redis.register_script(_APPEND)
+
+    async def emit(
+        self,
+        sealer: Sealer,
+        *,
+        job_id: UUID,
+        step_id: UUID,
+        fencing: int,
+        event_type: str,
+        body: Mapping[str, Any],
+    ) -> bool:
+        """Append unless a newer holder of the step has written; True if it was taken."""
+        payload = json.dumps({**body, "step_id": str(step_id), "fencing": fencing}, ensure_ascii=False)
+        stream = _stream(sealer.tenant_id, job_id)
+        try:
+            taken = await self._append(
+                keys=[stream, f"{stream}:fences"],
+                args=[
+                    str(step_id),
+                    fencing,
+                    event_type,
+                    bytes(sealer.seal(_place(job_id), payload.encode())),
+                    _MAX_EVENTS,
+                    _LIFETIME_SECONDS,
+                ],
+            )
+        except (RedisError, OSError) as error:
+            _log.info("event not written", job_id=str(job_id), reason=type(error).__name__)
+            return False
+        return taken is not None
+
+
+class EventHub:
+    """Reads the streams of all jobs that this process shows, with one blocking XREAD for all of them."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._wake = f"events:wake:{secrets.token_hex(8)}"
+        self._readers: dict[str, dict[asyncio.Queue[tuple[str, dict[bytes, bytes]]], str]] = {}
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin reading on the running loop."""
+        self._task = asyncio.create_task(self._read_forever(), name="event-hub")
+
+    async def close(self) -> None:
+        """Stop reading."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def follow(
+        self, sealer: Sealer, *, job_id: UUID, after: str = "0", idle_seconds: float = 1.0
+    ) -> AsyncIterator[Event | None]:
+        """A job's events after a Redis id; None whenever `idle_seconds` pass without one."""
+        stream = _stream(sealer.tenant_id, job_id)
+        queue: asyncio.Queue[tuple[str, dict[bytes, bytes]]] = asyncio.Queue()
+        self._readers.setdefault(stream, {})[queue] = after
+        await self._wake_up()
+        try:
+            epoch = await self._epoch()
+            while True:
+                try:
+                    redis_id, fields = await asyncio.wait_for(queue.get(), idle_seconds)
+                except TimeoutError:
+                    epoch = await self._epoch()
+                    yield None
+                    continue
+                payload = json.loads(sealer.open(_place(job_id), fields[b"payload"]))
+                yield Event(fields[b"type"].decode(), payload, f"{epoch}.{redis_id}")
+        finally:
+            readers = self._readers.get(stream, {})
+            readers.pop(queue, None)
+            if not readers:
+                self._readers.pop(stream, None)
+
+    async def position(self, sealer: Sealer, *, job_id: UUID, last_event_id: str | None) -> str | None:
+        """The Redis id to read after; None when the stream no longer holds what came before it."""
+        if not last_event_id:
+            return "0"
+        epoch, _, redis_id = last_event_id.partition(".")
+        try:
+            if epoch != await current_epoch(self._redis):
+                return None
+            oldest: Any = await self._redis.xrange(_stream(sealer.tenant_id, job_id), count=1)
+        except (RedisError, OSError):
+            return None
+        if not oldest or _order(redis_id) < _order(oldest[0][0].decode()):
+            return None
+        return redis_id
+
+    async def _epoch(self) -> str:
+        try:
+            return await current_epoch(self._redis)
+        except (RedisError, OSError):
+            return "none"
+
+    async def _wake_up(self) -> None:
+        self._changed.set()
+        with contextlib.suppress(RedisError, OSError):
+            await self._redis.xadd(self._wake, {"n": 1}, maxlen=1, approximate=False)
+            await self._redis.expire(self._wake, 60)
+
+    async def _read_forever(self) -> None:
+        wake_after = "0-0"
+        while True:
+            self._changed.clear()
+            positions: dict[Any, Any] = {
+                stream: min(readers.values(), key=_order) for stream, readers in self._readers.items()
+            }
+            if not positions:
+                await self._changed.wait()
+                continue
+            try:
+                found: Any = await self._redis.xread({**positions, self._wake: wake_after}, block=1000, count=500)
+            except (RedisError, OSError):
+                # Redis is away; readers see no events meanwhile and the door falls back to the database.
+                await asyncio.sleep(0.25)
+                continue
+            for name, entries in found or ():
+                if name.decode() == self._wake:
+                    wake_after = entries[-1][0].decode()
+                else:
+                    self._deliver(name.decode(), entries)
+
+    def _deliver(self, stream: str, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
+        readers = self._readers.get(stream, {})
+        for raw_id, fields in entries:
+            redis_id = raw_id.decode()
+            for queue, after in list(readers.items()):
+                if _order(redis_id) > _order(after):
+                    readers[queue] = redis_id
+                    queue.put_nowait((redis_id, fields))
+
+
+def _order(redis_id: str) -> tuple[int, int]:
+    milliseconds, _, sequence = redis_id.partition("-")
+    try:
+        return int(milliseconds), int(sequence or 0)
+    except ValueError:
+        return 0, 0

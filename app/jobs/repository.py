@@ -1,0 +1,135 @@
+"""Every query of the jobs room that a member's request or a step's handler needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.crypto import Sealed
+from app.jobs.errors import JobNotFound
+from app.jobs.tables import Job, JobInput, JobStep
+from app.vocabulary import JobState, StepKind, StepState
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job as its member sees it; the result is still sealed."""
+
+    id: UUID
+    task_type: str
+    host: str
+    lane: str
+    state: JobState
+    waiting_reason: str | None
+    phase: str | None
+    steps_total: int
+    steps_done: int
+    language: str
+    estimated_tokens: int
+    decision: dict[str, Any] | None
+    sealed_result: Sealed | None
+    error: dict[str, Any] | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+_VIEW = tuple(JobView.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class Predecessor:
+    """A step whose successor is being worked on."""
+
+    id: UUID
+    state: StepState
+    kind: StepKind
+    sealed_input: Sealed | None
+    sealed_output: Sealed | None
+
+
+class JobRepository:
+    """One tenant's jobs. Every method filters by the tenant, and by the member where people ask."""
+
+    def __init__(self, session: AsyncSession, tenant_id: UUID) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+
+    async def view(self, job_id: UUID, *, member_id: UUID) -> JobView:
+        """A member's own job. Raises: `JobNotFound`."""
+        row = (
+            await self._session.execute(
+                select(*(getattr(Job, name) for name in _VIEW)).where(
+                    Job.tenant_id == self._tenant_id, Job.id == job_id, Job.member_id == member_id
+                )
+            )
+        ).one_or_none()
+        if row is None:
+            raise JobNotFound(job_id)
+        return _view(row)
+
+    async def page(self, *, member_id: UUID, before: UUID | None, limit: int) -> list[JobView]:
+        """A member's own jobs, newest first; ids are time-ordered, so the last one is the cursor."""
+        query = (
+            select(*(getattr(Job, name) for name in _VIEW))
+            .where(Job.tenant_id == self._tenant_id, Job.member_id == member_id)
+            .order_by(Job.id.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            query = query.where(Job.id < before)
+        return [_view(row) for row in await self._session.execute(query)]
+
+    async def inputs(self, job_id: UUID) -> Sequence[UUID]:
+        """The documents that a job reads, in order."""
+        rows = await self._session.scalars(
+            select(JobInput.document_id)
+            .where(JobInput.tenant_id == self._tenant_id, JobInput.job_id == job_id)
+            .order_by(JobInput.ordinal)
+        )
+        return rows.all()
+
+    async def predecessors(self, job_id: UUID, step_id: UUID) -> list[Predecessor]:
+        """The steps that a step waited for, by ordinal."""
+        rows = await self._session.execute(
+            select(JobStep.id, JobStep.state, JobStep.kind, JobStep.sealed_input, JobStep.sealed_output)
+            .where(
+                JobStep.tenant_id == self._tenant_id,
+                JobStep.job_id == job_id,
+                JobStep.successor_step_id == step_id,
+            )
+            .order_by(JobStep.ordinal)
+        )
+        return [
+            Predecessor(row.id, StepState(row.state), StepKind(row.kind), row.sealed_input, row.sealed_output)
+            for row in rows
+        ]
+
+    async def reusable(
+        self, input_hash: bytes, *, member_id: UUID | None
+    ) -> tuple[UUID, Sealed, UUID | None] | None:
+        """A finished step with the same input: (its id, its output, the pool member that answered)."""
+        query = (
+            select(JobStep.id, JobStep.sealed_output, JobStep.answered_by)
+            .where(
+                JobStep.tenant_id == self._tenant_id,
+                JobStep.input_hash == input_hash,
+                JobStep.state == StepState.DONE,
+                JobStep.sealed_output.is_not(None),
+            )
+            .order_by(JobStep.id.desc())
+            .limit(1)
+        )
+        if member_id is not None:
+            query = query.where(JobStep.member_id == member_id)
+        row = (await self._session.execute(query)).one_or_none()
+        return None if row is None else (row.id, row.sealed_output, row.answered_by)
+
+
+def _view(row: Any) -> JobView:
+    values = {name: getattr(row, name) for name in _VIEW}
+    return JobView(**{**values, "state": JobState(row.state)})

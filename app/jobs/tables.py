@@ -1,0 +1,154 @@
+"""Tables of the jobs room. The queued step is its own outbox row: Postgres is the queue of record."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, SmallInteger, func
+from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.clock import new_id
+from app.core.crypto import Sealed
+from app.core.database import Base, TenantOwned
+from app.vocabulary import JobState, Lane, StepState
+
+
+class Job(TenantOwned, Base):
+    """One accepted request of a task type."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "member_id"], ["members.tenant_id", "members.id"]),
+        Index(None, "tenant_id", "member_id", "id"),
+        Index("ix_jobs_open", "tenant_id", postgresql_where="state IN ('queued', 'running', 'waiting')"),
+    )
+
+    member_id: Mapped[UUID]
+    task_type: Mapped[str]
+    host: Mapped[str]
+    lane: Mapped[str] = mapped_column(default=Lane.INTERACTIVE)
+    state: Mapped[str] = mapped_column(default=JobState.QUEUED)
+    waiting_reason: Mapped[str | None]
+    expires_at: Mapped[datetime | None]
+    sealed_parameters: Mapped[Sealed]
+    pool_tenant_id: Mapped[UUID]
+    pool_revision_id: Mapped[UUID]
+    route_reason: Mapped[str]
+    language: Mapped[str]
+    estimated_tokens: Mapped[int]
+    on_dead: Mapped[str]
+    decision: Mapped[dict[str, Any] | None]
+    sealed_result: Mapped[Sealed | None]
+    error: Mapped[dict[str, Any] | None]
+    phase: Mapped[str | None]
+    """What the job is doing, for people: reading, summarizing, merging."""
+    steps_total: Mapped[int] = mapped_column(default=1)
+    steps_done: Mapped[int] = mapped_column(default=0)
+    cancel_requested_at: Mapped[datetime | None]
+    deadline_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class JobInput(Base):
+    """A document that a job reads, in order."""
+
+    __tablename__ = "job_inputs"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "job_id"], ["jobs.tenant_id", "jobs.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["tenant_id", "document_id"], ["documents.tenant_id", "documents.id"]),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    ordinal: Mapped[int] = mapped_column(primary_key=True)
+    document_id: Mapped[UUID]
+
+
+class JobStep(TenantOwned, Base):
+    """The unit of scheduling. See states.py for the machine, leases.py for claim, lease and fencing."""
+
+    __tablename__ = "job_steps"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "job_id"], ["jobs.tenant_id", "jobs.id"], ondelete="CASCADE"),
+        Index("ix_job_steps_queued", "lane", "tenant_id", "id", postgresql_where="state = 'queued'"),
+        Index("ix_job_steps_leases", "lease_expires_at", postgresql_where="state = 'running'"),
+        Index(None, "tenant_id", "job_id"),
+        Index(None, "tenant_id", "input_hash", postgresql_where="state = 'done'"),
+    )
+
+    job_id: Mapped[UUID]
+    member_id: Mapped[UUID]
+    """Whose step it is: a finished step is reused only for the same member unless the tenant opts in."""
+    task_type: Mapped[str]
+    kind: Mapped[str]
+    ordinal: Mapped[int] = mapped_column(default=0)
+    lane: Mapped[str]
+    schema_version: Mapped[int] = mapped_column(SmallInteger, default=1)
+    state: Mapped[str] = mapped_column(default=StepState.QUEUED)
+    sealed_input: Mapped[Sealed | None]
+    input_hash: Mapped[bytes | None]
+    sealed_output: Mapped[Sealed | None]
+    """The checkpoint: committed with `done`."""
+    answered_by: Mapped[UUID | None]
+    """Pool member that answered."""
+    estimated_tokens: Mapped[int]
+    successor_step_id: Mapped[UUID | None]
+    remaining: Mapped[int] = mapped_column(default=0)
+    """Predecessors that have not ended; at zero a blocked step becomes queued."""
+    attempt: Mapped[int] = mapped_column(default=0)
+    run_after: Mapped[datetime] = mapped_column(server_default=func.now())
+    fencing: Mapped[int] = mapped_column(BigInteger, default=0)
+    lease_owner: Mapped[UUID | None]
+    lease_expires_at: Mapped[datetime | None]
+    deadline_at: Mapped[datetime | None]
+    """Renewal may not pass it."""
+    hinted_at: Mapped[datetime | None]
+    hint_count: Mapped[int] = mapped_column(default=0)
+    reservation: Mapped[dict[str, Any] | None]
+    """What dispatch reserved: the pool member, tokens, money."""
+    error: Mapped[dict[str, Any] | None]
+    error_chain: Mapped[list[str]] = mapped_column(default=list)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Base):
+    """A member's key for one accepted request; the same key gives the same answer."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "member_id"], ["members.tenant_id", "members.id"]),
+        ForeignKeyConstraint(["tenant_id", "job_id"], ["jobs.tenant_id", "jobs.id"], ondelete="CASCADE"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    member_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_hash: Mapped[bytes]
+    job_id: Mapped[UUID]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class DispatchTurn(Base):
+    """Whose turn it is: virtual time of a tenant in a lane (weighted round robin)."""
+
+    __tablename__ = "dispatch_turns"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    lane: Mapped[str] = mapped_column(primary_key=True)
+    virtual_time: Mapped[float] = mapped_column(DOUBLE_PRECISION, default=0.0)
+
+
+class WorkerHeartbeat(Base):
+    """A living process that runs steps. Belongs to no tenant."""
+
+    __tablename__ = "worker_heartbeats"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    capacity: Mapped[int]
+    schema_version: Mapped[int] = mapped_column(SmallInteger, default=1)
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.now())

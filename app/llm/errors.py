@@ -1,0 +1,91 @@
+"""What can go wrong with a model call, one tree for every vendor.
+
+ProviderError                     try_next  rest
+├── RateLimited                   yes       30 s, or the vendor's Retry-After
+├── Unavailable                   yes       15 s
+├── TimedOut                      yes       15 s
+├── BadCredential                 yes       300 s
+├── ContextTooLong                yes       -
+├── ContentFiltered               yes       -
+├── BadRequest                    yes       -
+├── Truncated                     yes       -
+└── InvalidOutput                 yes       -      (raised by checks, not by a vendor)
+
+The call loop decides from `try_next` and `rest_seconds` only.
+"""
+
+from typing import ClassVar
+
+
+class ProviderError(Exception):
+    """A failed attempt. The message is safe to show: never prompt, document or key."""
+
+    code: ClassVar[str] = "provider_error"
+    try_next: ClassVar[bool] = True
+    rest_seconds: ClassVar[float] = 0.0
+
+    def __init__(
+        self, message: str, *, retry_after_seconds: float | None = None, status: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after_seconds = retry_after_seconds
+        self.status = status
+
+
+class RateLimited(ProviderError):
+    """The vendor asked us to come back later."""
+
+    code = "rate_limited"
+    rest_seconds = 30.0
+
+
+class Unavailable(ProviderError):
+    """No answer, or a 5xx."""
+
+    code = "unavailable"
+    rest_seconds = 15.0
+
+
+class TimedOut(ProviderError):
+    """Too slow to connect, to begin or to end."""
+
+    code = "timed_out"
+    rest_seconds = 15.0
+
+
+class BadCredential(ProviderError):
+    """The vendor refused our key."""
+
+    code = "bad_credential"
+    rest_seconds = 300.0
+
+
+class ContextTooLong(ProviderError):
+    """The input does not fit the model."""
+
+    code = "context_too_long"
+
+
+class ContentFiltered(ProviderError):
+    """The vendor refused the content."""
+
+    code = "content_filtered"
+
+
+class BadRequest(ProviderError):
+    """The vendor did not accept the request's form."""
+
+    code = "bad_request"
+
+
+class Truncated(ProviderError):
+    """The answer ended before it was finished."""
+
+    code = "truncated"
+
+
+class InvalidOutput(ProviderError):
+    """The answer did not pass the checks before delivery."""
+
+    code = "invalid_output"

@@ -1,0 +1,10 @@
+"""Imports each room's tables, so that one MetaData knows them all. Every process root imports it."""
+
+from app.core.database import Base
+from app.documents import tables as documents
+from app.jobs import tables as jobs
+from app.pools import tables as pools
+from app.tenants import tables as tenants
+from app.usage import tables as usage
+
+__all__ = ["Base", "documents", "jobs", "pools", "tenants", "usage"]

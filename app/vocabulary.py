@@ -1,0 +1,157 @@
+"""The glossary in code: enums and typed ids that every room shares. One line each."""
+
+from enum import StrEnum
+from typing import NewType
+from uuid import UUID
+
+TenantId = NewType("TenantId", UUID)
+MemberId = NewType("MemberId", UUID)
+JobId = NewType("JobId", UUID)
+StepId = NewType("StepId", UUID)
+DocumentId = NewType("DocumentId", UUID)
+DeploymentId = NewType("DeploymentId", UUID)
+PoolMemberId = NewType("PoolMemberId", UUID)
+RevisionId = NewType("RevisionId", UUID)
+
+PLATFORM = TenantId(UUID("00000000-0000-7000-8000-000000000001"))
+"""The reserved tenant that owns the configuration every tenant may read."""
+
+
+class Environment(StrEnum):
+    """Where the process runs; development relaxes what identity needs on one machine."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+
+
+class OfficeHost(StrEnum):
+    """The Office program a task comes from."""
+
+    WORD = "word"
+    EXCEL = "excel"
+    POWERPOINT = "powerpoint"
+    OUTLOOK = "outlook"
+
+
+class Lane(StrEnum):
+    """Interactive: a person waits. Background: nobody does."""
+
+    INTERACTIVE = "interactive"
+    BACKGROUND = "background"
+
+
+class Role(StrEnum):
+    """What a member may do in the tenant."""
+
+    TENANT_ADMIN = "TenantAdmin"
+    AUDITOR = "Auditor"
+    MEMBER = "Member"
+
+
+class TenantState(StrEnum):
+    """Only an active tenant's tokens are accepted."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+class MemberState(StrEnum):
+    """A blocked member is refused at the next request and the next step."""
+
+    ACTIVE = "active"
+    BLOCKED = "blocked"
+
+
+class JobState(StrEnum):
+    """See app/jobs/states.py for the machine."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class StepState(StrEnum):
+    """See app/jobs/states.py for the machine."""
+
+    BLOCKED = "blocked"
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+class StepKind(StrEnum):
+    """What a step does; a short task has one step, `final`."""
+
+    PLAN = "plan"
+    MAP = "map"
+    MERGE = "merge"
+    FINAL = "final"
+
+
+class ProviderKind(StrEnum):
+    """The protocol of a vendor account."""
+
+    OPENAI_COMPATIBLE = "openai_compatible"
+    EXTRACTIVE = "extractive"
+
+
+class ModelClass(StrEnum):
+    """Whether a model thinks before it answers."""
+
+    REASONING = "reasoning"
+    GENERAL = "general"
+
+
+class Lifecycle(StrEnum):
+    """A deployment's stage; retired ones serve nothing."""
+
+    PREVIEW = "preview"
+    ACTIVE = "active"
+    DEPRECATED = "deprecated"
+    RETIRED = "retired"
+
+
+class MemberPurpose(StrEnum):
+    """Role of a pool member: only serving members answer people."""
+
+    SERVING = "serving"
+    CANARY = "canary"
+    SHADOW = "shadow"
+
+
+class Strategy(StrEnum):
+    """How members of one tier are ordered."""
+
+    WEIGHTED = "weighted"
+    LEAST_COST = "least_cost"
+
+
+class CallOutcome(StrEnum):
+    """How a model call ended; `pending` is the intent, `unknown` a call nobody came back from."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+class SegmentKind(StrEnum):
+    """What a piece of a document is."""
+
+    HEADING = "heading"
+    PARAGRAPH = "paragraph"
+    LIST_ITEM = "list_item"
+    TABLE_ROW = "table_row"
+    FOOTNOTE = "footnote"
+    COMMENT = "comment"
+    HEADER = "header"
+    CODE = "code"

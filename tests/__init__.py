@@ -1,0 +1,1 @@
+"""The product's memory: a test for each promise and each bug."""

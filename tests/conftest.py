@@ -1,0 +1,172 @@
+"""Real Postgres and real Valkey for every test that asks; a fresh migrated database each time."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+
+from app.core.clock import new_id
+from app.core.crypto import LocalKeyring
+from app.core.database import Database, psycopg_url
+from app.core.redis import connect
+from app.local.postgres import EmbeddedPostgres
+from app.local.valkey import EmbeddedValkey
+from app.vocabulary import PLATFORM
+
+# No key or address of the machine may reach a test: no real model call can leave it.
+for name in list(os.environ):
+    if name.endswith("_API_KEY") or name.startswith(
+        ("SWITCHBOARD_", "DATABASE_", "REDIS_", "OPENAI_", "AZURE_OPENAI", "LANGSMITH_", "LANGCHAIN_")
+    ):
+        del os.environ[name]
+os.environ["SWITCHBOARD_ENV"] = "development"
+
+_ROLES = ("switchboard_owner", "switchboard_app", "switchboard_system")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests run on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """One cluster per test process, with the roles made and a migrated template database."""
+    from app.local.migrate import upgrade
+
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            for role in _ROLES:
+                connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'test' NOSUPERUSER NOBYPASSRLS")
+            connection.execute("CREATE DATABASE migrated OWNER switchboard_owner")
+        upgrade(url_for(server, "switchboard_owner", "migrated"))
+        yield server
+
+
+def url_for(server: EmbeddedPostgres, role: str, database: str) -> str:
+    """The URL of a database in a role of the test cluster."""
+    host = server.url.rsplit("@", 1)[1].split("/")[0]
+    return psycopg_url(f"postgresql://{role}:test@{host}/{database}")
+
+
+@dataclass
+class TestDatabase:
+    """A fresh database with one engine per role, and two tenants with two members each."""
+
+    __test__ = False
+
+    name: str
+    app_url: str
+    system_url: str
+    owner_url: str
+    app: Database
+    system: Database
+    owner: Database
+    tenant_id: UUID
+    member_id: UUID
+    colleague_id: UUID
+    other_tenant_id: UUID
+    other_member_id: UUID
+
+
+@pytest.fixture
+def database_name(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The name of a database cloned from the migrated template, dropped at the end."""
+    name = f"test_{secrets.token_hex(8)}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY file_copy OWNER switchboard_owner")
+        yield name
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def database(postgres: EmbeddedPostgres, database_name: str) -> AsyncIterator[TestDatabase]:
+    """A fresh database with real commits; row-level security applies as in production."""
+    urls = {role: url_for(postgres, role, database_name) for role in _ROLES}
+    owner, app, system = (Database(urls[role]) for role in _ROLES)
+    fresh = TestDatabase(
+        name=database_name,
+        app_url=urls["switchboard_app"],
+        system_url=urls["switchboard_system"],
+        owner_url=urls["switchboard_owner"],
+        app=app,
+        system=system,
+        owner=owner,
+        tenant_id=new_id(),
+        member_id=new_id(),
+        colleague_id=new_id(),
+        other_tenant_id=new_id(),
+        other_member_id=new_id(),
+    )
+    await _populate(fresh)
+    yield fresh
+    await asyncio.gather(owner.close(), app.close(), system.close())
+
+
+async def _populate(fresh: TestDatabase) -> None:
+    async with fresh.owner.system() as session:
+        for tenant_id, name in (
+            (PLATFORM, "PLATFORM"),
+            (fresh.tenant_id, "Contoso"),
+            (fresh.other_tenant_id, "Fabrikam"),
+        ):
+            await session.execute(
+                text(
+                    "INSERT INTO tenants (id, entra_tenant_id, name, state, allow_guests)"
+                    " VALUES (:id, :entra, :name, 'active', false)"
+                ),
+                {"id": tenant_id, "entra": None if tenant_id == PLATFORM else new_id(), "name": name},
+            )
+        for tenant_id, member_id in (
+            (fresh.tenant_id, fresh.member_id),
+            (fresh.tenant_id, fresh.colleague_id),
+            (fresh.other_tenant_id, fresh.other_member_id),
+        ):
+            await session.execute(
+                text(
+                    "INSERT INTO members (tenant_id, id, entra_object_id, display_name, role, state)"
+                    " VALUES (:tenant, :id, :entra, 'A member', 'Member', 'active')"
+                ),
+                {"tenant": tenant_id, "id": member_id, "entra": new_id()},
+            )
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
+    """One Valkey per test process."""
+    with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(valkey: EmbeddedValkey) -> str:
+    """The address of a real Valkey, emptied for this test."""
+    import redis as synchronous
+
+    with synchronous.Redis.from_url(valkey.url) as client:
+        client.flushall()
+    return valkey.url
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """A client of the real Valkey."""
+    client = connect(redis_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> LocalKeyring:
+    """A fresh key-encryption key."""
+    LocalKeyring.create(tmp_path / "keyring.json")
+    return LocalKeyring.load(tmp_path / "keyring.json")
