@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from app.core.clock import new_id
 from app.core.crypto import LocalKeyring
 from app.core.database import Database, psycopg_url
 from app.core.redis import connect
+from app.local.migrate import ROLES, upgrade
 from app.local.postgres import EmbeddedPostgres
 from app.local.valkey import EmbeddedValkey
 from app.vocabulary import PLATFORM
@@ -29,8 +31,6 @@ for name in list(os.environ):
         del os.environ[name]
 os.environ["SWITCHBOARD_ENV"] = "development"
 
-_ROLES = ("switchboard_owner", "switchboard_app", "switchboard_system")
-
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
@@ -39,13 +39,20 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """One cluster per test process, with the roles made and a migrated template database."""
-    from app.local.migrate import upgrade
+def service_folder() -> Iterator[Path]:
+    """A folder for embedded services; others may pass through it, because Postgres runs as another user."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="switchboard-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
 
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+
+@pytest.fixture(scope="session")
+def postgres(service_folder: Path) -> Iterator[EmbeddedPostgres]:
+    """One cluster per test process, with the roles made and a migrated template database."""
+    with EmbeddedPostgres(service_folder / "postgres", durable=False) as server:
         with psycopg.connect(server.url, autocommit=True) as connection:
-            for role in _ROLES:
+            for role in ROLES:
                 connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'test' NOSUPERUSER NOBYPASSRLS")
             connection.execute("CREATE DATABASE migrated OWNER switchboard_owner")
         upgrade(url_for(server, "switchboard_owner", "migrated"))
@@ -83,7 +90,9 @@ def database_name(postgres: EmbeddedPostgres) -> Iterator[str]:
     """The name of a database cloned from the migrated template, dropped at the end."""
     name = f"test_{secrets.token_hex(8)}"
     with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY file_copy OWNER switchboard_owner")
+        connection.execute(
+            f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY file_copy OWNER switchboard_owner"
+        )
         yield name
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -91,8 +100,8 @@ def database_name(postgres: EmbeddedPostgres) -> Iterator[str]:
 @pytest.fixture
 async def database(postgres: EmbeddedPostgres, database_name: str) -> AsyncIterator[TestDatabase]:
     """A fresh database with real commits; row-level security applies as in production."""
-    urls = {role: url_for(postgres, role, database_name) for role in _ROLES}
-    owner, app, system = (Database(urls[role]) for role in _ROLES)
+    urls = {role: url_for(postgres, role, database_name) for role in ROLES}
+    owner, app, system = (Database(urls[role]) for role in ROLES)
     fresh = TestDatabase(
         name=database_name,
         app_url=urls["switchboard_app"],
@@ -141,9 +150,9 @@ async def _populate(fresh: TestDatabase) -> None:
 
 
 @pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
+def valkey(service_folder: Path) -> Iterator[EmbeddedValkey]:
     """One Valkey per test process."""
-    with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as server:
+    with EmbeddedValkey(service_folder / "valkey") as server:
         yield server
 
 

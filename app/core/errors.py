@@ -113,3 +113,7 @@ class TemporarilyUnavailable(AppError):
     status = 503
     code = "temporarily_unavailable"
     title = "Temporarily unavailable"
+
+
+class SeedError(Exception):
+    """The configuration file is wrong; the message names the file, the place in it and the way out."""

@@ -1,0 +1,105 @@
+"""Roles and schema. Safe to run again at any time; seed.py imports what goes into the tables."""
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from psycopg import sql
+
+import app.tables  # noqa: F401 - Alembic compares with every room's tables
+from app.core.database import libpq_url, psycopg_url
+
+_MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+ROLES = ("switchboard_owner", "switchboard_app", "switchboard_system")
+_MIGRATING = 7_203_000
+"""Advisory lock of migrations: two `migrate` at once run one after the other."""
+
+
+def alembic_config(owner_url: str) -> Config:
+    """Alembic's configuration for a database, in the owner's role."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option(
+        "file_template", "%%(year)d-%%(month).2d-%%(day).2d-%%(hour).2d%%(minute).2d_%%(slug)s"
+    )
+    # A percent sign in a password is not an interpolation.
+    config.set_main_option("sqlalchemy.url", psycopg_url(owner_url).replace("%", "%%"))
+    return config
+
+
+def upgrade(owner_url: str) -> None:
+    """Bring a database to the newest revision."""
+    with psycopg.connect(libpq_url(owner_url), autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])
+        command.upgrade(alembic_config(owner_url), "head")
+
+
+@dataclass(frozen=True)
+class DatabaseUrls:
+    """One database in three roles."""
+
+    app: str
+    system: str
+    owner: str
+
+    def environment(self) -> dict[str, str]:
+        """The settings of a process."""
+        return {
+            "DATABASE_URL": self.app,
+            "DATABASE_SYSTEM_URL": self.system,
+            "DATABASE_OWNER_URL": self.owner,
+            "DATABASE_DIRECT_URL": self.app,
+        }
+
+
+def prepare(superuser_url: str, passwords: Path, *, database: str = "switchboard") -> DatabaseUrls:
+    """Create roles and database in an embedded cluster; `passwords` is the file that remembers them."""
+    known = _passwords(passwords)
+    with psycopg.connect(superuser_url, autocommit=True) as connection:
+        for role in ROLES:
+            _create_role(connection, role, known[role])
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone() is None:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                    sql.Identifier(database), sql.Identifier(ROLES[0])
+                )
+            )
+    place = superuser_url.rsplit("@", 1)[1].split("/", maxsplit=1)[0]
+    owner, member, system = (f"postgresql://{role}:{known[role]}@{place}/{database}" for role in ROLES)
+    return DatabaseUrls(app=member, system=system, owner=owner)
+
+
+def _passwords(path: Path) -> dict[str, str]:
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        known: dict[str, str] = json.loads(path.read_text())
+        return known
+    made = {role: secrets.token_urlsafe(24) for role in ROLES}
+    with os.fdopen(handle, "w") as file:
+        json.dump(made, file)
+    return made
+
+
+def _create_role(connection: psycopg.Connection, role: str, password: str) -> None:
+    exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
+    statement = "ALTER ROLE {} {}" if exists else "CREATE ROLE {} {}"
+    connection.execute(
+        sql.SQL(statement + " LOGIN PASSWORD {} NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE").format(
+            sql.Identifier(role), sql.SQL("WITH"), sql.Literal(password)
+        )
+    )
+
+
+def roles_sql() -> str:
+    """What a database administrator runs once, where `migrate` itself may not create roles."""
+    lines = [
+        f"CREATE ROLE {role} LOGIN PASSWORD '<a password>' NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;"
+        for role in ROLES
+    ]
+    return "\n".join([*lines, f"ALTER DATABASE <your database> OWNER TO {ROLES[0]};"])

@@ -1,0 +1,63 @@
+"""The one folder where the embedded system keeps everything; each installation has its own."""
+
+import fcntl
+import hashlib
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_INSTALLATION = Path(__file__).resolve().parents[2]
+
+
+class StateLocked(Exception):
+    """Another process of this installation holds the folder."""
+
+
+@dataclass(frozen=True)
+class State:
+    """The state folder. Its content is private to the user that runs the system."""
+
+    path: Path
+
+    @classmethod
+    def default(cls) -> "State":
+        """`SWITCHBOARD_HOME`, or a folder named after the place of this installation.
+
+        As root it is under /var/lib: a home with mode 0700 is out of reach for the user that Postgres
+        runs as.
+        """
+        given = os.environ.get("SWITCHBOARD_HOME")
+        if given:
+            return cls(Path(given).expanduser().resolve())
+        name = hashlib.sha256(str(_INSTALLATION).encode()).hexdigest()[:12]
+        if os.geteuid() == 0:
+            return cls(Path("/var/lib/switchboard") / name)
+        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        return cls(Path(home) / "switchboard" / name)
+
+    def ensure(self) -> "State":
+        """Make the folder. Others may pass through it (Postgres runs as another user), not read it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.chmod(0o711)
+        return self
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only system on this folder. Raises: `StateLocked`."""
+        with (self.path / "lock").open("a") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StateLocked(f"a system is already running on {self.path}") from error
+            yield
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

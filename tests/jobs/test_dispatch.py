@@ -1,0 +1,174 @@
+import time
+from collections import Counter
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from app.core.clock import new_id
+from app.jobs import dispatch
+from app.jobs.dispatch import ReadyStep, split_slots
+from app.jobs.leases import beat
+from app.vocabulary import Lane
+from tests.jobs.conftest import Desk
+
+STALE = 2.0
+
+
+async def pick(
+    desk: Desk, slots: int, *, lane: Lane = Lane.INTERACTIVE, hint: bool = True
+) -> list[ReadyStep]:
+    async with desk.database.system.system() as session:
+        steps = await dispatch.pick(session, lane=lane, slots=slots, stale_hint_seconds=STALE)
+        if hint:
+            for step in steps:
+                await dispatch.mark_hinted(session, step, reservation=None)
+        return steps
+
+
+async def free(desk: Desk) -> dict[Lane, int]:
+    async with desk.database.system.system() as session:
+        return await dispatch.free_slots(session, stale_hint_seconds=STALE)
+
+
+async def workers(desk: Desk, capacity: int) -> None:
+    async with desk.database.system.system() as session:
+        await beat(session, owner=desk.owner, capacity=capacity)
+
+
+async def test_without_workers_there_are_no_slots(desk: Desk) -> None:
+    assert await free(desk) == {Lane.INTERACTIVE: 0, Lane.BACKGROUND: 0}
+
+
+async def test_hints_and_leases_take_slots(desk: Desk) -> None:
+    await workers(desk, 16)
+    for _ in range(4):
+        await desk.accept()
+    before = await free(desk)
+    steps = await pick(desk, 3)
+    await desk.claim(steps[0].id)
+    after = await free(desk)
+    assert before[Lane.INTERACTIVE] - after[Lane.INTERACTIVE] == 3
+
+
+async def test_a_hinted_step_is_not_offered_again_until_the_hint_is_stale(desk: Desk) -> None:
+    await desk.accept()
+    assert len(await pick(desk, 5)) == 1
+    assert await pick(desk, 5) == []
+    await desk.change("UPDATE job_steps SET hinted_at = clock_timestamp() - interval '3 s'")
+    assert len(await pick(desk, 5)) == 1
+    # The second hint waits twice as long: the broker is not flooded while workers are away.
+    await desk.change("UPDATE job_steps SET hinted_at = clock_timestamp() - interval '3 s'")
+    assert await pick(desk, 5) == []
+
+
+async def test_hints_that_did_not_go_out_are_offered_again_at_once(desk: Desk) -> None:
+    await desk.accept()
+    steps = await pick(desk, 5)
+    async with desk.database.system.system() as session:
+        await dispatch.forget_hints(session, steps)
+    assert len(await pick(desk, 5)) == 1
+
+
+async def test_a_postponed_step_holds_no_slot_and_comes_back(desk: Desk) -> None:
+    await workers(desk, 4)
+    await desk.accept()
+    (step,) = await pick(desk, 5, hint=False)
+    async with desk.database.system.system() as session:
+        await dispatch.postpone(session, step, seconds=60)
+        due = await dispatch.next_due_seconds(session)
+    assert due is not None
+    assert 50 < due <= 60
+    assert await pick(desk, 5) == []
+    assert (await free(desk))[Lane.INTERACTIVE] > 0
+
+
+async def test_a_tenant_with_many_steps_does_not_hold_up_one_with_a_single_step(desk: Desk) -> None:
+    for _ in range(30):
+        await desk.accept()
+    await pick(desk, 10)
+    theirs = await desk.accept(other_tenant=True)
+    first = (await pick(desk, 2))[:2]
+    assert theirs in {step.job_id for step in first}
+
+
+async def test_weights_share_the_slots(desk: Desk) -> None:
+    await desk.change(
+        "INSERT INTO tenant_policies (tenant_id, weight, max_steps_in_flight, max_jobs_queued,"
+        " require_no_training, require_zero_retention, retention_days, reuse_across_members)"
+        " VALUES (:id, 3, 100, 1000, false, false, 30, false)",
+        id=desk.database.tenant_id,
+    )
+    for _ in range(24):
+        await desk.accept()
+        await desk.accept(other_tenant=True)
+    picked = Counter(step.tenant_id for step in await pick(desk, 16))
+    assert picked == {desk.database.tenant_id: 12, desk.database.other_tenant_id: 4}
+
+
+async def test_a_tenant_has_no_more_in_flight_than_it_may(desk: Desk) -> None:
+    for _ in range(40):
+        await desk.accept()
+    assert len(await pick(desk, 100)) == 32
+    assert await pick(desk, 100) == []
+
+
+async def test_a_suspended_tenants_steps_wait(desk: Desk) -> None:
+    await desk.accept()
+    await desk.change("UPDATE tenants SET state = 'suspended' WHERE id = :id", id=desk.database.tenant_id)
+    assert await pick(desk, 5) == []
+
+
+async def test_the_background_lane_is_its_own(desk: Desk) -> None:
+    await desk.accept(lane=Lane.BACKGROUND)
+    assert await pick(desk, 5) == []
+    assert len(await pick(desk, 5, lane=Lane.BACKGROUND)) == 1
+
+
+@given(st.integers(0, 200), st.integers(0, 200), st.integers(0, 200))
+def test_slots_are_never_more_than_free_and_each_lane_gets_one_in_the_end(
+    capacity: int, interactive: int, background: int
+) -> None:
+    interactive = min(interactive, capacity)
+    background = min(background, capacity - interactive)
+    free = capacity - interactive - background
+    slots = split_slots(free, capacity, {Lane.INTERACTIVE: interactive, Lane.BACKGROUND: background})
+    assert all(0 <= number <= free for number in slots.values())
+    if free:
+        assert slots[Lane.INTERACTIVE] >= 1
+    if capacity >= 2 and interactive == capacity - free and free == max(1, capacity // 8):
+        assert slots[Lane.BACKGROUND] >= 1
+
+
+async def test_picking_is_quick_among_many_tenants_and_rows(desk: Desk) -> None:
+    await desk.change(
+        "INSERT INTO tenants (id, entra_tenant_id, name, state, allow_guests)"
+        " SELECT gen_random_uuid(), gen_random_uuid(), 'T', 'active', false FROM generate_series(1, 200)"
+    )
+    await desk.change(
+        "INSERT INTO members (tenant_id, id, entra_object_id, display_name, role, state)"
+        " SELECT id, gen_random_uuid(), gen_random_uuid(), 'M', 'Member', 'active' FROM tenants WHERE name = 'T'"
+    )
+    await desk.change(
+        "INSERT INTO jobs (tenant_id, id, member_id, task_type, host, lane, state, sealed_parameters,"
+        " pool_tenant_id, pool_revision_id, route_reason, language, estimated_tokens, on_dead, steps_total,"
+        " steps_done, deadline_at)"
+        " SELECT m.tenant_id, gen_random_uuid(), m.id, 'summarize', 'word', 'interactive', 'queued', '\\x00',"
+        " m.tenant_id, :revision, '', 'en', 1, 'partial', 1, 0, now() + interval '1 hour'"
+        " FROM members m JOIN tenants t ON t.id = m.tenant_id AND t.name = 'T'",
+        revision=new_id(),
+    )
+    await desk.change(
+        "INSERT INTO job_steps (tenant_id, id, job_id, member_id, task_type, kind, lane, state, estimated_tokens,"
+        " ordinal, schema_version, remaining, attempt, fencing, hint_count, error_chain)"
+        " SELECT tenant_id, gen_random_uuid(), id, member_id, task_type, 'map', lane, 'queued', 1,"
+        " 0, 1, 0, 0, 0, 0, '[]' FROM jobs, generate_series(1, 100)"
+    )
+    async with desk.database.owner.engine.connect() as connection:
+        autocommit: Any = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await autocommit.execute(text("ANALYZE job_steps"))
+    started = time.process_time(), time.perf_counter()
+    picked = await pick(desk, 64, hint=False)
+    assert time.perf_counter() - started[1] < 1.0
+    assert len({step.tenant_id for step in picked}) == 64
