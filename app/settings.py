@@ -83,6 +83,10 @@ class Settings(BaseSettings):
             raise MissingSetting(f"{alias} is not set; `switchboard doctor` lists what is needed")
         return str(value)
 
+    def direct_url(self) -> str:
+        """Address for LISTEN: past a pooler where one is set, the app role's otherwise."""
+        return self.required("database_direct_url" if self.database_direct_url else "database_url")
+
 
 class MissingSetting(Exception):
     """A process was started without a setting it needs."""

@@ -54,17 +54,32 @@ Verify = Callable[[ModelResult], Any]
 class StepContext(Protocol):
     """What a handler may use; the runner makes it. A handler has no database, network or tools."""
 
-    kind: StepKind
     parameters: BaseModel
     input: Mapping[str, Any]
     segments: Sequence[Segment]
     """The job's documents as one list of segments in order (`index` counts over all of them)."""
     predecessors: Sequence[Mapping[str, Any]]
     """Outputs of the finished steps whose successor this step is, by ordinal; a dead one is {"dead": True, "input": ...}."""
-    context_tokens: int
-    """The largest input, in estimated tokens, that a pinned pool's eligible generative member takes in one request."""
-    mark_key: bytes
-    """Key of the tenant for datamarking."""
+
+    @property
+    def kind(self) -> StepKind:
+        """What the step does."""
+        ...
+
+    @property
+    def language(self) -> str:
+        """The documents' language, as found when the job was accepted; `und` when unknown."""
+        ...
+
+    @property
+    def context_tokens(self) -> int:
+        """The largest input, in estimated tokens, that a generative member of the pool takes in one request."""
+        ...
+
+    @property
+    def mark_key(self) -> bytes:
+        """Key of the tenant for datamarking."""
+        ...
 
     def call(self, request: ModelRequest, verify: Verify) -> Awaitable[Answer]:
         """Ask the pool: reserved member first, the next after a failure or a failed check."""

@@ -45,18 +45,26 @@ class ReadyStep:
     seconds_waited: float
 
 
-def split_slots(free: int, capacity: int, running: Mapping[Lane, int]) -> dict[Lane, int]:
-    """Slots that each lane may take now. Interactive may take all but the background's reserve.
+@dataclass(frozen=True)
+class Slots:
+    """Slots that are free now, and how much of them each lane keeps from the other."""
 
-    The reserve is what the background's share lacks; it is never taken from what is running.
-    """
+    free: int
+    owed_to_background: int = 0
+    """Of the free slots, background takes so many before interactive: its reserve is not yet used."""
+    kept_for_interactive: int = 0
+    """Of the free slots, background leaves so many alone: a person may come at any moment."""
+
+
+def share_slots(capacity: int, used: Mapping[Lane, int]) -> Slots:
+    """Share the slots that `used` (running or hinted) leaves of `capacity`; each lane reserves an eighth."""
+    free = max(0, capacity - sum(used.values()))
     reserve = max(1, capacity // _RESERVED_SHARE) if capacity > 1 else 0
-    kept = max(0, reserve - running.get(Lane.BACKGROUND, 0))
-    kept_interactive = max(0, reserve - running.get(Lane.INTERACTIVE, 0))
-    return {
-        Lane.INTERACTIVE: max(0, free - min(kept, max(0, free - 1))),
-        Lane.BACKGROUND: max(0, free - kept_interactive),
-    }
+    return Slots(
+        free,
+        min(free, max(0, reserve - used.get(Lane.BACKGROUND, 0))),
+        min(free, max(0, reserve - used.get(Lane.INTERACTIVE, 0))),
+    )
 
 
 _SLOTS = text(
@@ -64,9 +72,8 @@ _SLOTS = text(
     SELECT
       (SELECT coalesce(sum(capacity), 0) FROM worker_heartbeats
         WHERE seen_at > clock_timestamp() - make_interval(secs => :heartbeat)) AS capacity,
-      count(*) FILTER (WHERE state = 'running' AND lane = 'interactive') AS running_interactive,
-      count(*) FILTER (WHERE state = 'running' AND lane = 'background') AS running_background,
-      count(*) FILTER (WHERE state = 'queued') AS hinted
+      count(*) FILTER (WHERE lane = 'interactive') AS interactive,
+      count(*) FILTER (WHERE lane = 'background') AS background
     FROM job_steps
     WHERE (state = 'running' AND lease_expires_at > clock_timestamp())
        OR (state = 'queued' AND hinted_at > clock_timestamp() - make_interval(secs => :stale))
@@ -74,12 +81,29 @@ _SLOTS = text(
 )
 
 
-async def free_slots(session: AsyncSession, *, stale_hint_seconds: float) -> dict[Lane, int]:
-    """How many steps of each lane may be hinted now, both lanes sharing the same slots."""
+async def free_slots(session: AsyncSession, *, stale_hint_seconds: float) -> Slots:
+    """How many steps may be hinted now: capacity of living processes, less leases and fresh hints."""
     row = (await session.execute(_SLOTS, {"heartbeat": HEARTBEAT_SECONDS, "stale": stale_hint_seconds})).one()
-    running = {Lane.INTERACTIVE: row.running_interactive, Lane.BACKGROUND: row.running_background}
-    free = max(0, int(row.capacity) - sum(running.values()) - row.hinted)
-    return split_slots(free, int(row.capacity), running)
+    used = {Lane.INTERACTIVE: row.interactive, Lane.BACKGROUND: row.background}
+    return share_slots(int(row.capacity), used)
+
+
+async def next_steps(session: AsyncSession, *, stale_hint_seconds: float) -> list[ReadyStep]:
+    """The steps to start now: interactive before background, but for what is owed to background."""
+    slots = await free_slots(session, stale_hint_seconds=stale_hint_seconds)
+    stale = stale_hint_seconds
+    owed = await pick(
+        session, lane=Lane.BACKGROUND, slots=slots.owed_to_background, stale_hint_seconds=stale
+    )
+    left = slots.free - len(owed)
+    interactive = await pick(session, lane=Lane.INTERACTIVE, slots=left, stale_hint_seconds=stale)
+    left -= len(interactive) + slots.kept_for_interactive
+    # What was just picked is not yet marked as hinted, so the second pick finds it again first.
+    more = await pick(
+        session, lane=Lane.BACKGROUND, slots=len(owed) + left if left > 0 else 0, stale_hint_seconds=stale
+    )
+    known = {step.id for step in owed}
+    return [*owed, *interactive, *(step for step in more if step.id not in known)]
 
 
 # Tenants with something ready are found by skipping through the index, one probe a tenant, so that a
@@ -228,3 +252,15 @@ async def next_due_seconds(session: AsyncSession) -> float | None:
         )
     )
     return None if seconds is None else max(0.0, float(seconds))
+
+
+async def hints_are_ignored(session: AsyncSession, *, seconds: float = 10.0) -> bool:
+    """Whether a step has been hinted more than once and still waits after `seconds`."""
+    waiting = await session.scalar(
+        text(
+            "SELECT EXISTS (SELECT 1 FROM job_steps WHERE state = 'queued' AND hint_count > 1"
+            " AND run_after < clock_timestamp() - make_interval(secs => :seconds))"
+        ),
+        {"seconds": seconds},
+    )
+    return bool(waiting)

@@ -2,8 +2,7 @@
 
 StepEnded
 ├── Discard     never again: the step is dead
-├── Postpone    later, not counted as an attempt
-└── NeedsUser   the job waits for a person
+└── Postpone    later, not counted as an attempt
 """
 
 from uuid import UUID
@@ -70,12 +69,4 @@ class Postpone(StepEnded):
     def __init__(self, seconds: float, reason: str) -> None:
         super().__init__(reason)
         self.seconds = seconds
-        self.reason = reason
-
-
-class NeedsUser(StepEnded):
-    """A person must act (consent, sign-in) before the job can go on."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
         self.reason = reason

@@ -164,6 +164,13 @@ class EventHub:
             return None
         return redis_id
 
+    async def exists(self, sealer: Sealer, *, job_id: UUID) -> bool:
+        """Whether the job still has a stream; False while Redis is away."""
+        try:
+            return bool(await self._redis.exists(_stream(sealer.tenant_id, job_id)))
+        except (RedisError, OSError):
+            return False
+
     async def _epoch(self) -> str:
         try:
             return await current_epoch(self._redis)

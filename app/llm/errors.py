@@ -11,10 +11,16 @@ ProviderError                     try_next  rest
 ├── Truncated                     yes       -
 └── InvalidOutput                 yes       -      (raised by checks, not by a vendor)
 
-The call loop decides from `try_next` and `rest_seconds` only.
+The call loop decides from `try_next` and `rest_seconds` only. What it raises itself is no ProviderError:
+`AllResting` (come back later, nobody's fault) and `CallFailed` (every member that may was asked).
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
+
+from app.llm.types import TokenUsage
+from app.vocabulary import CallOutcome
 
 
 class ProviderError(Exception):
@@ -23,14 +29,22 @@ class ProviderError(Exception):
     code: ClassVar[str] = "provider_error"
     try_next: ClassVar[bool] = True
     rest_seconds: ClassVar[float] = 0.0
+    may_cost: ClassVar[bool] = False
+    """Whether a vendor may charge for it without telling us the tokens."""
 
     def __init__(
-        self, message: str, *, retry_after_seconds: float | None = None, status: int | None = None
+        self,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        status: int | None = None,
+        usage: TokenUsage | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.retry_after_seconds = retry_after_seconds
         self.status = status
+        self.usage = usage
 
 
 class RateLimited(ProviderError):
@@ -52,6 +66,7 @@ class TimedOut(ProviderError):
 
     code = "timed_out"
     rest_seconds = 15.0
+    may_cost = True
 
 
 class BadCredential(ProviderError):
@@ -83,9 +98,37 @@ class Truncated(ProviderError):
     """The answer ended before it was finished."""
 
     code = "truncated"
+    may_cost = True
 
 
 class InvalidOutput(ProviderError):
     """The answer did not pass the checks before delivery."""
 
     code = "invalid_output"
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One attempt of a call, in the order they were made."""
+
+    deployment: str
+    outcome: CallOutcome
+    error_code: str | None = None
+
+
+class AllResting(Exception):
+    """Every member that may do this is at its limit or rests; come back after `retry_after_seconds`."""
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        super().__init__(f"all members are busy or resting for {retry_after_seconds:.1f} seconds")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class CallFailed(Exception):
+    """All that may be asked was asked. `code` is the last attempt's; `hops` tells of each."""
+
+    def __init__(self, message: str, *, code: str, hops: Sequence[Hop]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.hops = tuple(hops)

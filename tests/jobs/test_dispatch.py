@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from app.core.clock import new_id
 from app.jobs import dispatch
-from app.jobs.dispatch import ReadyStep, split_slots
+from app.jobs.dispatch import ReadyStep, Slots, share_slots
 from app.jobs.leases import beat
 from app.vocabulary import Lane
 from tests.jobs.conftest import Desk
@@ -27,7 +27,7 @@ async def pick(
         return steps
 
 
-async def free(desk: Desk) -> dict[Lane, int]:
+async def free(desk: Desk) -> Slots:
     async with desk.database.system.system() as session:
         return await dispatch.free_slots(session, stale_hint_seconds=STALE)
 
@@ -38,7 +38,7 @@ async def workers(desk: Desk, capacity: int) -> None:
 
 
 async def test_without_workers_there_are_no_slots(desk: Desk) -> None:
-    assert await free(desk) == {Lane.INTERACTIVE: 0, Lane.BACKGROUND: 0}
+    assert (await free(desk)).free == 0
 
 
 async def test_hints_and_leases_take_slots(desk: Desk) -> None:
@@ -49,7 +49,7 @@ async def test_hints_and_leases_take_slots(desk: Desk) -> None:
     steps = await pick(desk, 3)
     await desk.claim(steps[0].id)
     after = await free(desk)
-    assert before[Lane.INTERACTIVE] - after[Lane.INTERACTIVE] == 3
+    assert before.free - after.free == 3
 
 
 async def test_a_hinted_step_is_not_offered_again_until_the_hint_is_stale(desk: Desk) -> None:
@@ -81,7 +81,7 @@ async def test_a_postponed_step_holds_no_slot_and_comes_back(desk: Desk) -> None
     assert due is not None
     assert 50 < due <= 60
     assert await pick(desk, 5) == []
-    assert (await free(desk))[Lane.INTERACTIVE] > 0
+    assert (await free(desk)).free == 4
 
 
 async def test_a_tenant_with_many_steps_does_not_hold_up_one_with_a_single_step(desk: Desk) -> None:
@@ -126,19 +126,47 @@ async def test_the_background_lane_is_its_own(desk: Desk) -> None:
     assert len(await pick(desk, 5, lane=Lane.BACKGROUND)) == 1
 
 
+async def next_lanes(desk: Desk) -> Counter[Lane]:
+    async with desk.database.system.system() as session:
+        steps = await dispatch.next_steps(session, stale_hint_seconds=STALE)
+        for step in steps:
+            await dispatch.mark_hinted(session, step, reservation=None)
+    assert len({step.id for step in steps}) == len(steps)
+    return Counter(step.lane for step in steps)
+
+
+async def test_interactive_goes_first_and_background_gets_its_share(desk: Desk) -> None:
+    await workers(desk, 16)
+    for _ in range(20):
+        await desk.accept()
+        await desk.accept(lane=Lane.BACKGROUND)
+    assert await next_lanes(desk) == {Lane.INTERACTIVE: 14, Lane.BACKGROUND: 2}
+
+
+async def test_background_alone_leaves_room_for_people(desk: Desk) -> None:
+    await workers(desk, 16)
+    for _ in range(20):
+        await desk.accept(lane=Lane.BACKGROUND)
+    assert await next_lanes(desk) == {Lane.BACKGROUND: 14}
+    assert await next_lanes(desk) == {}
+    await desk.accept()
+    assert await next_lanes(desk) == {Lane.INTERACTIVE: 1}
+
+
+async def test_one_slot_serves_both_lanes(desk: Desk) -> None:
+    await workers(desk, 1)
+    await desk.accept(lane=Lane.BACKGROUND)
+    assert await next_lanes(desk) == {Lane.BACKGROUND: 1}
+
+
 @given(st.integers(0, 200), st.integers(0, 200), st.integers(0, 200))
-def test_slots_are_never_more_than_free_and_each_lane_gets_one_in_the_end(
-    capacity: int, interactive: int, background: int
-) -> None:
-    interactive = min(interactive, capacity)
-    background = min(background, capacity - interactive)
-    free = capacity - interactive - background
-    slots = split_slots(free, capacity, {Lane.INTERACTIVE: interactive, Lane.BACKGROUND: background})
-    assert all(0 <= number <= free for number in slots.values())
-    if free:
-        assert slots[Lane.INTERACTIVE] >= 1
-    if capacity >= 2 and interactive == capacity - free and free == max(1, capacity // 8):
-        assert slots[Lane.BACKGROUND] >= 1
+def test_no_more_is_shared_than_is_free(capacity: int, interactive: int, background: int) -> None:
+    slots = share_slots(capacity, {Lane.INTERACTIVE: interactive, Lane.BACKGROUND: background})
+    assert slots.free == max(0, capacity - interactive - background)
+    assert 0 <= slots.owed_to_background <= slots.free
+    assert 0 <= slots.kept_for_interactive <= slots.free
+    if capacity > 1 and not background and slots.free:
+        assert slots.owed_to_background >= 1
 
 
 async def test_picking_is_quick_among_many_tenants_and_rows(desk: Desk) -> None:

@@ -1,0 +1,81 @@
+"""What the caller may ask for, and who the caller is."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header
+
+from app.addin.schemas import MeResource, TaskTypePage, TaskTypeResource
+from app.copilot.catalog import task_types
+from app.copilot.types import TaskType
+from app.http.guards import Caller, InProcess
+from app.pools.configuration import Configuration
+from app.pools.errors import NoRoute
+from app.pools.routes import JobFacts, choose_route
+from app.vocabulary import Lane, OfficeHost
+
+router = APIRouter(tags=["catalog"])
+_LANGUAGES = ("en", "de")
+
+
+@router.get("/task-types")
+async def list_task_types(
+    caller: Caller, state: InProcess, accept_language: Annotated[str, Header(max_length=256)] = "en"
+) -> TaskTypePage:
+    """Each task type with its JSON Schemas, and whether a pool of the tenant serves it."""
+    language = _best_language(accept_language)
+    return TaskTypePage(
+        value=[
+            await _resource(state.configuration, caller.tenant_id, task_type, language)
+            for task_type in task_types().values()
+        ]
+    )
+
+
+@router.get("/me")
+async def me(caller: Caller, state: InProcess) -> MeResource:
+    """The caller's tenant, roles and limits."""
+    policy = await state.configuration.policy(caller.tenant_id)
+    return MeResource(
+        tenant_id=caller.tenant_id,
+        member_id=caller.member_id,
+        roles=sorted(caller.roles),
+        limits={
+            "max_upload_bytes": state.settings.max_upload_bytes,
+            "max_jobs_queued": policy.max_jobs_queued,
+            "max_steps_in_flight": policy.max_steps_in_flight,
+        },
+        task_types=sorted(task_types()),
+    )
+
+
+def _best_language(accept_language: str) -> str:
+    """The first language of the header that we write; quality values are in order in practice."""
+    for part in accept_language.split(","):
+        code = part.split(";")[0].strip().lower()[:2]
+        if code in _LANGUAGES:
+            return code
+    return _LANGUAGES[0]
+
+
+async def _resource(
+    configuration: Configuration, tenant_id: UUID, task_type: TaskType, language: str
+) -> TaskTypeResource:
+    try:
+        choose_route(
+            await configuration.routes(tenant_id),
+            JobFacts(task_type.name, Lane.INTERACTIVE, language, 0, OfficeHost.WORD),
+        )
+        reason = None
+    except NoRoute as error:
+        reason = error.message
+    return TaskTypeResource(
+        name=task_type.name,
+        title=task_type.title[language],
+        description=task_type.description[language],
+        parameters=task_type.parameters.model_json_schema(),
+        inputs=dict(task_type.inputs),
+        result=dict(task_type.result),
+        available=reason is None,
+        reason=reason,
+    )

@@ -1,0 +1,141 @@
+"""Jobs: submit, look, list, cancel."""
+
+import hashlib
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Response
+
+from app.addin.resources import job_resource, read_job
+from app.addin.schemas import JobPage, JobResource, NewJobRequest
+from app.copilot.submit import Submission, submit
+from app.documents import service as documents
+from app.http.guards import Caller, InProcess, TenantSealer, TenantSession
+from app.http.services import Services
+from app.identity.principal import Principal
+from app.jobs import cancel as cancelling
+from app.jobs.accept import find_replay, request_hash
+from app.jobs.repository import JobRepository
+from app.jobs.states import FINAL_JOB_STATES
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=255, description="The same key with the same body gives the same job."),
+]
+
+
+@router.post("", status_code=202)
+async def submit_job(
+    body: NewJobRequest,
+    response: Response,
+    caller: Caller,
+    state: InProcess,
+    session: TenantSession,
+    sealer: TenantSealer,
+    idempotency_key: IdempotencyKey = None,
+) -> JobResource:
+    """Accept work. The answer is the job; look again at `Location`, or follow its events."""
+    key = None if idempotency_key is None else (idempotency_key, request_hash(body.model_dump(mode="json")))
+    job_id = await _replayed(session, caller, key)
+    if job_id is None:
+        submission = Submission(
+            task_type=body.task_type,
+            parameters=body.parameters,
+            host=body.host,
+            lane=body.lane,
+            documents=await _documents(body, caller, state, session, sealer),
+            idempotency=key,
+        )
+        job_id = await submit(
+            session,
+            sealer,
+            state.configuration,
+            submission,
+            tenant_id=caller.tenant_id,
+            member_id=caller.member_id,
+            deadline_seconds=state.settings.job_deadline_seconds,
+        )
+    location = f"/addin/v1/jobs/{job_id}"
+    response.headers.update({"Location": location, "Operation-Location": location, "Retry-After": "1"})
+    return await read_job(
+        session, sealer, tenant_id=caller.tenant_id, member_id=caller.member_id, job_id=job_id
+    )
+
+
+@router.get("")
+async def list_jobs(
+    caller: Caller,
+    session: TenantSession,
+    before: Annotated[UUID | None, Query(description="Id of the last job of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> JobPage:
+    """Own jobs, newest first."""
+    views = await JobRepository(session, caller.tenant_id).page(
+        member_id=caller.member_id, before=before, limit=limit + 1
+    )
+    shown = [
+        await job_resource(session, view, tenant_id=caller.tenant_id, result=None) for view in views[:limit]
+    ]
+    more = f"/addin/v1/jobs?before={shown[-1].id}&limit={limit}" if len(views) > limit else None
+    return JobPage(value=shown, next_link=more)
+
+
+@router.get("/{job_id}")
+async def get_job(
+    job_id: UUID, response: Response, caller: Caller, session: TenantSession, sealer: TenantSealer
+) -> JobResource:
+    """One of the caller's jobs."""
+    job = await read_job(
+        session, sealer, tenant_id=caller.tenant_id, member_id=caller.member_id, job_id=job_id
+    )
+    if job.state not in FINAL_JOB_STATES:
+        response.headers["Retry-After"] = "1"
+    return job
+
+
+@router.post("/{job_id}/cancel")
+async def cancel_job(
+    job_id: UUID, caller: Caller, session: TenantSession, sealer: TenantSealer
+) -> JobResource:
+    """Stop a job; one that has ended stays as it ended."""
+    await cancelling.cancel(session, tenant_id=caller.tenant_id, member_id=caller.member_id, job_id=job_id)
+    return await read_job(
+        session, sealer, tenant_id=caller.tenant_id, member_id=caller.member_id, job_id=job_id
+    )
+
+
+async def _replayed(session: TenantSession, caller: Principal, key: tuple[str, bytes] | None) -> UUID | None:
+    if key is None:
+        return None
+    return await find_replay(
+        session, tenant_id=caller.tenant_id, member_id=caller.member_id, key=key[0], digest=key[1]
+    )
+
+
+async def _documents(
+    body: NewJobRequest, caller: Principal, state: Services, session: TenantSession, sealer: TenantSealer
+) -> list[documents.DocumentView]:
+    """The documents named, or the pane's text as one."""
+    if body.input.text is None:
+        return await documents.describe(
+            session,
+            sealer,
+            tenant_id=caller.tenant_id,
+            member_id=caller.member_id,
+            document_ids=body.input.documents,
+        )
+    content = body.input.text.encode()
+    return [
+        await documents.store(
+            session,
+            sealer,
+            tenant_id=caller.tenant_id,
+            member_id=caller.member_id,
+            name="selection.txt",
+            size_bytes=len(content),
+            sha256=hashlib.sha256(content).digest(),
+            extracted=await state.extractor.extract("selection.txt", content),
+        )
+    ]

@@ -1,0 +1,10 @@
+"""The add-in's router: everything under it needs a token with the add-in's scope."""
+
+from fastapi import APIRouter, Security
+
+from app.addin import catalog, documents, jobs, stream
+from app.http.guards import ADDIN_SCOPE, principal
+
+router = APIRouter(prefix="/addin/v1", dependencies=[Security(principal, scopes=[ADDIN_SCOPE])])
+for part in (catalog, documents, jobs, stream):
+    router.include_router(part.router)

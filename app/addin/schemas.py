@@ -1,0 +1,124 @@
+"""What the add-in sends and gets. Unknown fields are refused."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from app.vocabulary import JobState, Lane, OfficeHost
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class JobInput(_Closed):
+    """Documents that were uploaded, or text from the pane; not both."""
+
+    documents: Annotated[list[UUID], Field(max_length=20)] = []
+    text: Annotated[str, Field(min_length=1, max_length=1_000_000)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "JobInput":
+        if bool(self.documents) == (self.text is not None):
+            raise ValueError("send either documents or text")
+        if len(set(self.documents)) != len(self.documents):
+            raise ValueError("the same document is named twice")
+        return self
+
+
+class NewJobRequest(_Closed):
+    """Work to accept."""
+
+    task_type: Annotated[str, Field(min_length=1, max_length=64)]
+    parameters: dict[str, Any] = {}
+    host: OfficeHost = OfficeHost.WORD
+    lane: Lane = Lane.INTERACTIVE
+    input: JobInput
+
+
+class DocumentResource(BaseModel):
+    """An uploaded document."""
+
+    id: UUID
+    name: str
+    media_type: str
+    size_bytes: int
+    segments: int
+    estimated_tokens: int
+    language: str
+    notes: dict[str, Any]
+
+
+class ProgressResource(BaseModel):
+    """Where a job stands, in steps."""
+
+    phase: str | None
+    done: int
+    total: int
+
+
+class UsageResource(BaseModel):
+    """What a job has used, in tokens and micros of the currency."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_micros: int
+    currency: str
+    calls: int
+
+
+class JobResource(BaseModel):
+    """A job, which is its own operation resource."""
+
+    id: UUID
+    task_type: str
+    state: JobState
+    host: OfficeHost
+    lane: Lane
+    language: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    progress: ProgressResource
+    result: dict[str, Any] | None
+    decision: dict[str, Any] | None
+    usage: UsageResource
+    error: dict[str, Any] | None
+
+
+class JobPage(BaseModel):
+    """Own jobs, newest first, without their results."""
+
+    value: list[JobResource]
+    next_link: str | None = None
+
+
+class TaskTypeResource(BaseModel):
+    """A kind of work: what it takes, what it gives, and whether it can be done now."""
+
+    name: str
+    title: str
+    description: str
+    parameters: dict[str, Any]
+    inputs: dict[str, Any]
+    result: dict[str, Any]
+    available: bool
+    reason: str | None = None
+
+
+class TaskTypePage(BaseModel):
+    """All task types."""
+
+    value: list[TaskTypeResource]
+
+
+class MeResource(BaseModel):
+    """The caller, as we know them."""
+
+    tenant_id: UUID
+    member_id: UUID
+    roles: list[str]
+    limits: dict[str, int]
+    task_types: list[str]

@@ -1,0 +1,82 @@
+"""A job's events as server-sent events. The stream may be lost with Redis; the job's row is not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from app.addin.resources import open_result
+from app.core.crypto import Sealer
+from app.http.guards import Caller, InProcess, TenantSealer
+from app.http.services import Services
+from app.identity.principal import Principal
+from app.jobs.repository import JobRepository, JobView
+from app.jobs.states import FINAL_JOB_STATES
+from app.vocabulary import JobState
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+_LONGEST_SECONDS = 600.0
+_ENDING = frozenset({"result", "error"})
+
+
+async def _view(state: Services, caller: Principal, job_id: UUID) -> JobView:
+    async with state.database.tenant(caller.tenant_id) as session:
+        return await JobRepository(session, caller.tenant_id).view(job_id, member_id=caller.member_id)
+
+
+async def own_job(job_id: UUID, caller: Caller, state: InProcess) -> JobView:
+    """The job, found before the stream begins, so that a foreign id is a plain 404."""
+    return await _view(state, caller, job_id)
+
+
+@router.get("/{job_id}/events", response_class=EventSourceResponse)
+async def follow_job(
+    job: Annotated[JobView, Depends(own_job)],
+    caller: Caller,
+    state: InProcess,
+    sealer: TenantSealer,
+    last_event_id: Annotated[str | None, Header(max_length=64)] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Events from the beginning, or after `Last-Event-ID`; ends with `result`, `error` or a cancelled state."""
+    after = await state.hub.position(sealer, job_id=job.id, last_event_id=last_event_id)
+    if after is None:
+        # What the client has seen cannot be continued: say what there is, and go on from the start.
+        yield ServerSentEvent(event="snapshot", data={"text": _text(sealer, job)})
+    if job.state in FINAL_JOB_STATES and (after is None or not await state.hub.exists(sealer, job_id=job.id)):
+        for ending in _ending(sealer, job):
+            yield ending
+        return
+    end = asyncio.get_running_loop().time() + _LONGEST_SECONDS
+    async for event in state.hub.follow(sealer, job_id=job.id, after=after or "0"):
+        if event is not None:
+            yield ServerSentEvent(event=event.type, id=event.id, data=dict(event.body))
+            if event.type in _ENDING or event.body.get("state") == JobState.CANCELLED:
+                return
+        else:
+            await state.authenticator.still_allowed(caller)
+            now = await _view(state, caller, job.id)
+            if now.state in FINAL_JOB_STATES:
+                for ending in _ending(sealer, now):
+                    yield ending
+                return
+        if asyncio.get_running_loop().time() > end:
+            return
+
+
+def _text(sealer: Sealer, job: JobView) -> str:
+    result = open_result(sealer, job)
+    return str(result.get("text", "")) if result is not None else ""
+
+
+def _ending(sealer: Sealer, job: JobView) -> list[ServerSentEvent]:
+    """The end of a job as its row tells it."""
+    events = [ServerSentEvent(event="state", data={"state": job.state})]
+    if job.error is not None:
+        events.append(ServerSentEvent(event="error", data={"error": job.error}))
+    elif job.sealed_result is not None:
+        events.insert(0, ServerSentEvent(event="snapshot", data={"text": _text(sealer, job)}))
+        events.append(ServerSentEvent(event="result", data={"link": f"/addin/v1/jobs/{job.id}"}))
+    return events

@@ -1,0 +1,138 @@
+"""The `switchboard` command. Every command ends with a plain message, never with a stack trace."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from app.local import commands
+from app.local.client import ClientError
+
+_out = Console()
+_err = Console(stderr=True)
+
+app = typer.Typer(
+    name="switchboard",
+    help="The backend of an Office-style assistant that depends on no single model vendor.",
+    epilog="Begin with [bold]switchboard demo[/bold]; it needs nothing but this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Leave alone the vendor keys and model servers that are there.")
+]
+Tenant = Annotated[str | None, typer.Option(help="The customer to sign in at, by name.", show_default=False)]
+User = Annotated[
+    str | None, typer.Option(help="Who signs in: login, its part before the @, or name.", show_default=False)
+]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--param", "-p", metavar="KEY=VALUE", help="A parameter of the task, such as length=bullets."),
+]
+
+
+@app.command()
+def up(
+    offline: Offline = False,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Port of the API; default 8720 or a free one.", show_default=False),
+    ] = None,
+) -> None:
+    """Run the whole system on this machine until Ctrl-C.
+
+    What the environment names (DATABASE_URL, REDIS_URL, SWITCHBOARD_ENTRA_AUTHORITY, ...) is used; the
+    rest is embedded. It also ends with the program that started it, except under nohup.
+    """
+    commands.up(_out, offline=offline, port=port)
+
+
+@app.command()
+def demo(
+    file: Annotated[
+        Path | None, typer.Argument(help="A document; default: the memo that comes along.", show_default=False)
+    ] = None,
+    param: Parameters = None,
+    offline: Offline = False,
+    tenant: Tenant = None,
+    user: User = None,
+) -> None:
+    """Summarize a document and show the answer with its sources, who wrote it and why."""
+    commands.demo(_out, file, parameters=param or [], offline=offline, tenant=tenant, user=user)
+
+
+@app.command()
+def run(
+    task_type: Annotated[str, typer.Argument(metavar="TASK_TYPE", help="What to do, such as summarize.")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE...", help="Documents to do it with.", show_default=False)
+    ] = None,
+    param: Parameters = None,
+    text: Annotated[
+        str | None, typer.Option(help="A text instead of files; - reads standard input.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    background: Annotated[bool, typer.Option("--background", help="Use the lane where nobody waits.")] = False,
+    offline: Offline = False,
+    tenant: Tenant = None,
+    user: User = None,
+) -> None:
+    """Do one document task, on the running system or on one started for its duration."""
+    task = commands.Task(
+        task_type=task_type,
+        files=files or [],
+        text=sys.stdin.read() if text == "-" else text,
+        parameters=param or [],
+        lane="background" if background else None,
+        tenant=tenant,
+        user=user,
+        offline=offline,
+    )
+    commands.run(_out, _err, task, as_json=as_json)
+
+
+@app.command()
+def migrate() -> None:
+    """Create roles and schema, then import prompts and configuration. Safe to run again at any time."""
+    commands.migrate(_out)
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine and its settings, and say what to do about each problem."""
+    raise typer.Exit(commands.doctor(_out))
+
+
+def main() -> None:
+    """Run the command; an error that we expected becomes one plain message and exit status 1."""
+    as_json = "--json" in sys.argv[1:]
+    try:
+        app(standalone_mode=True)
+    except KeyboardInterrupt:
+        _fail({"code": "interrupted", "message": "interrupted"}, as_json=as_json, status=130)
+    except ClientError as error:
+        _fail(error.body, as_json=as_json)
+    except Exception as error:  # noqa: BLE001 - the last door: people get a sentence, not a stack trace
+        _fail(commands.explain(error), as_json=as_json)
+
+
+def _fail(body: dict[str, Any], *, as_json: bool, status: int = 1) -> None:
+    if as_json:
+        print(json.dumps({"error": body}, ensure_ascii=False))
+    else:
+        _err.print(f"error: {body['message']}", style="red", markup=False, highlight=False, soft_wrap=True)
+        for detail in body.get("details") or []:
+            line = f"  {detail.get('target') or detail.get('code')}: {detail.get('message')}"
+            _err.print(line, markup=False, highlight=False, soft_wrap=True)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

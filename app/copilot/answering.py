@@ -1,0 +1,97 @@
+"""Asking the pool about a reading: the request, the prompts of whoever answers, the checks of the answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from string import Template
+from typing import Any
+
+from app.copilot.checks import Band, check_language, check_shape, check_support
+from app.copilot.citations import Claims, claims_schema, verify_claims
+from app.copilot.reading import Reading
+from app.copilot.types import Verify
+from app.llm.types import Message, ModelRequest, ModelResult, Render
+from app.vocabulary import StepKind
+
+PROMPT_TOKENS = 600
+"""What the instructions of the largest prompt set cost, rounded up."""
+_TOKENS_PER_SENTENCE = 110
+_OPTIONAL = ("audience", "focus")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about a reading."""
+
+    task_type: str
+    kind: StepKind
+    prompt: str
+    """Name of the prompt for this step in the prompt set."""
+    sentences: int
+    """The most there may be."""
+    language: str
+    """Of the answer."""
+    source_language: str
+    """Of the text that is read; `und` when unknown."""
+    parameters: Mapping[str, Any]
+    """Only what binds the answer: pools excludes members that cannot follow one of them."""
+    least_sentences: int = 1
+    user_watches: bool = False
+
+    @property
+    def translated(self) -> bool:
+        """Whether the answer is in another language than the text."""
+        return "und" not in {self.language, self.source_language} and self.language != self.source_language
+
+
+def ask(question: Question, reading: Reading) -> tuple[ModelRequest, Verify]:
+    """The request, and the check that turns its answer into `Claims`."""
+    tokens_per_sentence = _TOKENS_PER_SENTENCE if question.language == "en" else 2 * _TOKENS_PER_SENTENCE
+    request = ModelRequest(
+        task_type=question.task_type,
+        step_kind=question.kind,
+        blocks=reading.blocks,
+        parameters=question.parameters,
+        language=question.language,
+        render=_render(question, reading),
+        response_schema=claims_schema([block.id for block in reading.blocks], most=question.sentences),
+        input_tokens_estimate=reading.tokens() + PROMPT_TOKENS,
+        max_output_tokens=100 + tokens_per_sentence * question.sentences,
+        user_watches=question.user_watches,
+    )
+    return request, _verify(question, reading)
+
+
+def _render(question: Question, reading: Reading) -> Render:
+    values = {
+        "mark": reading.mark,
+        "sentences": str(question.sentences),
+        "language": "the document's own" if question.language == "und" else question.language,
+        **{name: str(value) for name, value in question.parameters.items()},
+    }
+
+    def render(prompts: Mapping[str, str]) -> Sequence[Message]:
+        names = ["system", question.prompt, *(n for n in _OPTIONAL if question.parameters.get(n)), "rules"]
+        system = "\n".join(Template(prompts[name]).safe_substitute(values) for name in names)
+        document = reading.render(between_words=prompts.get("datamark") != "blocks")
+        user = Template(prompts["user"]).safe_substitute(document=document)
+        return (Message("system", system), Message("user", user))
+
+    return render
+
+
+def _verify(question: Question, reading: Reading) -> Verify:
+    def verify(result: ModelResult) -> Claims:
+        found = verify_claims(reading.unmarked(result.text), reading.evidence)
+        claims = found.claims
+        if result.method == "extractive":
+            # The document's own sentences: long ones and other languages among them are the author's.
+            check_shape(claims, Band(1, question.sentences, 700 * question.sentences))
+        else:
+            check_shape(
+                claims, Band(question.least_sentences, question.sentences, 250 + 350 * question.sentences)
+            )
+            check_language(" ".join(claim.text for claim in claims), question.language)
+        check_support(claims, language=question.language, translated=question.translated)
+        return found
+
+    return verify

@@ -1,0 +1,112 @@
+"""What is checked before an answer is delivered. Each check raises `InvalidOutput`: the next member is tried.
+
+Reasons begin with a code and carry no content: they are stored in the decision record and logged.
+
+| code | meaning |
+|---|---|
+| unsupported_figure, unsupported_unit | a number, date or amount that the cited source does not have |
+| unsupported_name | a name that the cited source does not have |
+| wrong_language | the answer is in another language than asked |
+| preamble, too_long, too_short, markup, link | the answer is not of the asked shape |
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.copilot.citations import Claim
+from app.copilot.figures import SourceFigures, find_figures, units
+from app.copilot.names import SourceNames
+from app.documents.language import detect
+from app.llm.errors import InvalidOutput
+
+_CONFIDENT = 0.7
+_MINIMUM_LETTERS = 40
+# Written languages that a detector takes for one another.
+_ALIKE = (
+    frozenset({"no", "nb", "nn", "da"}),
+    frozenset({"sr", "hr", "bs", "sh", "sl"}),
+    frozenset({"id", "ms"}),
+    frozenset({"pt", "gl"}),
+    frozenset({"zh", "yue", "wuu"}),
+    frozenset({"de", "nds", "lb", "als"}),
+)
+_PREAMBLE = re.compile(
+    r"\s*(?:sure\b[,!.]|certainly\b|of course\b|okay\b[,!.]|as an ai\b|i (?:can|will|have|cannot|can't|am sorry)\b"
+    r"|here (?:is|are)\b|here['’]s\b|below (?:is|are)\b|the following is\b|(?:in )?summary\s*:"
+    r"|hier (?:ist|sind|folgt)\b|gerne?\b[,!.]|natürlich\b[,!.]|zusammenfassung\s*:|als ki\b"
+    r"|voici\b|bien sûr\b|résumé\s*:|claro\b[,!.]|aquí (?:está|tiene)\b|resumen\s*:|ecco\b|riassunto\s*:)",
+    re.IGNORECASE,
+)
+_MARKUP = re.compile(r"!\[|</?[a-z!][^>]*>|\]\(|^\s*(?:#{1,6}\s|```)|<\|", re.IGNORECASE)
+_LINK = re.compile(
+    r"(?:\b[a-z][a-z0-9+.-]{1,9}://|\bwww\.|\bmailto:|\bjavascript:)[^\s<>\"')\]]*", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Band:
+    """How much an answer may hold."""
+
+    least_sentences: int
+    most_sentences: int
+    most_characters: int
+
+
+def check_support(claims: Sequence[Claim], *, language: str, translated: bool) -> None:
+    """Every figure and name of a sentence stands in what it cites.
+
+    Names are not compared when the answer is in another language than the document: exonyms
+    (München, Munich) have no common form. Raises: InvalidOutput.
+    """
+    for number, claim in enumerate(claims, start=1):
+        source = SourceFigures.of(claim.support)
+        if any(not source.supports(figure) for figure in find_figures(claim.text)):
+            raise InvalidOutput(
+                f"unsupported_figure: sentence {number} has a number its source does not have"
+            )
+        if units(claim.text) - source.units:
+            raise InvalidOutput(f"unsupported_unit: sentence {number} has a unit its source does not have")
+        if not translated and SourceNames(claim.support, language).missing(claim.text):
+            raise InvalidOutput(f"unsupported_name: sentence {number} has a name its source does not have")
+
+
+def check_language(text: str, language: str) -> None:
+    """A text of 40 letters or more is in the asked language. Raises: InvalidOutput."""
+    if language == "und" or sum(character.isalpha() for character in text) < _MINIMUM_LETTERS:
+        return
+    found = detect(text)
+    if found.code in {"und", language} or found.confidence < _CONFIDENT:
+        return
+    if any(found.code in group and language in group for group in _ALIKE):
+        return
+    raise InvalidOutput(f"wrong_language: the answer is in {found.code}, asked was {language}")
+
+
+def check_shape(claims: Sequence[Claim], band: Band) -> None:
+    """Length in the band, no preamble, and no markup or link that the source does not have.
+
+    An image is never delivered: fetching it could carry text away. Raises: InvalidOutput.
+    """
+    if len(claims) < band.least_sentences:
+        raise InvalidOutput(f"too_short: {len(claims)} sentences, at least {band.least_sentences} were asked")
+    characters = sum(len(claim.text) for claim in claims)
+    if len(claims) > band.most_sentences or characters > band.most_characters:
+        raise InvalidOutput(f"too_long: {len(claims)} sentences, {characters} characters")
+    for number, claim in enumerate(claims, start=1):
+        _check_sentence(claim, number)
+
+
+def _check_sentence(claim: Claim, number: int) -> None:
+    if not any(character.isalnum() for character in claim.text):
+        raise InvalidOutput(f"too_short: sentence {number} says nothing")
+    if "![" in claim.text:
+        raise InvalidOutput(f"markup: sentence {number} has an image")
+    support = claim.support.casefold()
+    if any(match.group().casefold() not in support for match in _MARKUP.finditer(claim.text)):
+        raise InvalidOutput(f"markup: sentence {number} has markup its source does not have")
+    if any(match.group().rstrip(".,;:").casefold() not in support for match in _LINK.finditer(claim.text)):
+        raise InvalidOutput(f"link: sentence {number} has a link its source does not have")
+    opening = _PREAMBLE.match(claim.text)
+    if opening is not None and claim.text.casefold()[:40] not in " ".join(support.split()):
+        raise InvalidOutput(f"preamble: sentence {number} speaks about the answer")

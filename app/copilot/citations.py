@@ -1,0 +1,204 @@
+"""From a model's JSON claims to sentences that stand on spans of the document.
+
+A request shows blocks `[B1] text`, numbered for this request alone. An answer is
+`{"sentences": [{"citations": [{"block": "B1", "quote": "..."}], "text": "..."}]}`; every quote must be
+found in its block, and a claim that loses all its quotes is removed and counted.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.copilot.quotes import FoldedText, find_exact, find_similar
+from app.llm.errors import InvalidOutput
+from app.llm.types import Block
+
+_MAX_CITATIONS = 3
+# Block ids that a model wrote into its sentence, and reference numbers of the source: ours are the only [n].
+_MARKERS = re.compile(r"\s*[\[(]B\d+(?:\s*[,;–-]\s*B?\d+)*[\])]|\s*\[\d+(?:\s*[,;–-]\s*\d+)*\]")
+_FENCE = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
+_JOINERS = "\u200c\u200d"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Characters `start` to `end` of the text of segment `segment`."""
+
+    segment: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A block, and what it stands for in the document."""
+
+    block: Block
+    spans: tuple[Span, ...]
+    """One span that is the block's text, or the spans that a fact found earlier stands on."""
+    support: str
+    """Everything that a sentence citing this block may take figures and names from."""
+    is_fact: bool = False
+    header: str | None = None
+
+    def narrowed(self, start: int, end: int) -> tuple[Span, ...]:
+        """What a quote of characters `start` to `end` of the block stands on."""
+        if self.is_fact:
+            return self.spans
+        whole = self.spans[0]
+        return (Span(whole.segment, whole.start + start, whole.start + end),)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence with the spans it stands on."""
+
+    text: str
+    spans: tuple[Span, ...]
+    support: str
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What is left of an answer after its quotes were checked."""
+
+    claims: tuple[Claim, ...]
+    removed: int
+
+
+def claims_schema(block_ids: Sequence[str], *, most: int) -> dict[str, Any]:
+    """JSON Schema of an answer of at most `most` sentences. `minItems` 1, or small models cite nothing."""
+    block: dict[str, Any] = {"type": "string"}
+    if len(block_ids) <= 100:
+        block["enum"] = list(block_ids)
+    citation = _object({"block": block, "quote": {"type": "string"}})
+    sentence = _object(
+        {
+            "citations": {"type": "array", "items": citation, "minItems": 1, "maxItems": _MAX_CITATIONS},
+            "text": {"type": "string"},
+        }
+    )
+    return _object({"sentences": {"type": "array", "items": sentence, "minItems": 1, "maxItems": most}})
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def verify_claims(answer: str, evidence: Sequence[Evidence]) -> Claims:
+    """Keep the sentences whose quotes are in the document, each once.
+
+    Raises: InvalidOutput if the answer is not of the form, or too little of it is left.
+    """
+    by_id = {each.block.id: each for each in evidence}
+    folded: dict[str, FoldedText] = {}
+    claims: list[Claim] = []
+    seen: set[str] = set()
+    removed = repeated = 0
+    for sentence in _sentences(answer):
+        text = clean(sentence["text"])
+        if text.casefold() in seen:
+            repeated += 1
+            continue
+        seen.add(text.casefold())
+        claim = _claim(text, sentence["citations"], by_id, folded)
+        if claim is None:
+            removed += 1
+        else:
+            claims.append(claim)
+    if not claims or removed > len(claims):
+        raise InvalidOutput("quotes_not_found: the answer does not quote what it was given")
+    if repeated > len(claims):
+        raise InvalidOutput("repeats_itself: most sentences of the answer are the same")
+    return Claims(tuple(claims), removed)
+
+
+def clean(text: str) -> str:
+    """A sentence on one line, without block ids, reference numbers or invisible characters."""
+    visible = "".join(
+        character
+        for character in text
+        if character in _JOINERS
+        or character.isspace()
+        or unicodedata.category(character) not in {"Cf", "Cc", "Cs", "Co"}
+    )
+    return " ".join(_MARKERS.sub("", visible).split())
+
+
+def _sentences(answer: str) -> list[dict[str, Any]]:
+    fenced = _FENCE.match(answer)
+    try:
+        parsed = json.loads(fenced.group(1) if fenced else answer)
+        sentences = [
+            {
+                "text": _string(sentence["text"]),
+                "citations": [
+                    (_string(each["block"]), _string(each["quote"])) for each in sentence["citations"]
+                ],
+            }
+            for sentence in parsed["sentences"]
+        ]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise InvalidOutput("not_the_schema: the answer is not the JSON that was asked for") from None
+    if not sentences:
+        raise InvalidOutput("empty: the answer has no sentences")
+    return sentences
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _claim(
+    text: str,
+    citations: Sequence[tuple[str, str]],
+    by_id: Mapping[str, Evidence],
+    folded: dict[str, FoldedText],
+) -> Claim | None:
+    spans: list[Span] = []
+    support: list[str] = []
+    for block_id, quote in citations:
+        found = _locate(block_id.strip("[] "), quote, by_id, folded)
+        if found is None:
+            continue
+        evidence, start, end = found
+        for span in evidence.narrowed(start, end):
+            if span not in spans and len(spans) < _MAX_CITATIONS:
+                spans.append(span)
+        support.append(evidence.support)
+    return Claim(text, tuple(spans), "\n".join(support)) if text and spans else None
+
+
+def _locate(
+    block_id: str, quote: str, by_id: Mapping[str, Evidence], folded: dict[str, FoldedText]
+) -> tuple[Evidence, int, int] | None:
+    """Where a quote stands: in its block exactly, in another block exactly, or in its block almost."""
+    named = by_id.get(block_id)
+    order = [named] if named is not None else []
+    order += [each for each in by_id.values() if each is not named]
+    for evidence in order:
+        span = find_exact(_folded(evidence, folded), quote)
+        if span is not None:
+            return evidence, *span
+    if named is not None:
+        span = find_similar(_folded(named, folded), quote)
+        if span is not None:
+            return named, *span
+    return None
+
+
+def _folded(evidence: Evidence, cache: dict[str, FoldedText]) -> FoldedText:
+    """The block's folded text, made once per answer."""
+    if evidence.block.id not in cache:
+        cache[evidence.block.id] = FoldedText.of(evidence.block.text)
+    return cache[evidence.block.id]

@@ -1,0 +1,103 @@
+"""What a handler of one step sees: its input, the documents, the pool, and the people who watch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from app.copilot.types import Answer, Verify
+from app.core.crypto import Sealer
+from app.documents.segments import Segment
+from app.jobs.events import EventWriter
+from app.jobs.leases import ClaimedStep
+from app.llm.loop import Accepted, CallScope, ModelCaller
+from app.llm.types import ModelRequest
+from app.pools.values import RevisionFacts
+from app.vocabulary import MemberPurpose, ProviderKind, StepKind
+
+EXTRACTIVE_CONTEXT_TOKENS = 8192
+"""What one request holds when only extractive members serve: no window binds them, only patience."""
+
+
+def context_tokens(revision: RevisionFacts) -> int:
+    """The largest input, in tokens, that a generative member of the pool takes in one request."""
+    windows = [
+        member.deployment.context_window - member.deployment.max_output_tokens
+        for member in revision.members
+        if member.purpose == MemberPurpose.SERVING
+        and member.deployment.provider.kind != ProviderKind.EXTRACTIVE
+    ]
+    return max(windows, default=EXTRACTIVE_CONTEXT_TOKENS)
+
+
+@dataclass(frozen=True)
+class StepEvents:
+    """The events of one holder of a step; losing one is no failure."""
+
+    writer: EventWriter
+    sealer: Sealer
+    step: ClaimedStep
+
+    async def emit(self, event_type: str, body: Mapping[str, Any]) -> None:
+        """Append an event to the job's stream."""
+        await self.writer.emit(
+            self.sealer,
+            job_id=self.step.job_id,
+            step_id=self.step.id,
+            fencing=self.step.fencing,
+            event_type=event_type,
+            body=body,
+        )
+
+
+@dataclass
+class RunningStep:
+    """The `StepContext` of a claimed step (see types.py), and what the runner keeps for its end."""
+
+    step: ClaimedStep
+    events: StepEvents
+    caller: ModelCaller
+    scope: CallScope
+    parameters: BaseModel
+    input: Mapping[str, Any]
+    segments: Sequence[Segment]
+    predecessors: Sequence[Mapping[str, Any]]
+    accepted: list[Accepted] = field(default_factory=list)
+
+    @property
+    def kind(self) -> StepKind:
+        """What the step does."""
+        return self.step.kind
+
+    @property
+    def language(self) -> str:
+        """The documents' language, as found when the job was accepted."""
+        return self.step.language
+
+    @property
+    def context_tokens(self) -> int:
+        """See `context_tokens`."""
+        return context_tokens(self.scope.revision)
+
+    @property
+    def mark_key(self) -> bytes:
+        """The tenant's key for marking document text."""
+        return self.events.sealer.digest("datamark", b"")
+
+    async def call(self, request: ModelRequest, verify: Verify) -> Answer:
+        """Ask the pool. Raises: `llm.errors.CallFailed`, `llm.errors.AllResting`, `NoEligibleMember`."""
+        accepted = await self.caller.call(request, scope=self.scope, verify=verify)
+        self.accepted.append(accepted)
+        return Answer(value=accepted.value, result=accepted.result, member=accepted.member)
+
+    async def progress(self, phase: str, done: int, total: int, message: str) -> None:
+        """Tell whoever watches."""
+        await self.events.emit("progress", {"phase": phase, "done": done, "total": total, "message": message})
+
+    async def show(self, sentences: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> None:
+        """Emit checked sentences, one after another; an earlier attempt's text is withdrawn first."""
+        if self.step.fencing > 1:
+            await self.events.emit("restarted", {"from": 0})
+        for sentence, citations in sentences:
+            await self.events.emit("text", {"sentence": sentence, "citations": list(citations)})

@@ -1,0 +1,77 @@
+"""The decision record of a job: which model wrote it, and why. Assembled when the job ends."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.llm.loop import Accepted
+from app.pools.values import RevisionFacts
+from app.usage.ledger import CallView
+from app.vocabulary import CallOutcome
+
+
+def decision_record(
+    revision: RevisionFacts, route_reason: str, accepted: Accepted | None, calls: Sequence[CallView]
+) -> dict[str, Any]:
+    """The record as JSON. `accepted` is the answer of the last step, None when the job failed."""
+    names = {member.deployment.id: member.deployment.name for member in revision.members}
+    steps = {call.step_id: names.get(call.deployment_id, call.request_model) for call in calls if _won(call)}
+    record: dict[str, Any] = {
+        "pool": revision.pool_name,
+        "revision": revision.number,
+        "revision_id": str(revision.id),
+        "route": route_reason,
+        "answers": dict(Counter(steps.values())),
+        "failed_calls": [
+            {
+                "deployment": names.get(call.deployment_id, call.request_model),
+                "outcome": call.outcome,
+                "error_code": call.error_code,
+            }
+            for call in calls
+            if not _won(call) and call.outcome is not CallOutcome.PENDING
+        ],
+    }
+    if accepted is not None:
+        record |= {
+            "member": dict(accepted.member),
+            "candidates": list(accepted.candidates),
+            "excluded": [dict(one) for one in accepted.excluded],
+            "hops": [
+                {"deployment": hop.deployment, "outcome": hop.outcome, "error_code": hop.error_code}
+                for hop in accepted.hops
+            ],
+            "price_revision": str(accepted.price_revision_id) if accepted.price_revision_id else None,
+            "why": _why(revision, route_reason, accepted),
+        }
+    return record
+
+
+def _won(call: CallView) -> bool:
+    return call.outcome is CallOutcome.SUCCEEDED
+
+
+def _why(revision: RevisionFacts, route_reason: str, accepted: Accepted) -> str:
+    """One sentence for people."""
+    name = accepted.member["deployment"]
+    start = f"{route_reason}, to the pool {revision.pool_name} (revision {revision.number})"
+    failed = [hop for hop in accepted.hops if hop.error_code is not None]
+    if failed:
+        told = ", ".join(
+            f"{hop.deployment} ({_WORDS.get(hop.error_code or '', hop.error_code)})" for hop in failed
+        )
+        return f"{start}; {name} answered after {told}"
+    if accepted.excluded:
+        out = ", ".join(f"{one['deployment']} ({one['reason']})" for one in accepted.excluded)
+        return f"{start}; {name} is the first that may do it, excluded: {out}"
+    return f"{start}; {name} is the first in its order"
+
+
+_WORDS: Mapping[str, str] = {
+    "invalid_output": "its answer did not pass the checks",
+    "truncated": "its answer was cut off",
+    "rate_limited": "at its limit",
+    "unavailable": "did not answer",
+    "timed_out": "too slow",
+    "bad_credential": "refused our key",
+}

@@ -1,0 +1,56 @@
+"""How a step that did not return ends: again later, again as another attempt, or never. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.errors import AppError
+from app.jobs.errors import Discard, Postpone
+from app.jobs.states import backoff_seconds
+from app.llm.errors import AllResting, CallFailed
+
+_PASSING_CODES = frozenset({"rate_limited", "unavailable", "timed_out", "bad_credential"})
+"""Failures of vendors that may be over at the next attempt; any other would only be repeated."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """Back to the queue. `counted` is False for what was not the step's fault."""
+
+    seconds: float
+    counted: bool
+    code: str
+
+
+@dataclass(frozen=True)
+class Never:
+    """The step is dead; `error` is shown to the member."""
+
+    error: Mapping[str, Any]
+    is_bug: bool = False
+
+
+def ending(error: Exception, *, attempt: int, max_attempts: int, jitter: float) -> Again | Never:
+    """What follows from an exception; `attempt` counts from 1, `jitter` is in [0, 1)."""
+    match error:
+        case Postpone():
+            return Again(error.seconds, counted=False, code="postponed")
+        case AllResting():
+            return Again(error.retry_after_seconds, counted=False, code="all_resting")
+        case Discard() | AppError():
+            return Never(_shown(error))
+    passing = not isinstance(error, CallFailed) or any(hop.error_code in _PASSING_CODES for hop in error.hops)
+    code = error.code if isinstance(error, CallFailed) else type(error).__name__
+    if passing and attempt < max_attempts:
+        return Again(backoff_seconds(attempt, jitter), counted=True, code=code)
+    if isinstance(error, CallFailed):
+        return Never({"code": error.code, "message": error.message})
+    message = "Something went wrong on our side; send the job again or ask your operator."
+    return Never({"code": "internal_error", "message": message}, is_bug=True)
+
+
+def _shown(error: Discard | AppError) -> dict[str, Any]:
+    shown: dict[str, Any] = {"code": error.code, "message": error.message}
+    if isinstance(error, AppError) and error.details:
+        shown["details"] = [{"code": one.code, "message": one.message} for one in error.details]
+    return shown

@@ -1,0 +1,34 @@
+"""What can be wrong with a submission, in words."""
+
+from collections.abc import Sequence
+
+from app.core.errors import ErrorDetail, Unprocessable
+
+
+class UnknownTaskType(Unprocessable):
+    """No such kind of work."""
+
+    code = "unknown_task_type"
+    title = "Unknown task type"
+
+    def __init__(self, name: str, *, known: Sequence[str]) -> None:
+        super().__init__(
+            f"There is no task type {name[:64]!r}; there is {', '.join(known)}"
+            " (GET /addin/v1/task-types describes each).",
+            target="task_type",
+        )
+
+
+class InvalidParameters(Unprocessable):
+    """A parameter is unknown, missing or out of its range."""
+
+    code = "invalid_parameters"
+    title = "A parameter is wrong"
+
+    def __init__(self, task_type: str, details: Sequence[ErrorDetail]) -> None:
+        places = "; ".join(f"{one.target}: {one.message}" for one in details)
+        super().__init__(
+            f"The parameters do not fit {task_type}: {places}. GET /addin/v1/task-types describes them.",
+            target=details[0].target if details else "parameters",
+            details=details,
+        )

@@ -1,0 +1,139 @@
+"""What a reading step shows a model: pieces of the document, or facts that earlier steps found in it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.copilot.chunking import Piece
+from app.copilot.citations import Claim, Evidence, Span
+from app.copilot.datamark import mark_for, put_marks, remove_marks
+from app.documents.segments import Segment
+from app.documents.tokens import estimate_tokens
+from app.llm.types import Block
+from app.vocabulary import SegmentKind
+
+_SUPPORT_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A verified sentence of an earlier step and the spans it stands on."""
+
+    text: str
+    spans: tuple[Span, ...]
+
+    @classmethod
+    def of(cls, claim: Claim) -> "Fact":
+        """The fact that a claim becomes for the next step."""
+        return cls(claim.text, claim.spans)
+
+    @classmethod
+    def load(cls, value: Mapping[str, Any]) -> "Fact":
+        """The fact that `dump` wrote."""
+        return cls(value["text"], tuple(Span(*span) for span in value["spans"]))
+
+    def dump(self) -> dict[str, Any]:
+        """The fact as JSON."""
+        return {"text": self.text, "spans": [[span.segment, span.start, span.end] for span in self.spans]}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The blocks of one request, marked as data."""
+
+    evidence: tuple[Evidence, ...]
+    mark: str
+
+    @classmethod
+    def of(cls, evidence: Sequence[Evidence], mark_key: bytes) -> "Reading":
+        """Choose the mark for this text."""
+        return cls(tuple(evidence), mark_for(mark_key, "\n".join(each.block.text for each in evidence)))
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks without marks, for members that read no prompt."""
+        return tuple(each.block for each in self.evidence)
+
+    def render(self, *, between_words: bool) -> str:
+        """`[B1] text` a line, under their headings; marked between words, or only where a text begins.
+
+        The latter is for models so small that marks between words confuse them.
+        """
+        lines: list[str] = []
+        path: tuple[str, ...] = ()
+        for each in self.evidence:
+            if each.block.heading_path != path and each.block.kind is not SegmentKind.HEADING:
+                path = each.block.heading_path
+                if path:
+                    lines.append(self._marked("## " + " > ".join(path), between_words=between_words))
+            if each.header is not None:
+                lines.append(self._marked("columns: " + each.header, between_words=between_words))
+            lines.append(f"[{each.block.id}] {self._marked(each.block.text, between_words=between_words)}")
+        return "\n".join(lines)
+
+    def _marked(self, text: str, *, between_words: bool) -> str:
+        line = " ".join(text.split())
+        return put_marks(line, self.mark) if between_words else self.mark + line
+
+    def unmarked(self, answer: str) -> str:
+        """The answer without marks that the model copied."""
+        return remove_marks(answer, self.mark)
+
+    def tokens(self) -> int:
+        """Estimated tokens of the blocks: their text, a third for marks, and their ids."""
+        text = sum(estimate_tokens(each.block.text) for each in self.evidence)
+        return text + text // 3 + 4 * len(self.evidence)
+
+
+def read_pieces(segments: Sequence[Segment], pieces: Sequence[Piece]) -> list[Evidence]:
+    """Evidence for pieces of the document; blank ones say nothing and are left out."""
+    found: list[Evidence] = []
+    for piece in pieces:
+        segment = segments[piece.segment]
+        text = segment.text[piece.start : piece.end]
+        if text.strip():
+            block = Block(f"B{len(found) + 1}", text, segment.kind, segment.heading_path)
+            span = Span(piece.segment, piece.start, piece.end)
+            found.append(Evidence(block, (span,), _support(segment, text), header=piece.header))
+    return found
+
+
+def read_facts(segments: Sequence[Segment], facts: Sequence[Fact]) -> list[Evidence]:
+    """Evidence for facts; a sentence about one may say what the fact or its source says."""
+    return [
+        Evidence(
+            Block(
+                f"B{at}",
+                fact.text,
+                SegmentKind.PARAGRAPH,
+                segments[fact.spans[0].segment].heading_path,
+            ),
+            fact.spans,
+            "\n".join([fact.text, *(_support(segments[span.segment]) for span in fact.spans)]),
+            is_fact=True,
+        )
+        for at, fact in enumerate(facts, start=1)
+    ]
+
+
+def fit(groups: Sequence[Sequence[Fact]], budget_tokens: int) -> list[Fact]:
+    """All facts in order; if they are too long together, the longest groups lose their last first.
+
+    Each group keeps one, so that no part of the document falls silent.
+    """
+    kept = [list(group) for group in groups]
+    costs = [[estimate_tokens(fact.text) + 4 for fact in group] for group in kept]
+    total = sum(map(sum, costs))
+    while total > budget_tokens:
+        at = max(range(len(kept)), key=lambda index: (len(kept[index]) > 1, len(kept[index])))
+        if len(kept[at]) <= 1:
+            break
+        kept[at].pop()
+        total -= costs[at].pop()
+    return [fact for group in kept for fact in group]
+
+
+def _support(segment: Segment, text: str | None = None) -> str:
+    body = segment.text if text is None else text
+    parts = [*segment.heading_path, segment.table_header or "", body[:_SUPPORT_CHARACTERS]]
+    return "\n".join(parts)

@@ -1,0 +1,229 @@
+"""Runs one claimed step: loads what its handler needs, runs it, and writes its end.
+
+No transaction is open while a model is thinking: one loads, one completes.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.copilot.catalog import task_types
+from app.copilot.context import RunningStep, StepEvents
+from app.copilot.decisions import decision_record
+from app.copilot.endings import Again, ending
+from app.copilot.runtime import Runtime
+from app.copilot.types import NewStep, Outcome
+from app.core.clock import new_id
+from app.core.crypto import Place, Sealed, Sealer
+from app.core.logging import get_logger
+from app.documents import service as documents
+from app.jobs.accept import parameters_place
+from app.jobs.complete import (
+    Completion,
+    PlannedStep,
+    Progress,
+    bury,
+    complete,
+    input_place,
+    output_place,
+    result_place,
+    retry,
+)
+from app.jobs.errors import LeaseLost
+from app.jobs.leases import ClaimedStep
+from app.jobs.repository import JobRepository, Predecessor
+from app.jobs.states import FINAL_JOB_STATES
+from app.llm.loop import CallScope
+from app.usage import ledger
+from app.vocabulary import JobState, StepState
+
+_log = get_logger(__name__)
+
+
+async def run_step(runtime: Runtime, step: ClaimedStep) -> None:
+    """Run a claimed step to its end, whatever that is. Raises: only what cancels the coroutine."""
+    sealer = await runtime.keys.sealer(step.tenant_id)
+    events = StepEvents(runtime.events, sealer, step)
+    # The first event of a holder: from now on the stream refuses those of earlier holders.
+    await events.emit("state", {"state": JobState.RUNNING, "kind": step.kind})
+    scope: CallScope | None = None
+    try:
+        scope = await _scope(runtime, step, sealer)
+        running = await _load(runtime, step, events, scope)
+        outcome = await task_types()[step.task_type].run(running)
+        await _complete(runtime, running, outcome)
+    except LeaseLost:
+        _log.info("lease lost", job_id=str(step.job_id), step_id=str(step.id), fencing=step.fencing)
+    except Exception as error:  # noqa: BLE001 - one step's bug must not take the others along
+        await _end_badly(runtime, step, events, scope, error)
+    finally:
+        # Calls that no checkpoint settled (a lost lease, a cancelled step) are paid for all the same.
+        if scope is not None and scope.records:
+            await asyncio.shield(_settle(runtime, scope))
+
+
+async def _scope(runtime: Runtime, step: ClaimedStep, sealer: Sealer) -> CallScope:
+    return CallScope(
+        tenant_id=step.tenant_id,
+        member_id=step.member_id,
+        job_id=step.job_id,
+        step_id=step.id,
+        fencing=step.fencing,
+        revision=await runtime.configuration.revision(step.tenant_id, step.pool_revision_id),
+        policy=await runtime.configuration.policy(step.tenant_id),
+        language=step.language,
+        reservation=step.reservation,
+        deadline=asyncio.get_running_loop().time() + step.seconds_left,
+        sealer=sealer,
+        records=[],
+    )
+
+
+async def _load(runtime: Runtime, step: ClaimedStep, events: StepEvents, scope: CallScope) -> RunningStep:
+    """Read everything the handler needs, then let go of the database."""
+    sealer = scope.sealer
+    segments = runtime.segments.get(step.tenant_id, step.job_id)
+    async with runtime.database.tenant(step.tenant_id) as session:
+        jobs = JobRepository(session, step.tenant_id)
+        before = await jobs.predecessors(step.job_id, step.id)
+        if segments is None:
+            document_ids = await jobs.inputs(step.job_id)
+            segments = runtime.segments.put(
+                step.tenant_id,
+                step.job_id,
+                await documents.load(session, sealer, tenant_id=step.tenant_id, document_ids=document_ids),
+            )
+    parameters = _open_json(sealer, parameters_place(step.job_id), step.sealed_parameters)
+    return RunningStep(
+        step=step,
+        events=events,
+        caller=runtime.caller,
+        scope=scope,
+        parameters=task_types()[step.task_type].parameters.model_validate(parameters),
+        input=_open_json(sealer, input_place(step.id), step.sealed_input),
+        segments=segments,
+        predecessors=[_predecessor(sealer, one) for one in before],
+    )
+
+
+def _predecessor(sealer: Sealer, before: Predecessor) -> Mapping[str, Any]:
+    if before.state is StepState.DONE:
+        return _open_json(sealer, output_place(before.id), before.sealed_output)
+    return {"dead": True, "input": _open_json(sealer, input_place(before.id), before.sealed_input)}
+
+
+def _open_json(sealer: Sealer, place: Place, sealed: Sealed | None) -> Mapping[str, Any]:
+    if sealed is None:
+        return {}
+    value: Mapping[str, Any] = json.loads(sealer.open(place, sealed))
+    return value
+
+
+def _seal_json(sealer: Sealer, place: Place, value: Mapping[str, Any]) -> Sealed:
+    return sealer.seal(place, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+async def _complete(runtime: Runtime, running: RunningStep, outcome: Outcome) -> None:
+    step, sealer, scope = running.step, running.scope.sealer, running.scope
+    accepted = running.accepted[-1] if running.accepted else None
+    sealed_result = decision = None
+    async with runtime.database.tenant(step.tenant_id) as session:
+        await ledger.settle(session, scope.records)
+        if outcome.result is not None:
+            sealed_result = _seal_json(sealer, result_place(step.job_id), outcome.result)
+            calls = await ledger.job_calls(session, step.tenant_id, step.job_id)
+            decision = decision_record(scope.revision, step.route_reason, accepted, calls)
+        progress = await complete(
+            session,
+            step,
+            Completion(
+                sealed_output=_seal_json(sealer, output_place(step.id), outcome.output),
+                answered_by=accepted.pool_member_id if accepted is not None else None,
+                new_steps=_plan(sealer, outcome.new_steps),
+                sealed_result=sealed_result,
+                partial=outcome.partial,
+                decision=decision,
+                phase=step.kind,
+            ),
+        )
+    scope.records.clear()
+    await asyncio.shield(_announce(running.events, progress))
+
+
+def _plan(sealer: Sealer, new: Sequence[NewStep]) -> list[PlannedStep]:
+    ids = [new_id() for _ in new]
+    return [
+        PlannedStep(
+            id=ids[position],
+            kind=step.kind,
+            ordinal=step.ordinal,
+            sealed_input=_seal_json(sealer, input_place(ids[position]), step.input),
+            estimated_tokens=step.estimated_tokens,
+            successor_step_id=None if step.successor is None else ids[step.successor],
+            remaining=sum(other.successor == position for other in new),
+        )
+        for position, step in enumerate(new)
+    ]
+
+
+async def _announce(events: StepEvents, progress: Progress) -> None:
+    if progress.state not in FINAL_JOB_STATES:
+        body = {"phase": events.step.kind, "done": progress.done, "total": progress.total}
+        await events.emit("progress", {**body, "message": f"{progress.done} of {progress.total} steps done"})
+        return
+    await events.emit("state", {"state": progress.state})
+    if progress.error is not None:
+        await events.emit("error", {"error": dict(progress.error)})
+    else:
+        await events.emit("result", {"link": f"/addin/v1/jobs/{events.step.job_id}"})
+
+
+async def _end_badly(
+    runtime: Runtime, step: ClaimedStep, events: StepEvents, scope: CallScope | None, error: Exception
+) -> None:
+    """Postpone, retry or bury, by what went wrong."""
+    known = {"job_id": str(step.job_id), "step_id": str(step.id), "attempt": step.attempt}
+    end = ending(
+        error,
+        attempt=step.attempt,
+        max_attempts=runtime.max_attempts,
+        jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+    )
+    records = scope.records if scope is not None else []
+    progress = None
+    try:
+        async with runtime.database.tenant(step.tenant_id) as session:
+            await ledger.settle(session, records)
+            if isinstance(end, Again):
+                _log.info(
+                    "step goes back to the queue", **known, code=end.code, seconds=round(end.seconds, 2)
+                )
+                await retry(session, step, seconds=end.seconds, counted=end.counted, error=end.code)
+            else:
+                log = _log.error if end.is_bug else _log.info
+                log("step is dead", **known, code=end.error["code"], exc_info=error if end.is_bug else None)
+                task_type = task_types().get(step.task_type)
+                decision = None
+                if scope is not None:
+                    calls = await ledger.job_calls(session, step.tenant_id, step.job_id)
+                    decision = decision_record(scope.revision, step.route_reason, None, calls)
+                progress = await bury(
+                    session,
+                    step,
+                    error=end.error,
+                    on_dead=task_type.on_dead if task_type is not None else "fail",
+                    decision=decision,
+                )
+    except LeaseLost:
+        return
+    records.clear()
+    if progress is not None:
+        await _announce(events, progress)
+
+
+async def _settle(runtime: Runtime, scope: CallScope) -> None:
+    async with runtime.database.tenant(scope.tenant_id) as session:
+        await ledger.settle(session, scope.records)
+    scope.records.clear()

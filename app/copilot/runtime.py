@@ -1,0 +1,81 @@
+"""What a process that runs steps holds for its whole life: pools, clients, keys, configuration."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+from redis.asyncio import Redis
+
+from app.core.crypto import LocalKeyring
+from app.core.database import Database
+from app.core.redis import connect
+from app.documents.segments import Segment
+from app.jobs.events import EventWriter
+from app.llm.clients import Clients
+from app.llm.loop import ModelCaller
+from app.pools.breakers import Breakers
+from app.pools.configuration import Configuration
+from app.pools.limits import Limits
+from app.settings import Settings
+from app.tenants.keys import TenantKeys
+
+_SEGMENT_CACHE_JOBS = 4
+
+
+class SegmentCache:
+    """Segments of the last few jobs: the sixty steps of one document read it once a process."""
+
+    def __init__(self) -> None:
+        self._entries: OrderedDict[tuple[UUID, UUID], tuple[Segment, ...]] = OrderedDict()
+
+    def get(self, tenant_id: UUID, job_id: UUID) -> tuple[Segment, ...] | None:
+        """The segments of a job's documents, if they are here."""
+        return self._entries.get((tenant_id, job_id))
+
+    def put(self, tenant_id: UUID, job_id: UUID, segments: Sequence[Segment]) -> tuple[Segment, ...]:
+        """Remember them, and forget the oldest job's."""
+        self._entries[tenant_id, job_id] = kept = tuple(segments)
+        while len(self._entries) > _SEGMENT_CACHE_JOBS:
+            self._entries.popitem(last=False)
+        return kept
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Everything a step may need; made on the loop that uses it."""
+
+    database: Database
+    redis: Redis
+    keys: TenantKeys
+    configuration: Configuration
+    clients: Clients
+    caller: ModelCaller
+    events: EventWriter
+    max_attempts: int
+    segments: SegmentCache = field(default_factory=SegmentCache)
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Runtime":
+        """Make the clients; nothing connects yet. Raises: `MissingSetting`, `SealBroken`."""
+        database = Database(settings.required("database_url"), application_name="switchboard-worker")
+        redis = connect(settings.required("redis_url"))
+        keys = TenantKeys(database, LocalKeyring.load(Path(settings.required("keyring"))))
+        clients = Clients(database, keys, settings.env)
+        return cls(
+            database=database,
+            redis=redis,
+            keys=keys,
+            configuration=Configuration(database),
+            clients=clients,
+            caller=ModelCaller(database, Breakers(redis), Limits(redis), clients),
+            events=EventWriter(redis),
+            max_attempts=settings.max_attempts,
+        )
+
+    async def close(self) -> None:
+        """Close clients and pools."""
+        await self.configuration.close()
+        await asyncio.gather(self.clients.close(), self.redis.aclose(), self.database.close())

@@ -1,0 +1,149 @@
+"""Submitting: a validated request becomes a job, with its pool revision pinned and its first step chosen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.copilot.catalog import task_types
+from app.copilot.context import context_tokens
+from app.copilot.errors import InvalidParameters, UnknownTaskType
+from app.copilot.types import TaskType
+from app.core.crypto import Sealer
+from app.core.errors import ErrorDetail
+from app.documents.service import DocumentView
+from app.jobs.accept import NewJob, accept
+from app.pools.configuration import Configuration
+from app.pools.routes import JobFacts, choose_route
+from app.pools.selection import Demand, select
+from app.pools.values import RevisionFacts
+from app.tenants.policy import Policy
+from app.vocabulary import Lane, OfficeHost, StepKind
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a caller asks for; the documents have been found to be the caller's own."""
+
+    task_type: str
+    parameters: Mapping[str, Any]
+    host: OfficeHost
+    lane: Lane
+    documents: Sequence[DocumentView]
+    idempotency: tuple[str, bytes] | None = None
+
+
+def find_task_type(name: str) -> TaskType:
+    """The task type. Raises: `UnknownTaskType`."""
+    found = task_types().get(name)
+    if found is None:
+        raise UnknownTaskType(name, known=sorted(task_types()))
+    return found
+
+
+def checked_parameters(task_type: TaskType, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with defaults filled in. Raises: `InvalidParameters` with each place."""
+    try:
+        return task_type.parameters.model_validate(dict(parameters)).model_dump(
+            mode="json", exclude_none=True
+        )
+    except ValidationError as error:
+        raise InvalidParameters(
+            task_type.name,
+            [
+                ErrorDetail(one["type"], one["msg"], ".".join(["parameters", *map(str, one["loc"])]))
+                for one in error.errors(include_input=False, include_url=False)
+            ],
+        ) from None
+
+
+async def submit(
+    session: AsyncSession,
+    sealer: Sealer,
+    configuration: Configuration,
+    submission: Submission,
+    *,
+    tenant_id: UUID,
+    member_id: UUID,
+    deadline_seconds: float,
+) -> UUID:
+    """Accept the job in the caller's transaction and give its id.
+
+    Raises: `UnknownTaskType`, `InvalidParameters`, `NoRoute`, `NoEligibleMember`, `TooManyJobs`,
+    `IdempotencyKeyReused`.
+    """
+    task_type = find_task_type(submission.task_type)
+    parameters = checked_parameters(task_type, submission.parameters)
+    language = main_language(submission.documents)
+    tokens = sum(document.estimated_tokens for document in submission.documents)
+    policy = await configuration.policy(tenant_id)
+    route = choose_route(
+        await configuration.routes(tenant_id),
+        JobFacts(task_type.name, submission.lane, language, tokens, submission.host),
+    )
+    revision = await configuration.revision(tenant_id, route.revision_id)
+    first_step = task_type.first_step(tokens, context_tokens(revision))
+    _refuse_if_nobody_may(revision, policy, task_type, parameters, language, tokens, first_step)
+    return await accept(
+        session,
+        sealer,
+        NewJob(
+            task_type=task_type.name,
+            host=submission.host,
+            lane=submission.lane,
+            parameters=parameters,
+            documents=[document.id for document in submission.documents],
+            pool_tenant_id=route.pool_tenant_id,
+            pool_revision_id=route.revision_id,
+            route_reason=route.reason,
+            language=language,
+            estimated_tokens=tokens,
+            first_step=first_step,
+            on_dead=task_type.on_dead,
+            deadline_seconds=deadline_seconds,
+        ),
+        tenant_id=tenant_id,
+        member_id=member_id,
+        max_jobs_queued=policy.max_jobs_queued,
+        idempotency=submission.idempotency,
+    )
+
+
+def main_language(documents: Sequence[DocumentView]) -> str:
+    """The language of the longest document."""
+    if not documents:
+        return "und"
+    return max(documents, key=lambda document: document.estimated_tokens).language
+
+
+def _refuse_if_nobody_may(
+    revision: RevisionFacts,
+    policy: Policy,
+    task_type: TaskType,
+    parameters: Mapping[str, Any],
+    language: str,
+    tokens: int,
+    first_step: StepKind,
+) -> None:
+    """Say at the door what every hop would find: no member may do this. Resting members count as able."""
+    chunked = first_step is StepKind.PLAN
+    select(
+        revision,
+        policy,
+        Demand(
+            task_type=task_type.name,
+            step_kind=StepKind.MAP if chunked else first_step,
+            language=str(parameters.get("language") or language),
+            input_tokens=min(tokens, context_tokens(revision) // 2) if chunked else tokens,
+            output_tokens=1,
+            parameters=parameters,
+            document_language=language,
+        ),
+        resting={},
+        now=datetime.now(UTC),
+        draw=0.0,
+    )

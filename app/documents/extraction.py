@@ -1,0 +1,227 @@
+"""Reading documents in processes with limits, so that no file can harm or hold up the API.
+
+Two processes are started ahead and answer one document at a time. One that exceeds its wall time, CPU
+time or memory, or breaks, is ended and replaced; the event loop only ever waits for pipes.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import app
+from app.core.logging import get_logger
+from app.documents import frames
+from app.documents.errors import (
+    READING_ERRORS,
+    DocumentError,
+    EmptyFile,
+    ExtractionBusy,
+    ExtractionTimedOut,
+    FileTooLarge,
+    TooComplex,
+    UnreadableFile,
+)
+from app.documents.segments import Extracted, Segment, load_segments
+from app.settings import Settings
+
+_log = get_logger(__name__)
+
+_PROCESSES = 2
+_LONGEST_WAIT_SECONDS = 60.0
+_DOCUMENTS_A_PROCESS = 200
+"""Then it is replaced: what a library leaks does not add up."""
+_CHUNK = 256 * 1024
+_ROOT = Path(app.__file__).parents[1]
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
+
+
+class Extractor:
+    """The pool of reading processes. Use it on one event loop; close it there."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._largest = settings.max_upload_bytes
+        self._seconds = settings.extraction_seconds
+        self._memory = settings.extraction_memory_bytes
+        self._free: asyncio.Queue[_Child] = asyncio.Queue()
+        self._children: set[_Child] = set()
+        self._starting: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def start(self) -> None:
+        """Start the processes in the background; a second call starts only what is missing."""
+        for _ in range(_PROCESSES - len(self._children) - len(self._starting)):
+            self._replace(None)
+
+    async def extract(self, name: str, content: bytes) -> Extracted:
+        """The segments of a file. `name` counts for its extension only. Raises: documents.errors."""
+        if not content:
+            raise EmptyFile
+        if len(content) > self._largest:
+            raise FileTooLarge(
+                f"The file has {len(content) / 2**20:.1f} MiB and may have {self._largest / 2**20:.0f};"
+                " split it and send the parts."
+            )
+        child = await self._take()
+        keep = False
+        try:
+            async with asyncio.timeout(self._seconds):
+                extracted = await child.read(name, content, self._seconds)
+            keep = True
+            return extracted
+        except DocumentError:
+            keep = True
+            raise
+        except TimeoutError as error:
+            raise ExtractionTimedOut from error
+        except (EOFError, ConnectionError) as error:
+            raise await child.why() from error
+        finally:
+            if keep and child.documents < _DOCUMENTS_A_PROCESS:
+                self._free.put_nowait(child)
+            else:
+                self._replace(child)
+
+    async def close(self) -> None:
+        """End the processes; what is being read is given up."""
+        self._closed = True
+        await asyncio.gather(*self._starting)
+        await asyncio.gather(*(child.end() for child in self._children))
+        self._children.clear()
+
+    async def _take(self) -> "_Child":
+        if self._closed:
+            raise ExtractionBusy
+        self.start()
+        try:
+            async with asyncio.timeout(_LONGEST_WAIT_SECONDS):
+                while (child := await self._free.get()).ended:
+                    self._replace(child)
+        except TimeoutError as error:
+            raise ExtractionBusy from error
+        return child
+
+    def _replace(self, old: "_Child | None") -> None:
+        task = asyncio.create_task(self._renew(old), name="extraction-process")
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+    async def _renew(self, old: "_Child | None") -> None:
+        if old is not None:
+            self._children.discard(old)
+            await old.end()
+        if self._closed:
+            return
+        try:
+            child = _Child(await _spawn(self._memory))
+        except OSError as error:
+            # The next document tries again.
+            _log.warning("reading process does not start", error=type(error).__name__)
+            return
+        self._children.add(child)
+        self._free.put_nowait(child)
+
+
+@dataclass(eq=False)
+class _Child:
+    """One reading process."""
+
+    process: asyncio.subprocess.Process
+    documents: int = 0
+    crash: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        return self.process.returncode is not None
+
+    async def read(self, name: str, content: bytes, cpu_seconds: float) -> Extracted:
+        """Send one document, and load what comes back. Raises: documents.errors, EOFError, ConnectionError."""
+        self.documents += 1
+        await self._send(name, content, cpu_seconds)
+        segments: list[Segment] = []
+        while True:
+            kind, body = await self._receive()
+            match kind:
+                case frames.SEGMENTS:
+                    segments += await asyncio.to_thread(_load, body, len(segments))
+                case frames.DONE:
+                    done = json.loads(body)
+                    return Extracted(done["media_type"], tuple(segments), done["notes"])
+                case frames.ERROR:
+                    told = json.loads(body)
+                    raise READING_ERRORS[told["code"]](told["message"])
+                case _:
+                    self.crash = json.loads(body)
+                    raise EOFError
+
+    async def why(self) -> DocumentError:
+        """The error that says why the process ended by itself."""
+        code = await self.process.wait()
+        _log.warning("reading process ended", returncode=code, **self.crash)
+        if code == -signal.SIGXCPU:
+            return ExtractionTimedOut()
+        if code < 0:
+            return TooComplex(
+                "The file could not be read within the memory that a document may need;"
+                " save it anew in its program, or split it and send the parts."
+            )
+        return UnreadableFile()
+
+    async def end(self) -> None:
+        """Kill the process and wait until its pipes are closed."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+            with contextlib.suppress(ConnectionError):
+                await self.process.stdin.wait_closed()
+        if self.process.stdout is not None:
+            while await self.process.stdout.read(_CHUNK):
+                pass
+        await self.process.wait()
+
+    async def _send(self, name: str, content: bytes, cpu_seconds: float) -> None:
+        pipe = self.process.stdin
+        if pipe is None:
+            raise EOFError
+        suffix = Path(name.replace("\\", "/")).suffix
+        request = {"name": f"document{suffix}", "cpu_seconds": cpu_seconds}
+        pipe.write(frames.json_frame(frames.REQUEST, request))
+        pipe.write(frames.HEAD.pack(frames.CONTENT, len(content)))
+        view = memoryview(content)
+        for start in range(0, len(view), _CHUNK):
+            pipe.write(view[start : start + _CHUNK])
+            await pipe.drain()
+
+    async def _receive(self) -> tuple[bytes, bytes]:
+        pipe = self.process.stdout
+        if pipe is None:
+            raise EOFError
+        kind, length = frames.HEAD.unpack(await pipe.readexactly(frames.HEAD.size))
+        return kind, await pipe.readexactly(length)
+
+
+def _load(body: bytes, offset: int) -> list[Segment]:
+    segments = load_segments(body)
+    return [replace(segment, index=offset + segment.index) for segment in segments]
+
+
+async def _spawn(memory_bytes: int) -> asyncio.subprocess.Process:
+    # Its own session: Ctrl-C in a terminal is for the API, which ends it. No setting or key is passed on.
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "app.documents.extraction_child",
+        str(memory_bytes),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        cwd=_ROOT,
+        env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+        start_new_session=True,
+    )

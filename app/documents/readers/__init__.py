@@ -1,0 +1,1 @@
+"""One reader per format: `read(content) -> Extracted`. Pure: bytes in, segments out, documents.errors only."""

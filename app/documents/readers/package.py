@@ -1,0 +1,91 @@
+"""An Office package: parts found by relationships, as the standard asks, never by their usual names."""
+
+from dataclasses import dataclass
+from posixpath import dirname, join, normpath
+from urllib.parse import unquote
+
+from app.documents.errors import UnreadableFile
+from app.documents.preflight import open_zip, read_part
+from app.documents.readers.xml import Element, parse
+
+
+@dataclass(frozen=True)
+class Relationship:
+    """`kind` is the last word of the type, the same in both dialects ("header"); `part` a name in the package."""
+
+    id: str
+    kind: str
+    part: str
+
+
+class Package:
+    """The parts of a zip container that passed the preflight. Names carry no leading slash."""
+
+    def __init__(self, content: bytes) -> None:
+        self._container = open_zip(content)
+        # Part names are compared without case, and some writers use backslashes.
+        self._names = {
+            _key(entry.filename): entry.filename for entry in self._container.infolist() if not entry.is_dir()
+        }
+
+    def has(self, part: str) -> bool:
+        """Whether the package holds that part."""
+        return _key(part) in self._names
+
+    def xml(self, part: str) -> Element:
+        """The root of a part. Raises: `UnreadableFile`, `TooComplex`."""
+        name = self._names.get(_key(part))
+        if name is None:
+            raise UnreadableFile("A part of the file is missing; save it anew in its program and send that.")
+        return parse(read_part(self._container, name))
+
+    def relationships(self, part: str = "") -> list[Relationship]:
+        """Where `part` points to inside the package; "" is the package itself."""
+        folder = dirname(part)
+        listing = join(folder, "_rels", f"{part[len(folder) :].lstrip('/')}.rels")
+        if not self.has(listing):
+            return []
+        return [
+            Relationship(
+                id=each.get("Id", ""),
+                kind=each.get("Type", "").rsplit("/", 1)[-1],
+                part=_resolve(folder, each.get("Target", "")),
+            )
+            for each in self.xml(listing)
+            if each.get("TargetMode") != "External"
+        ]
+
+    def main_part(self) -> str | None:
+        """The name of the document's main part, if there is one."""
+        return next(
+            (
+                each.part
+                for each in self.relationships()
+                if each.kind == "officeDocument" and self.has(each.part)
+            ),
+            None,
+        )
+
+    def main_content_type(self) -> str | None:
+        """The content type of the main part; `None` if this is no Office package."""
+        main = self.main_part() if self.has("[Content_Types].xml") else None
+        if main is None:
+            return None
+        types = list(self.xml("[Content_Types].xml"))
+        for each in types:
+            if _key(each.get("PartName", "").lstrip("/")) == _key(main):
+                return each.get("ContentType", "")
+        extension = main.rpartition(".")[2].lower()
+        for each in types:
+            if each.get("Extension", "").lower() == extension:
+                return each.get("ContentType", "")
+        return ""
+
+
+def _key(name: str) -> str:
+    return name.replace("\\", "/").lower()
+
+
+def _resolve(folder: str, target: str) -> str:
+    path = unquote(target.partition("#")[0]).replace("\\", "/")
+    return normpath(join("/", folder, path)).lstrip("/")

@@ -1,0 +1,160 @@
+"""The verbs of the documents room: keep what was read, describe it, load it again."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.clock import new_id
+from app.core.crypto import Place, Sealed, Sealer
+from app.documents.language import detect, sample
+from app.documents.repository import DocumentRepository
+from app.documents.segments import Extracted, Segment, dump_segments, load_segments
+from app.documents.tables import Document, DocumentPart
+from app.documents.tokens import estimate_tokens
+from app.vocabulary import SegmentKind
+
+PART_BYTES = 4 * 2**20
+_SEGMENTS_AT_ONCE = 1_000
+_ASIDE = frozenset({SegmentKind.HEADER, SegmentKind.COMMENT, SegmentKind.CODE})
+"""Kinds that say little about a document's language."""
+
+
+@dataclass(frozen=True)
+class DocumentView:
+    """A document as its member sees it. `segments` counts them; `language` is "und" if unclear."""
+
+    id: UUID
+    name: str
+    media_type: str
+    size_bytes: int
+    segments: int
+    estimated_tokens: int
+    language: str
+    notes: Mapping[str, int]
+
+
+async def store(
+    session: AsyncSession,
+    sealer: Sealer,
+    *,
+    tenant_id: UUID,
+    member_id: UUID,
+    name: str,
+    size_bytes: int,
+    sha256: bytes,
+    extracted: Extracted,
+) -> DocumentView:
+    """Keep a document: its segments sealed in parts of at most 4 MiB, its name sealed too."""
+    document_id = new_id()
+    view = await asyncio.to_thread(_describe, document_id, name, size_bytes, extracted)
+    sealed = await asyncio.to_thread(_seal, sealer, document_id, extracted.segments)
+    document = Document(
+        tenant_id=tenant_id,
+        id=document_id,
+        member_id=member_id,
+        sealed_name=sealer.seal(_name_place(document_id), name.encode()),
+        media_type=view.media_type,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        segments=view.segments,
+        estimated_tokens=view.estimated_tokens,
+        language=view.language,
+        notes=dict(view.notes),
+    )
+    parts = [
+        DocumentPart(tenant_id=tenant_id, document_id=document_id, number=number, content=content)
+        for number, content in enumerate(sealed)
+    ]
+    await DocumentRepository(session, tenant_id).add(document, parts)
+    return view
+
+
+async def describe(
+    session: AsyncSession,
+    sealer: Sealer,
+    *,
+    tenant_id: UUID,
+    member_id: UUID,
+    document_ids: Sequence[UUID],
+) -> list[DocumentView]:
+    """What is known of these documents, in this order. Raises: `DocumentNotFound`."""
+    documents = await DocumentRepository(session, tenant_id).of_member(member_id, document_ids)
+    return [
+        DocumentView(
+            id=document.id,
+            name=sealer.open(_name_place(document.id), document.sealed_name).decode(),
+            media_type=document.media_type,
+            size_bytes=document.size_bytes,
+            segments=document.segments,
+            estimated_tokens=document.estimated_tokens,
+            language=document.language,
+            notes=document.notes,
+        )
+        for document in documents
+    ]
+
+
+async def load(
+    session: AsyncSession, sealer: Sealer, *, tenant_id: UUID, document_ids: Sequence[UUID]
+) -> list[Segment]:
+    """All documents as one list of segments; `index` counts over all. Raises: `DocumentNotFound`.
+
+    For a job's own documents: who may use them was checked when the job was accepted.
+    """
+    repository = DocumentRepository(session, tenant_id)
+    segments: list[Segment] = []
+    for document_id in document_ids:
+        parts = [part.content for part in await repository.parts(document_id)]
+        segments += await asyncio.to_thread(_open, sealer, document_id, parts, len(segments))
+    return segments
+
+
+def _describe(document_id: UUID, name: str, size_bytes: int, extracted: Extracted) -> DocumentView:
+    texts = [segment.text for segment in extracted.segments if segment.kind not in _ASIDE]
+    characters = sum(map(len, texts))
+    return DocumentView(
+        id=document_id,
+        name=name,
+        media_type=extracted.media_type,
+        size_bytes=size_bytes,
+        segments=len(extracted.segments),
+        estimated_tokens=sum(estimate_tokens(segment.text) for segment in extracted.segments),
+        language=detect(sample(texts, total_characters=characters)).code,
+        notes=dict(extracted.notes),
+    )
+
+
+def _seal(sealer: Sealer, document_id: UUID, segments: Sequence[Segment]) -> list[Sealed]:
+    blob = _dump(segments)
+    return [
+        sealer.seal(_part_place(document_id, number), blob[start : start + PART_BYTES])
+        for number, start in enumerate(range(0, len(blob), PART_BYTES))
+    ]
+
+
+def _dump(segments: Sequence[Segment]) -> bytes:
+    """The blob of `dump_segments`, made piecemeal: encoding JSON lets no other thread run."""
+    batches = (
+        dump_segments(segments[start : start + _SEGMENTS_AT_ONCE])[1:-1]
+        for start in range(0, len(segments), _SEGMENTS_AT_ONCE)
+    )
+    return b"[" + b",".join(batches) + b"]"
+
+
+def _open(sealer: Sealer, document_id: UUID, parts: Sequence[Sealed], offset: int) -> list[Segment]:
+    blob = b"".join(
+        sealer.open(_part_place(document_id, number), content) for number, content in enumerate(parts)
+    )
+    segments = load_segments(blob)
+    return [replace(segment, index=offset + segment.index) for segment in segments] if offset else [*segments]
+
+
+def _name_place(document_id: UUID) -> Place:
+    return Place("documents", document_id, "sealed_name")
+
+
+def _part_place(document_id: UUID, number: int) -> Place:
+    return Place("document_parts", f"{document_id}:{number}", "content")

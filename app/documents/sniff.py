@@ -1,0 +1,141 @@
+"""What a file really is: its first bytes and, for a container, what stands in it, against its name."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePosixPath
+
+from app.documents.errors import (
+    EmptyFile,
+    EncryptedFile,
+    MislabelledFile,
+    UnreadableFile,
+    UnsupportedFormat,
+)
+from app.documents.readers.package import Package
+
+_TAKEN = "send .docx, .pdf, .md or .txt"
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_PDF = b"%PDF-"
+_PDF_HEADER_WITHIN = 1024
+"""Other bytes may stand before a PDF's header (Adobe's implementation note 13)."""
+_UNICODE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
+
+
+class Format(StrEnum):
+    """A format that a reader takes."""
+
+    DOCX = "docx"
+    PDF = "pdf"
+    MARKDOWN = "md"
+    TEXT = "txt"
+
+
+_EXTENSIONS = {
+    "docx": Format.DOCX,
+    "pdf": Format.PDF,
+    "md": Format.MARKDOWN,
+    "markdown": Format.MARKDOWN,
+    "txt": Format.TEXT,
+    "text": Format.TEXT,
+}
+
+_KNOWN_BINARY = (
+    (b"{\\rtf", "a rich text file"),
+    (b"\x89PNG", "an image"),
+    (b"\xff\xd8\xff", "an image"),
+    (b"GIF8", "an image"),
+    (b"II*\x00", "an image"),
+    (b"MM\x00*", "an image"),
+    (b"7z\xbc\xaf", "an archive"),
+    (b"Rar!", "an archive"),
+    (b"\x1f\x8b", "an archive"),
+)
+
+
+@dataclass(frozen=True)
+class Sniffed:
+    """The format to read as; `assumed` if the name had no extension."""
+
+    format: Format
+    assumed: bool = False
+
+
+def sniff(name: str, content: bytes) -> Sniffed:
+    """The format of `content`, which must be what the extension of `name` says.
+
+    Raises: `EmptyFile`, `EncryptedFile`, `MislabelledFile`, `UnsupportedFormat`, `UnreadableFile`,
+    `TooComplex`.
+    """
+    if not content:
+        raise EmptyFile
+    extension = PurePosixPath(name.replace("\\", "/")).suffix.lstrip(".").lower()
+    named = _EXTENSIONS.get(extension)
+    if content.startswith(_OLE):
+        raise _compound_file(content)
+    actual = _container(content) or _pdf(content, named)
+    if actual is None:
+        return _plain(content, named, extension)
+    if not extension:
+        return Sniffed(actual, assumed=True)
+    if named is not actual:
+        raise MislabelledFile(
+            f"The name ends in .{extension} and the content is a .{actual} file;"
+            f" rename it to end in .{actual} and send it again."
+        )
+    return Sniffed(actual)
+
+
+def _compound_file(content: bytes) -> EncryptedFile | UnsupportedFormat:
+    """What an OLE container is: Office encrypts into one, and wrote all files so before 2007."""
+    if "EncryptedPackage".encode("utf-16-le") in content:
+        return EncryptedFile(
+            "The file is password protected or under rights management; remove the protection in its"
+            " program and send it again."
+        )
+    return UnsupportedFormat(
+        f"This is a file of Office 97-2003 or a mail message; save it anew and {_TAKEN}."
+    )
+
+
+def _container(content: bytes) -> Format | None:
+    if not content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return None
+    kind = Package(content).main_content_type()
+    match kind:
+        case None:
+            raise UnsupportedFormat(f"This is an archive, not a document; unpack it and {_TAKEN}.")
+        case _ if "macroEnabled" in kind:
+            raise UnsupportedFormat("This document holds macros; save it as .docx and send that.")
+        case _ if "wordprocessingml.document.main" in kind:
+            return Format.DOCX
+        case _ if "spreadsheetml" in kind or "ms-excel" in kind:
+            raise UnsupportedFormat(f"This is an Excel workbook, which cannot be read yet; {_TAKEN}.")
+        case _ if "presentationml" in kind or "ms-powerpoint" in kind:
+            raise UnsupportedFormat(f"This is a PowerPoint file, which cannot be read yet; {_TAKEN}.")
+        case _:
+            raise UnsupportedFormat(f"This is an Office file of a kind that cannot be read; {_TAKEN}.")
+
+
+def _pdf(content: bytes, named: Format | None) -> Format | None:
+    within = _PDF_HEADER_WITHIN if named is Format.PDF else len(_PDF)
+    return Format.PDF if _PDF in content[:within] else None
+
+
+def _plain(content: bytes, named: Format | None, extension: str) -> Sniffed:
+    for magic, what in _KNOWN_BINARY:
+        if content.startswith(magic):
+            raise UnsupportedFormat(f"This is {what}, which cannot be read; {_TAKEN}.")
+    if b"\x00" in content and not content.startswith(_UNICODE_MARKS):
+        if named in (Format.DOCX, Format.PDF):
+            raise UnreadableFile
+        raise UnreadableFile(
+            "The file is not plain text (it holds zero bytes); save it as UTF-8 text and send that."
+        )
+    if named in (Format.DOCX, Format.PDF):
+        raise MislabelledFile(
+            f"The name ends in .{extension} and the content is not a .{named} file;"
+            " if it is plain text, rename it to end in .txt, else save it anew in its program."
+        )
+    if named is None and extension:
+        raise UnsupportedFormat(f"Files that end in .{extension[:20]} cannot be read; {_TAKEN}.")
+    return Sniffed(named or Format.TEXT, assumed=named is None)

@@ -1,0 +1,93 @@
+"""What the API process holds for its whole life."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import Request
+from redis.asyncio import Redis
+
+from app.core.crypto import LocalKeyring
+from app.core.database import Database
+from app.core.listener import Listener
+from app.core.redis import connect
+from app.documents.extraction import Extractor
+from app.identity.authenticate import Authenticator
+from app.identity.keys import SigningKeys
+from app.identity.tokens import AccessTokens
+from app.jobs.events import EventHub
+from app.jobs.notify import CONFIGURATION
+from app.pools.configuration import Configuration
+from app.settings import Settings
+from app.tenants.directory import TenantDirectory
+from app.tenants.keys import TenantKeys
+
+
+@dataclass(frozen=True)
+class Services:
+    """Clients and caches of the API; made on the loop that serves requests."""
+
+    settings: Settings
+    database: Database
+    redis: Redis
+    signing_keys: SigningKeys
+    directory: TenantDirectory
+    authenticator: Authenticator
+    keys: TenantKeys
+    configuration: Configuration
+    extractor: Extractor
+    hub: EventHub
+    listener: Listener
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Services":
+        """Make the clients; nothing connects yet. Raises: `MissingSetting`, `SealBroken`."""
+        database = Database(
+            settings.required("database_url"), pool_size=16, application_name="switchboard-api"
+        )
+        redis = connect(settings.required("redis_url"))
+        signing_keys = SigningKeys(settings.entra_authority, ca=settings.entra_ca)
+        directory = TenantDirectory(database)
+        tokens = AccessTokens(
+            signing_keys,
+            authority=settings.entra_authority,
+            audience=settings.required("api_client_id"),
+            client_ids=settings.addin_client_ids,
+        )
+        configuration = Configuration(database)
+        return cls(
+            settings=settings,
+            database=database,
+            redis=redis,
+            signing_keys=signing_keys,
+            directory=directory,
+            authenticator=Authenticator(tokens, directory),
+            keys=TenantKeys(database, LocalKeyring.load(Path(settings.required("keyring")))),
+            configuration=configuration,
+            extractor=Extractor(settings),
+            hub=EventHub(redis),
+            listener=Listener(settings.direct_url(), {CONFIGURATION: configuration.changed}),
+        )
+
+    def start(self) -> None:
+        """Begin to listen, to read events and to keep children ready."""
+        self.signing_keys.start()
+        self.configuration.start()
+        self.listener.start()
+        self.hub.start()
+        self.extractor.start()
+
+    async def close(self) -> None:
+        """Stop everything that `start` began."""
+        await asyncio.gather(
+            self.signing_keys.close(), self.listener.close(), self.hub.close(), self.extractor.close()
+        )
+        await self.configuration.close()
+        await self.redis.aclose()
+        await self.database.close()
+
+
+def services(request: Request) -> Services:
+    """The services of this process."""
+    found: Services = request.app.state.services
+    return found

@@ -1,0 +1,132 @@
+"""The issuer's signing keys: one cache for all tenants, refreshed in the background.
+
+Unknown key ids refetch at most every five minutes after a fetch that succeeded; after one that failed
+the wait is 1 to 30 seconds, and callers learn that it is we who cannot answer (503), not they (401).
+"""
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+
+from app.core.logging import get_logger
+from app.identity.errors import InvalidToken, KeysUnavailable
+
+_log = get_logger(__name__)
+_REFRESH_SECONDS = 3600.0
+_LIFETIME_SECONDS = 86_400.0
+_UNKNOWN_KEY_SECONDS = 300.0
+_FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 1.0, 30.0
+_LARGEST_ANSWER = 1_000_000
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """A public key, and the template of the issuer that may sign with it."""
+
+    key: Any
+    issuer: str
+
+
+class SigningKeys:
+    """Keys of `{authority}/organizations`. Give it a loop by `start`; `get` works without it as well."""
+
+    def __init__(
+        self, authority: str, *, ca: Path | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._authority = authority.rstrip("/")
+        self._clock = clock
+        self._http = httpx.AsyncClient(
+            verify=ssl.create_default_context(cafile=str(ca)) if ca is not None else True,
+            trust_env=False,
+            timeout=5.0,
+            follow_redirects=False,
+        )
+        self._keys: Mapping[str, SigningKey] = {}
+        self._fetched_at: float | None = None
+        self._not_before = 0.0
+        self._failures = 0
+        self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Refresh hourly on the running loop."""
+        self._task = asyncio.create_task(self._refresh_forever(), name="signing-keys")
+
+    async def close(self) -> None:
+        """Stop refreshing and close the client."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self._http.aclose()
+
+    async def get(self, kid: str) -> SigningKey:
+        """The key of an id. Raises: `InvalidToken` if the issuer has none, `KeysUnavailable`."""
+        found = self._known(kid)
+        if found is not None:
+            return found
+        async with self._lock:
+            found = self._known(kid)
+            if found is None and self._clock() >= self._not_before:
+                await self._fetch()
+                found = self._known(kid)
+        if found is not None:
+            return found
+        if self._failures or self._fetched_at is None:
+            raise KeysUnavailable(max(1.0, self._not_before - self._clock()))
+        raise InvalidToken("unknown_key")
+
+    def _known(self, kid: str) -> SigningKey | None:
+        expired = self._fetched_at is None or self._clock() - self._fetched_at > _LIFETIME_SECONDS
+        return None if expired else self._keys.get(kid)
+
+    async def _fetch(self) -> None:
+        """Replace the keys; on a failure keep the last ones and come back later."""
+        try:
+            keys = await self._download()
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
+            self._failures += 1
+            wait = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2 ** (self._failures - 1))
+            self._not_before = self._clock() + wait
+            _log.info("signing keys not fetched", reason=type(error).__name__, again_in_seconds=wait)
+            return
+        self._keys, self._failures = keys, 0
+        self._fetched_at = self._clock()
+        self._not_before = self._fetched_at + _UNKNOWN_KEY_SECONDS
+
+    async def _download(self) -> dict[str, SigningKey]:
+        configuration = await self._json(
+            f"{self._authority}/organizations/v2.0/.well-known/openid-configuration"
+        )
+        address = configuration["jwks_uri"]
+        if not isinstance(address, str) or not address.startswith(f"{self._authority}/"):
+            raise ValueError("the keys are not under the authority")
+        keys = {}
+        for one in (await self._json(address))["keys"]:
+            if one.get("kty") == "RSA" and one.get("use", "sig") == "sig" and isinstance(one.get("kid"), str):
+                keys[one["kid"]] = SigningKey(jwt.PyJWK(one, "RS256").key, str(one.get("issuer", "")))
+        if not keys:
+            raise ValueError("the issuer has no keys")
+        return keys
+
+    async def _json(self, address: str) -> dict[str, Any]:
+        answer = (await self._http.get(address)).raise_for_status()
+        if len(answer.content) > _LARGEST_ANSWER:
+            raise ValueError("the answer is too large")
+        value: dict[str, Any] = answer.json()
+        return value
+
+    async def _refresh_forever(self) -> None:
+        while True:
+            async with self._lock:
+                await self._fetch()
+            wait = self._not_before - self._clock() if self._failures else _REFRESH_SECONDS
+            await asyncio.sleep(max(0.1, wait))

@@ -1,0 +1,341 @@
+"""The call loop: asks the members of a pool one after another until an answer passes its checks.
+
+    select (hard limits, order) ─► breaker and limits, one round trip ─► intent in the ledger ─► the request
+        ▲                                                                                          │
+        └──── next member ◄── ProviderError or a failed check: breaker, record ◄───────────────────┤
+                                                                                     accepted ◄────┘
+No transaction is open while a model thinks. Records are settled by the caller, with the checkpoint.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from app.core.clock import new_id, now
+from app.core.crypto import Sealer
+from app.core.database import Database
+from app.llm.clients import Clients
+from app.llm.errors import (
+    AllResting,
+    CallFailed,
+    Hop,
+    InvalidOutput,
+    ProviderError,
+    RateLimited,
+    TimedOut,
+)
+from app.llm.types import ModelRequest, ModelResult, TokenUsage
+from app.pools.breakers import Breakers
+from app.pools.dispatching import reserved_grant
+from app.pools.errors import NoEligibleMember
+from app.pools.limits import Grant, Limits, Refusal
+from app.pools.retry_budget import RetryBudget
+from app.pools.selection import Demand, Selection, select, stickiness
+from app.pools.values import PoolMemberFacts, RevisionFacts
+from app.tenants.policy import Policy
+from app.usage.costs import cost_micros
+from app.usage.ledger import CallIntent, CallRecord, open_call
+from app.vocabulary import CallOutcome, ModelClass
+
+_TIMEOUT_SECONDS = {ModelClass.GENERAL: 120.0, ModelClass.REASONING: 300.0}
+_FREE_HOPS = 2
+"""The first attempt and the first fallback; more come out of the retry budget."""
+
+
+@dataclass
+class CallScope:
+    """Who pays for a step's calls and what binds them. `deadline` is in the loop's time.
+
+    `reservation` is what dispatch reserved; the first call uses it up. `records` collects the ledger's
+    entries of every attempt, ended or not, for the caller to settle.
+    """
+
+    tenant_id: UUID
+    member_id: UUID
+    job_id: UUID
+    step_id: UUID
+    fencing: int
+    revision: RevisionFacts
+    policy: Policy
+    language: str
+    reservation: Mapping[str, Any] | None
+    deadline: float
+    sealer: Sealer
+    records: list[CallRecord]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """An answer that passed its checks, who gave it, and how it came to be."""
+
+    value: Any
+    result: ModelResult
+    member: Mapping[str, Any]
+    pool_member_id: UUID
+    hops: tuple[Hop, ...]
+    candidates: tuple[str, ...]
+    excluded: tuple[Mapping[str, str], ...]
+    cost_micros: int
+    price_revision_id: UUID | None
+
+
+@dataclass
+class _Attempts:
+    """What one call has tried so far."""
+
+    request: ModelRequest
+    scope: CallScope
+    selection: Selection
+    left: list[PoolMemberFacts]
+    holder: str
+    reserved: Grant | None = None
+    hops: list[Hop] = field(default_factory=list)
+    records: list[CallRecord] = field(default_factory=list)
+    last_error: ProviderError | None = None
+
+
+class ModelCaller:
+    """Calls models for steps; one per process."""
+
+    def __init__(self, database: Database, breakers: Breakers, limits: Limits, clients: Clients) -> None:
+        self._database = database
+        self._breakers = breakers
+        self._limits = limits
+        self._clients = clients
+        self._retries = RetryBudget()
+
+    async def call(
+        self, request: ModelRequest, *, scope: CallScope, verify: Callable[[ModelResult], Any]
+    ) -> Accepted:
+        """Ask until an answer passes `verify`, which gives the value or raises `InvalidOutput`.
+
+        Raises: `AllResting`, `CallFailed`, `NoEligibleMember`.
+        """
+        attempts = await self._begin(request, scope)
+        self._retries.called(scope.revision.pool_id)
+        while attempts.left:
+            if len(attempts.hops) >= _FREE_HOPS and not self._retries.take(scope.revision.pool_id):
+                break
+            if scope.deadline <= asyncio.get_running_loop().time():
+                attempts.last_error = TimedOut("the job's deadline has passed")
+                break
+            member, grant = await self._admit(attempts)
+            accepted = await self._attempt(attempts, member, grant, verify)
+            if accepted is not None:
+                return accepted
+            if attempts.last_error is not None and not attempts.last_error.try_next:
+                break
+        raise self._end(attempts)
+
+    async def _begin(self, request: ModelRequest, scope: CallScope) -> _Attempts:
+        members = scope.revision.members
+        try:
+            selection = select(
+                scope.revision,
+                scope.policy,
+                _demand(request, scope),
+                resting=self._breakers.resting(member.deployment for member in members),
+                now=now(),
+                draw=stickiness(scope.tenant_id, scope.job_id),
+                without_credential=await self._clients.without_credential(members),
+            )
+        except NoEligibleMember as nobody:
+            if nobody.retry_after_seconds is not None:
+                raise AllResting(nobody.retry_after_seconds) from nobody
+            raise
+        attempts = _Attempts(request, scope, selection, list(selection.order), str(new_id()))
+        reservation, scope.reservation = scope.reservation, None
+        if reservation is not None:
+            # Stable: the reserved member moves to the front if it is still eligible, the others stay.
+            attempts.left.sort(key=lambda member: str(member.id) != reservation["member_id"])
+            attempts.reserved = reserved_grant(scope.revision, reservation)
+            attempts.holder = attempts.reserved.holder if attempts.reserved is not None else attempts.holder
+        return attempts
+
+    async def _admit(self, attempts: _Attempts) -> tuple[PoolMemberFacts, Grant]:
+        """A place at the first member that is free. Raises: `AllResting`, `CallFailed`."""
+        request, left = attempts.request, attempts.left
+        answer = await self._limits.reserve(
+            [member.deployment for member in left],
+            tokens=request.input_tokens_estimate + request.max_output_tokens,
+            holder=attempts.holder,
+            seconds=max(self._timeout(attempts.scope, member) for member in left) + 5.0,
+        )
+        for position, seconds in answer.resting.items():
+            self._breakers.learn(left[position].deployment, seconds)
+        reserved, attempts.reserved = attempts.reserved, None
+        if reserved is not None and (
+            isinstance(answer, Refusal) or answer.deployment.id != reserved.deployment.id
+        ):
+            await self._limits.release(reserved, used_tokens=None)
+        if isinstance(answer, Refusal):
+            if attempts.hops and not isinstance(attempts.last_error, RateLimited):
+                raise self._end(attempts)
+            raise AllResting(answer.retry_after_seconds)
+        member = left.pop(answer.index)
+        # A later attempt holds its own place, and the reservation is used up.
+        attempts.holder = str(new_id())
+        return member, answer
+
+    async def _attempt(
+        self,
+        attempts: _Attempts,
+        member: PoolMemberFacts,
+        grant: Grant,
+        verify: Callable[[ModelResult], Any],
+    ) -> Accepted | None:
+        """One request; None when it failed and another member may be asked."""
+        record = CallRecord(_intent(attempts, member))
+        used: int | None = None
+        try:
+            # The intent first, so that no request that leaves is ever unknown to the ledger.
+            await self._write(record.intent)
+            attempts.records.append(record)
+            attempts.scope.records.append(record)
+            used = grant.tokens
+            result, value = await self._ask(attempts, member, record, verify)
+            used = record.input_tokens + record.output_tokens
+        except ProviderError as error:
+            attempts.last_error = error
+            attempts.hops.append(Hop(member.deployment.name, record.outcome, error.code))
+            await self._after_error(member, grant, error)
+            return None
+        finally:
+            await self._limits.release(grant, used_tokens=used)
+        await self._breakers.answered(member.deployment, probe=grant.probe)
+        attempts.hops.append(Hop(member.deployment.name, CallOutcome.SUCCEEDED))
+        return _accepted(attempts, member, result, value)
+
+    async def _write(self, intent: CallIntent) -> None:
+        async with self._database.tenant(intent.tenant_id) as session:
+            await open_call(session, intent)
+
+    async def _ask(
+        self,
+        attempts: _Attempts,
+        member: PoolMemberFacts,
+        record: CallRecord,
+        verify: Callable[[ModelResult], Any],
+    ) -> tuple[ModelResult, Any]:
+        """Send the request and check the answer; the record is complete in every case."""
+        try:
+            async with self._clients.lease(member) as provider:
+                result = await provider.complete(
+                    attempts.request,
+                    attempts.request.render(member.prompts),
+                    timeout_seconds=self._timeout(attempts.scope, member),
+                )
+        except asyncio.CancelledError:
+            # Nobody knows what the vendor did before its socket closed.
+            record.outcome, record.cost_micros = CallOutcome.CANCELLED, record.intent.reserved_micros
+            raise
+        except ProviderError as error:
+            record.outcome, record.error_code = CallOutcome.FAILED, error.code
+            if error.usage is not None:
+                _count(record, error.usage, member)
+            elif error.may_cost:
+                record.cost_micros = record.intent.reserved_micros
+            raise
+        _count(record, result.usage, member)
+        record.outcome = CallOutcome.SUCCEEDED
+        try:
+            return result, verify(result)
+        except InvalidOutput as error:
+            record.outcome, record.error_code = CallOutcome.REJECTED, error.code
+            raise
+
+    async def _after_error(self, member: PoolMemberFacts, grant: Grant, error: ProviderError) -> None:
+        rest = await self._breakers.failed(
+            member.deployment,
+            rest_seconds=error.rest_seconds,
+            retry_after_seconds=error.retry_after_seconds,
+        )
+        if rest <= 0:
+            await self._breakers.answered(member.deployment, probe=grant.probe)
+
+    def _timeout(self, scope: CallScope, member: PoolMemberFacts) -> float:
+        left = scope.deadline - asyncio.get_running_loop().time()
+        return max(0.1, min(left, _TIMEOUT_SECONDS[member.deployment.model_class]))
+
+    def _end(self, attempts: _Attempts) -> AllResting | CallFailed:
+        """What to tell the runner when nobody is left: wait where waiting helps, else it failed."""
+        error = attempts.last_error
+        if attempts.hops and all(hop.error_code == RateLimited.code for hop in attempts.hops):
+            resting = self._breakers.resting(
+                member.deployment for member in attempts.selection.order
+            ).values()
+            return AllResting(max(0.5, min(resting, default=0.5) - now().timestamp()))
+        code = error.code if error is not None else "no_answer"
+        names = ", ".join(f"{hop.deployment}: {hop.error_code}" for hop in attempts.hops)
+        return CallFailed(
+            f"No model gave an answer that may be used ({names or code}). Try again later, or ask your"
+            " administrator to add another model to the pool.",
+            code=code,
+            hops=attempts.hops,
+        )
+
+
+def _demand(request: ModelRequest, scope: CallScope) -> Demand:
+    return Demand(
+        task_type=request.task_type,
+        step_kind=request.step_kind,
+        language=request.language,
+        input_tokens=request.input_tokens_estimate,
+        output_tokens=request.max_output_tokens,
+        needs=frozenset({"json_schema"}) if request.response_schema is not None else frozenset(),
+        parameters=request.parameters,
+        document_language=scope.language,
+    )
+
+
+def _intent(attempts: _Attempts, member: PoolMemberFacts) -> CallIntent:
+    scope, request, deployment = attempts.scope, attempts.request, member.deployment
+    return CallIntent(
+        tenant_id=scope.tenant_id,
+        member_id=scope.member_id,
+        job_id=scope.job_id,
+        step_id=scope.step_id,
+        fencing=scope.fencing,
+        hop=len(attempts.hops),
+        pool_revision_id=scope.revision.id,
+        pool_member_id=member.id,
+        deployment_id=deployment.id,
+        price_revision_id=deployment.price.id if deployment.price is not None else None,
+        provider_name=deployment.provider.name,
+        request_model=deployment.model_name,
+        reserved_micros=deployment.estimate_micros(request.input_tokens_estimate, request.max_output_tokens),
+        currency=deployment.price.currency if deployment.price is not None else "EUR",
+    )
+
+
+def _count(record: CallRecord, usage: TokenUsage, member: PoolMemberFacts) -> None:
+    record.input_tokens = usage.input_tokens
+    record.cached_input_tokens = usage.cached_input_tokens
+    record.output_tokens = usage.output_tokens
+    record.reasoning_tokens = usage.reasoning_tokens
+    record.cost_micros = cost_micros(usage, member.deployment.price)
+
+
+def _accepted(attempts: _Attempts, member: PoolMemberFacts, result: ModelResult, value: Any) -> Accepted:
+    deployment = member.deployment
+    return Accepted(
+        value=value,
+        result=result,
+        member={
+            "deployment": deployment.name,
+            "provider_name": deployment.provider.name,
+            "request_model": deployment.model_name,
+            "method": result.method,
+        },
+        pool_member_id=member.id,
+        hops=tuple(attempts.hops),
+        candidates=tuple(candidate.deployment.name for candidate in attempts.selection.order),
+        excluded=tuple(
+            {"deployment": excluded.deployment.name, "reason": reason.value}
+            for excluded, reason in attempts.selection.excluded
+        ),
+        cost_micros=sum(record.cost_micros for record in attempts.records),
+        price_revision_id=deployment.price.id if deployment.price is not None else None,
+    )

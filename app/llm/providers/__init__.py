@@ -1,0 +1,1 @@
+"""One file per vendor protocol. LangChain and vendor SDKs live here and nowhere else."""

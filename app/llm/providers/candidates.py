@@ -1,0 +1,123 @@
+"""Which sentences of a document could stand in a summary, and how likely from their place alone."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.core.sentences import split_sentences
+from app.llm.types import Block
+from app.vocabulary import SegmentKind
+
+MOST_CHARACTERS = 600
+_KIND_WEIGHTS = {
+    SegmentKind.PARAGRAPH: 1.0,
+    SegmentKind.LIST_ITEM: 0.6,
+    SegmentKind.TABLE_ROW: 0.35,
+    SegmentKind.FOOTNOTE: 0.2,
+    SegmentKind.COMMENT: 0.1,
+    SegmentKind.CODE: 0.05,
+    SegmentKind.HEADER: 0.05,
+    SegmentKind.HEADING: 0.05,
+}
+_NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[{_NO_SPACES}]+|(?:(?![{_NO_SPACES}])[^\W_])+(?:['’-](?:(?![{_NO_SPACES}])[^\W_])+)*")
+_UNSPACED = re.compile(rf"[{_NO_SPACES}]")
+_CLOSED = re.compile(r"[.!?…。！？｡؟।]['\"”’»)\]」』]*\s*\Z")
+_BOILERPLATE = re.compile(
+    r"all rights reserved|alle rechte vorbehalten|tous droits réservés|copyright|©|\bconfidential\b|\bvertraulich\b"
+    r"|table of contents|inhaltsverzeichnis|table des matières|^\W*(?:page|seite)\s+\d+|\.{4,}|_{3,}",
+    re.IGNORECASE,
+)
+# Never in a summary: following or fetching these could carry text away.
+_MARKUP = re.compile(r"!\[|\]\(|</?[a-zA-Z!]|https?://|www\.|<\|")
+_POINTS_BACK = re.compile(
+    r"\s*(?:this|these|those|he|she|they|it|such|however|therefore|moreover|also|dies|diese[rsn]?|er|sie|es|jedoch"
+    r"|daher|außerdem|ce|ces|cela|il|elle|ils|elles|cependant)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A sentence of a block, word for word."""
+
+    block: int
+    order: int
+    text: str
+    words: tuple[str, ...]
+    weight: float
+    """What its place and form say, before its words are compared with the others'."""
+
+
+def find_candidates(blocks: Sequence[Block], language: str) -> list[Candidate]:
+    """The sentences fit for a summary; if there are none, whatever the blocks say."""
+    everything = _sentences(blocks, language)
+    fit = [each for each in everything if _is_fit(each, blocks[each.block].kind)]
+    return fit or [each for each in everything if not _MARKUP.search(each.text)] or everything
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Words, lower case; scripts without spaces give pairs of characters."""
+    found: list[str] = []
+    for match in _WORD.findall(text.casefold()):
+        if _UNSPACED.match(match):
+            found.extend(match[at : at + 2] for at in range(max(1, len(match) - 1)))
+        else:
+            found.append(match)
+    return tuple(found)
+
+
+def _sentences(blocks: Sequence[Block], language: str) -> list[Candidate]:
+    found: list[Candidate] = []
+    heading_words: frozenset[str] = frozenset()
+    path: tuple[str, ...] | None = None
+    position = 0
+    for at, block in enumerate(blocks):
+        if block.heading_path != path:
+            path, position = block.heading_path, 0
+            heading_words = frozenset(words_of(" ".join(path)))
+        for nth, sentence in enumerate(_split(block, language)):
+            words = words_of(sentence)
+            weight = _KIND_WEIGHTS.get(block.kind, 0.5) * _place_weight(position, nth, words, heading_words)
+            if _POINTS_BACK.match(sentence):
+                weight *= 0.6
+            found.append(Candidate(at, len(found), sentence, words, weight))
+        if block.kind is not SegmentKind.HEADING:
+            position += 1
+    return found
+
+
+def _split(block: Block, language: str) -> list[str]:
+    if block.kind is SegmentKind.TABLE_ROW:
+        sentences = [block.text]
+    else:
+        sentences = split_sentences(block.text, language)
+    return [_shortened(sentence.strip()) for sentence in sentences if sentence.strip()]
+
+
+def _shortened(sentence: str) -> str:
+    """At most `MOST_CHARACTERS`, cut at a word: still word for word what the source says."""
+    if len(sentence) <= MOST_CHARACTERS:
+        return sentence
+    cut = sentence[:MOST_CHARACTERS]
+    return cut.rsplit(None, 1)[0] if any(character.isspace() for character in cut) else cut
+
+
+def _place_weight(position: int, nth: int, words: tuple[str, ...], heading_words: frozenset[str]) -> float:
+    """Section openings and paragraph openings say most; words of the heading say it is on the point."""
+    overlap = len(heading_words.intersection(words)) / len(heading_words) if heading_words else 0.0
+    return 1.0 + 0.6 / (1 + position) + 0.3 / (1 + nth) + 0.4 * overlap
+
+
+def _is_fit(candidate: Candidate, kind: SegmentKind) -> bool:
+    text, words = candidate.text, candidate.words
+    if kind in {SegmentKind.HEADING, SegmentKind.HEADER, SegmentKind.CODE, SegmentKind.COMMENT}:
+        return False
+    if _BOILERPLATE.search(text) or _MARKUP.search(text):
+        return False
+    letters = sum(character.isalpha() for character in text)
+    if letters < 0.5 * len("".join(text.split())) and kind is not SegmentKind.TABLE_ROW:
+        return False
+    if kind is SegmentKind.TABLE_ROW:
+        return letters > 0
+    return len(words) >= 4 and (len(words) >= 9 or _CLOSED.search(text) is not None)

@@ -1,0 +1,76 @@
+"""The member without a model: it answers with sentences of the document, word for word.
+
+Faithful, in any language, instant and free; it cannot write for an audience, follow a focus, change
+the language or join two sentences into one. It answers in the form that every member answers in, so
+the same checks hold for it.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.llm.errors import BadRequest
+from app.llm.providers.candidates import find_candidates
+from app.llm.providers.textrank import choose
+from app.llm.types import Message, ModelRequest, ModelResult, TokenUsage
+
+RESPONSE_MODEL = "extractive-textrank"
+_UNSUPPORTED = ("audience", "focus", "tone", "language")
+_DEFAULT_SENTENCES = 5
+_LARGE_CHARACTERS = 2_000
+
+
+class ExtractiveProvider:
+    """Chooses sentences. Deterministic: the same blocks give the same answer."""
+
+    async def complete(
+        self, request: ModelRequest, messages: Sequence[Message], *, timeout_seconds: float
+    ) -> ModelResult:
+        """Answer with the best sentences; how many is the schema's `maxItems`. Tokens are 0.
+
+        Raises: BadRequest for a task or a parameter that needs a writer.
+        """
+        _refuse_what_needs_a_writer(request)
+        if sum(len(block.text) for block in request.blocks) < _LARGE_CHARACTERS:
+            text = _answer(request)
+        else:
+            text = await asyncio.to_thread(_answer, request)
+        return ModelResult(
+            text=text,
+            usage=TokenUsage(),
+            finish_reason="stop",
+            response_model=RESPONSE_MODEL,
+            method="extractive",
+        )
+
+    async def close(self) -> None:
+        """Nothing to release."""
+
+
+def _refuse_what_needs_a_writer(request: ModelRequest) -> None:
+    if request.task_type != "summarize":
+        raise BadRequest(f"the extractive member cannot do {request.task_type}")
+    for name in _UNSUPPORTED:
+        if request.parameters.get(name):
+            raise BadRequest(f"the extractive member cannot follow the parameter {name}")
+    if not any(block.text.strip() for block in request.blocks):
+        raise BadRequest("there is no text to choose sentences from")
+
+
+def _answer(request: ModelRequest) -> str:
+    candidates = find_candidates(request.blocks, request.language)
+    chosen = choose(candidates, most=_most_sentences(request.response_schema), language=request.language)
+    sentences = [
+        {
+            "citations": [{"block": request.blocks[each.block].id, "quote": each.text}],
+            "text": each.text,
+        }
+        for each in chosen
+    ]
+    return json.dumps({"sentences": sentences}, ensure_ascii=False)
+
+
+def _most_sentences(schema: Mapping[str, Any] | None) -> int:
+    sentences = ((schema or {}).get("properties") or {}).get("sentences") or {}
+    return max(1, int(sentences.get("maxItems", _DEFAULT_SENTENCES)))

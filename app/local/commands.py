@@ -1,0 +1,187 @@
+"""What the words of the `switchboard` command do; app/cli.py holds their options and help."""
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.text import Text
+
+from app.core.errors import AppError, SeedError
+from app.local import doctor as diagnosis
+from app.local.client import ClientError, ServerEvent
+from app.local.demo import SAMPLE, Progress, Task, perform, summary
+from app.local.display import Log, addresses, finished_job
+from app.local.guarded import ServiceFailed
+from app.local.model_server import ModelMissing
+from app.local.running import Running, log_file, watch_parent
+from app.local.seed import migrate as migrate_database
+from app.local.state import State, StateLocked
+from app.local.supervisor import StopRequested, Supervisor
+from app.settings import MissingSetting, Settings
+
+_EXPECTED = (ServiceFailed, StateLocked, MissingSetting, ModelMissing, SeedError)
+
+
+def up(out: Console, *, offline: bool, port: int | None) -> None:
+    """Run the system until a signal, or the end of whoever started us, asks to stop."""
+    state = State.default().ensure()
+    began = time.monotonic()
+    with Log(log_file(state), out) as log:
+        supervisor = Supervisor(state, say=log.say, offline=offline, port=port)
+        _stop_on_signals(supervisor, log)
+        watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
+        with contextlib.suppress(StopRequested), supervisor:
+            if supervisor.running is not None:
+                out.print(_welcome(supervisor.running, state))
+                for line in supervisor.announcements:
+                    log.say("switchboard", line)
+                log.say("switchboard", f"ready {supervisor.running.api} after {time.monotonic() - began:.1f} s")
+            supervisor.wait()
+        log.say("switchboard", "stopped")
+
+
+def _stop_on_signals(supervisor: Supervisor, log: Log) -> None:
+    asked: list[int] = []
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if asked:
+            # Asked twice: end now; the watchdogs clean up behind us.
+            os._exit(128 + number)
+        asked.append(number)
+        supervisor.ask_to_stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, ask)
+
+
+def _welcome(running: Running, state: State) -> Any:
+    rows = {
+        "API": f"{running.api}/addin/v1",
+        "Ready": f"{running.api}/health/ready",
+        "Entra": running.authority,
+        "Log": running.log,
+        "State": str(state.path),
+        "Try": "switchboard demo   or   switchboard run summarize FILE",
+        "Stop": "Ctrl-C",
+    }
+    return addresses(rows, title="Switchboard")
+
+
+def run(out: Console, err: Console, task: Task, *, as_json: bool) -> None:
+    """Do one task and print its result: for people, or as one JSON object. Raises: `ClientError`."""
+    progress = Progress()
+    if not as_json:
+        progress.phase = lambda sentence: err.print(f"… {sentence}", style="dim", markup=False)
+    began = time.monotonic()
+    job = perform(task, progress)
+    if as_json:
+        out.file.write(json.dumps(summary(job), ensure_ascii=False) + "\n")
+        return
+    for line in progress.announcements:
+        err.print(line, style="dim", markup=False)
+    out.print(finished_job(job, seconds=time.monotonic() - began, name=task.task_type))
+
+
+def demo(
+    out: Console,
+    file: Path | None,
+    *,
+    parameters: Sequence[str],
+    offline: bool,
+    tenant: str | None,
+    user: str | None,
+) -> None:
+    """Summarize a document before the eyes of a person. Raises: `ClientError`."""
+    chosen = file or SAMPLE
+    task = Task("summarize", [chosen], parameters=parameters, offline=offline, tenant=tenant, user=user)
+    began = time.monotonic()
+    submitted = began
+    with out.status("beginning", spinner="dots") as status:
+
+        def phase(sentence: str) -> None:
+            nonlocal submitted
+            submitted = time.monotonic()
+            out.print(Text(f"{submitted - began:6.1f} s  {sentence}", style="dim"))
+            status.update(sentence)
+
+        def event(event: ServerEvent) -> None:
+            sentence = describe_event(event)
+            if sentence:
+                status.update(sentence)
+            if event.type in {"state", "waiting", "restarted"}:
+                out.print(Text(f"{time.monotonic() - began:6.1f} s  {sentence}", style="dim"))
+
+        progress = Progress(phase=phase, event=event)
+        job = perform(task, progress)
+    for line in progress.announcements:
+        out.print(Text(line, style="dim"))
+    out.print(finished_job(job, seconds=time.monotonic() - submitted, name=f"Summary of {chosen.name}"))
+
+
+def describe_event(event: ServerEvent) -> str:
+    """An event of a job in a few words; empty when there is nothing to say."""
+    body = event.body
+    match event.type:
+        case "state":
+            return f"the job is {body.get('state')}"
+        case "progress":
+            share = f" {body['done']} of {body['total']}" if body.get("total") else ""
+            return f"{body.get('message') or body.get('phase') or 'working'}{share}"
+        case "text":
+            return str(body.get("sentence", ""))
+        case "waiting":
+            return f"waiting: {body.get('reason')}"
+        case "restarted":
+            return "begun again by another worker or model"
+        case _:
+            return ""
+
+
+def migrate(out: Console) -> None:
+    """Bring the database of the settings to the newest state. Raises: `ServiceFailed`, `SeedError`."""
+    migrate_database(Settings())
+    out.print("The database is up to date.", style="green")
+
+
+def doctor(out: Console) -> int:
+    """Print one line a check; 0 when nothing is wrong."""
+    problems = 0
+    for check in diagnosis.examine(State.default()):
+        mark = Text("ok      ", style="green") if check.ok else Text("problem ", style="bold red")
+        out.print(mark + Text(f"{check.name:<16}{check.detail}"), soft_wrap=True, highlight=False)
+        if not check.ok:
+            problems += 1
+            out.print(Text(f"        {'':<16}→ {check.advice}"), soft_wrap=True, highlight=False)
+    out.print("Everything is in place." if not problems else f"{problems} to look at.")
+    return 1 if problems else 0
+
+
+def explain(error: Exception) -> dict[str, Any]:
+    """Any error as {code, message}: its own words if we expected it, its kind if we did not."""
+    if isinstance(error, AppError):
+        return {"code": error.code, "message": error.message, "target": error.target, "details": []}
+    if isinstance(error, _EXPECTED):
+        return {"code": _code(error), "message": str(error), "target": None, "details": []}
+    if isinstance(error, ValidationError):
+        found = error.errors(include_url=False, include_input=False)
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}".strip(": ") for one in found)
+        return {"code": "bad_setting", "message": f"a setting is wrong: {wrong}", "target": None, "details": []}
+    message = f"{type(error).__name__}: this should not happen; the log is {log_file(State.default())}"
+    return {"code": "internal_error", "message": message, "target": None, "details": []}
+
+
+def _code(error: Exception) -> str:
+    name = type(error).__name__
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+__all__ = ["ClientError", "Task", "demo", "doctor", "explain", "migrate", "run", "up"]

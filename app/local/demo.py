@@ -1,0 +1,220 @@
+"""`switchboard run` and `switchboard demo`: one document task from a terminal, over the same door as Office."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from app.copilot.catalog import task_types
+from app.identity.sign_in import sign_in
+from app.local.client import Client, ClientError, ServerEvent, check_file
+from app.local.display import Log
+from app.local.guarded import ServiceFailed
+from app.local.people import find_person, read_people
+from app.local.running import Running, in_use, log_file, retire, watch_parent
+from app.local.state import State, StateLocked
+from app.local.supervisor import StopRequested, Supervisor, find_running
+
+SAMPLES = Path(__file__).with_name("samples")
+SAMPLE = SAMPLES / "memo.docx"
+
+_PATIENCE_SECONDS = 60.0
+_LOOK_SECONDS = 0.2
+
+Watch = Callable[[ServerEvent], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to do, as the command line says it."""
+
+    task_type: str
+    files: Sequence[Path] = ()
+    text: str | None = None
+    parameters: Sequence[str] = ()
+    lane: str | None = None
+    tenant: str | None = None
+    user: str | None = None
+    offline: bool = False
+
+
+@dataclass
+class Progress:
+    """What to call while the task goes on; `phase` gets a short sentence, `event` what the stream says."""
+
+    phase: Callable[[str], None] = lambda _sentence: None
+    event: Watch = lambda _event: None
+    announcements: list[str] = field(default_factory=list)
+
+
+def perform(task: Task, progress: Progress) -> dict[str, Any]:
+    """Do the task on the running system, or on one started for its duration; gives the finished job.
+
+    Raises: `ClientError` for everything that goes wrong on the way, the job's own failure included.
+    """
+    parameters = check(task)
+    with system(progress, offline=task.offline) as running:
+        person = find_person(read_people(Path(running.seed)), task.tenant, task.user)
+        progress.phase(f"signing in as {person.name} of {person.tenant}")
+        with Client(running.api, _token(running, person.login)) as client:
+            documents = []
+            for file in task.files:
+                progress.phase(f"sending {file.name}")
+                documents.append(str(client.upload(file)["id"]))
+            progress.phase("submitting")
+            job = client.submit(
+                task.task_type, documents=documents, text=task.text, parameters=parameters, lane=task.lane
+            )
+            return _followed(client, str(job["id"]), progress)
+
+
+def check(task: Task) -> dict[str, Any]:
+    """Find what is wrong before anything starts; gives the parameters. Raises: `ClientError`."""
+    known = task_types()
+    if task.task_type not in known:
+        raise ClientError(
+            "unknown_task_type",
+            f"there is no task type {task.task_type!r}; there is: {', '.join(sorted(known))}",
+            target="task_type",
+        )
+    for file in task.files:
+        check_file(file)
+    if not task.files and task.text is None:
+        raise ClientError("nothing_to_read", "name a file, or give a text with --text", target="input")
+    return parse_parameters(task.parameters, known[task.task_type].parameters)
+
+
+def parse_parameters(pairs: Sequence[str], schema: type[BaseModel]) -> dict[str, Any]:
+    """`key=value` pairs as JSON values of the types the schema has. Raises: `ClientError`."""
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ClientError("bad_parameter", f"--param takes key=value, not {pair!r}", target="parameters")
+        values[name] = value
+    try:
+        return schema.model_validate(values).model_dump(mode="json", exclude_unset=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "?"
+        known = ", ".join(schema.model_fields)
+        raise ClientError(
+            "bad_parameter", f"--param {name}: {first['msg']}; parameters are: {known}", target=f"parameters.{name}"
+        ) from error
+
+
+@contextmanager
+def system(progress: Progress, *, offline: bool) -> Iterator[Running]:
+    """The addresses of a running system; one is started, and stopped again, when none runs here.
+
+    Raises: `ClientError`.
+    """
+    try:
+        state = State.default().ensure()
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            with ExitStack() as stack:
+                stack.enter_context(in_use(state))
+                running = find_running(state)
+                if running is not None:
+                    yield running
+                    return
+            try:
+                with _started(state, progress, offline=offline) as running:
+                    yield running
+                    return
+            except StateLocked:
+                # Another command starts or stops it right now.
+                if time.monotonic() > end:
+                    raise
+                threading.Event().wait(_LOOK_SECONDS)
+    except (ServiceFailed, StateLocked, StopRequested) as error:
+        raise ClientError(
+            "system_did_not_start", f"{error}\nThe whole log is {log_file(state)}"
+        ) from error
+
+
+@contextmanager
+def _started(state: State, progress: Progress, *, offline: bool) -> Iterator[Running]:
+    """A system for the duration of this command, and until others that found it are done."""
+    with state.lock():
+        pass
+    progress.phase("starting the system on this machine")
+    with Log(log_file(state), None) as log, stopping_with_us():
+        with Supervisor(state, say=log.say, offline=offline) as supervisor:
+            progress.announcements += supervisor.announcements
+            if supervisor.running is None:
+                raise ServiceFailed("it stopped while starting")
+            yield supervisor.running
+            retire(state)
+
+
+@contextmanager
+def stopping_with_us() -> Iterator[None]:
+    """Turn SIGTERM, SIGHUP and the end of our parent into an orderly end of this command."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in numbers}
+    watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def summary(job: Mapping[str, Any]) -> dict[str, Any]:
+    """The one object of `--json`."""
+    result = dict(job.get("result") or {})
+    citations = result.get("citations") or []
+    return {
+        "job_id": job["id"],
+        "state": job["state"],
+        "result": {
+            **result,
+            "text": result.get("text", ""),
+            "citations": citations,
+            "coverage": result.get("coverage") or {},
+        },
+        "decision": job.get("decision") or {},
+        "usage": job.get("usage") or {},
+    }
+
+
+def _followed(client: Client, job_id: str, progress: Progress) -> dict[str, Any]:
+    try:
+        for event in client.follow(job_id):
+            progress.event(event)
+        job = client.finished(job_id)
+    except (KeyboardInterrupt, SystemExit):
+        # Nobody is left to read the answer: stop spending.
+        client.cancel(job_id)
+        raise
+    if job["state"] in {"failed", "cancelled"}:
+        given = dict(job.get("error") or {})
+        message = str(given.get("message") or f"the job was {job['state']}")
+        failure = ClientError(str(given.get("code") or f"job_{job['state']}"), message, target=f"jobs/{job_id}")
+        failure.body |= {key: value for key, value in given.items() if value is not None}
+        raise failure
+    return job
+
+
+def _token(running: Running, login: str) -> str:
+    ca = Path(running.ca) if running.ca else None
+    try:
+        return sign_in(running.authority, running.client_id, running.scope, login, ca)
+    except (OSError, ValueError, RuntimeError, LookupError) as error:
+        raise ClientError(
+            "sign_in_failed", f"{login} could not sign in at {running.authority}: {type(error).__name__}"
+        ) from error

@@ -1,0 +1,176 @@
+"""What people see on a terminal: the log with coloured names, the progress of a job, its readable end."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from app.core.clock import now
+
+_COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
+_NAME_WIDTH = 11
+_OLD_LOG_BYTES = 10 * 2**20
+_QUOTE_CHARACTERS = 160
+_MICROS = 1_000_000
+
+
+class Log:
+    """Takes the lines of all processes, from any thread: to a file, and to a console if one is given."""
+
+    def __init__(self, file: Path, console: Console | None) -> None:
+        self._path = file
+        self._console = console
+        self._lock = threading.Lock()
+        self._colours: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        if self._path.exists() and self._path.stat().st_size > _OLD_LOG_BYTES:
+            self._path.replace(self._path.with_suffix(".log.1"))
+        self._path.touch(mode=0o600)
+        self._file = self._path.open("a", encoding="utf-8")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._file.close()
+
+    def say(self, name: str, line: str) -> None:
+        """Write one line of the process `name`."""
+        with self._lock:
+            if self._file.closed:
+                return
+            self._file.write(f"{now().isoformat(timespec='milliseconds')} {name:<{_NAME_WIDTH}} {line}\n")
+            self._file.flush()
+            if self._console is not None:
+                colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])
+                prefix = Text(f"{name:<{_NAME_WIDTH}}│ ", style=colour)
+                self._console.print(prefix + Text(line), soft_wrap=True, highlight=False)
+
+
+def addresses(rows: Mapping[str, str], *, title: str) -> RenderableType:
+    """A box of names and addresses."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        table.add_row(Text(name, style="bold"), Text(value))
+    return Panel(table, title=title, title_align="left", border_style="green", expand=False)
+
+
+def finished_job(job: Mapping[str, Any], *, seconds: float, name: str) -> RenderableType:
+    """The end of a job for people: answer, citations with their place, coverage, who wrote it, cost, time."""
+    result = job.get("result") or {}
+    decision = job.get("decision") or {}
+    parts: list[RenderableType] = [
+        Panel(Text(str(result.get("text", ""))), title=name, title_align="left", border_style="cyan")
+    ]
+    citations = result.get("citations") or []
+    if citations:
+        parts += [Text("Citations", style="bold"), Padding(_citations(citations), (0, 0, 1, 2))]
+    facts = Table.grid(padding=(0, 2))
+    for label, value in _facts(job, result, decision, seconds):
+        facts.add_row(Text(label, style="bold"), Text(value))
+    return Group(*parts, facts)
+
+
+def _citations(citations: Sequence[Mapping[str, Any]]) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    for number, citation in enumerate(citations, 1):
+        quote = " ".join(str(citation.get("quote", "")).split())
+        if len(quote) > _QUOTE_CHARACTERS:
+            quote = quote[: _QUOTE_CHARACTERS - 1] + "…"
+        table.add_row(
+            Text(f"[{number}]", style="cyan"),
+            Text(place(citation.get("anchor") or {}), style="dim"),
+            Text(f"“{quote}”"),
+        )
+    return table
+
+
+def place(anchor: Mapping[str, Any]) -> str:
+    """Where an anchor points, in words."""
+    match anchor.get("type"):
+        case "word":
+            part = str(anchor.get("part", "")).rpartition("/")[2].removesuffix(".xml")
+            paragraph = f"paragraph {int(anchor.get('ordinal', 0)) + 1}"
+            return paragraph if part in {"", "document"} else f"{part}, {paragraph}"
+        case "pdf":
+            return f"page {anchor.get('page')}"
+        case "text":
+            return f"line {anchor.get('line')}"
+        case _:
+            return "in the document"
+
+
+def _facts(
+    job: Mapping[str, Any], result: Mapping[str, Any], decision: Mapping[str, Any], seconds: float
+) -> list[tuple[str, str]]:
+    member = decision.get("member") or {}
+    facts = [
+        ("State", str(job.get("state", ""))),
+        ("Coverage", _coverage(result.get("coverage") or {})),
+        ("Written by", _member(member)),
+        ("Why", _why(decision)),
+        ("Hops", ", ".join(_hop(hop) for hop in decision.get("hops") or [])),
+        ("Left out", ", ".join(_left_out(one) for one in decision.get("excluded") or [])),
+        ("Tokens", _tokens(job.get("usage") or {})),
+        ("Cost", _cost(job.get("usage") or {})),
+        ("Time", f"{seconds:.1f} s"),
+        ("Job", str(job.get("id", ""))),
+    ]
+    return [(label, value) for label, value in facts if value]
+
+
+def _coverage(coverage: Mapping[str, Any]) -> str:
+    if not coverage:
+        return ""
+    processed, segments = coverage.get("processed", 0), coverage.get("segments", 0)
+    ratio = float(coverage.get("ratio", 0.0))
+    return f"{processed} of {segments} segments read ({ratio:.0%}), {coverage.get('cited', 0)} cited"
+
+
+def _member(member: Mapping[str, Any]) -> str:
+    if not member:
+        return ""
+    maker = f"{member.get('request_model') or member.get('deployment')} at {member.get('provider_name')}"
+    return f"{maker}, method {member['method']}" if member.get("method") else maker
+
+
+def _why(decision: Mapping[str, Any]) -> str:
+    reasons = (decision.get("reason"), decision.get("why"))
+    why = "; ".join(str(reason) for reason in reasons if reason)
+    where = f"route {decision.get('route')} → pool {decision.get('pool')}, revision {decision.get('revision')}"
+    return f"{where}: {why}" if why else where if decision.get("pool") else ""
+
+
+def _hop(hop: Mapping[str, Any]) -> str:
+    error = f" ({hop['error_code']})" if hop.get("error_code") else ""
+    return f"{hop.get('deployment')} {hop.get('outcome')}{error}"
+
+
+def _left_out(one: Mapping[str, Any]) -> str:
+    return f"{one.get('deployment')} ({one.get('reason')})"
+
+
+def _tokens(usage: Mapping[str, Any]) -> str:
+    if not usage:
+        return ""
+    calls = usage.get("calls", 0)
+    sent, written = usage.get("input_tokens", 0), usage.get("output_tokens", 0)
+    return f"{sent} in, {written} out, {calls} {'call' if calls == 1 else 'calls'}"
+
+
+def _cost(usage: Mapping[str, Any]) -> str:
+    if not usage:
+        return ""
+    amount = int(usage.get("cost_micros") or 0) / _MICROS
+    return f"{amount:.6f} {usage.get('currency') or ''}".strip()
+
+

@@ -1,0 +1,154 @@
+"""What an installation remembers between starts (its ports) and says while it runs (running.json)."""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from app.local.guarded import ServiceFailed
+from app.local.state import State, free_port
+
+_PATIENCE_SECONDS = 3.0
+_LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Running:
+    """Addresses of a running system: all that a client on this machine needs to sign in and to call it."""
+
+    pid: int
+    api: str
+    authority: str
+    ca: str | None
+    client_id: str
+    scope: str
+    seed: str
+    log: str
+
+
+def running_file(state: State) -> Path:
+    """Where a running system describes itself."""
+    return state.path / "running.json"
+
+
+def log_file(state: State) -> Path:
+    """Where the lines of all processes go."""
+    return state.path / "switchboard.log"
+
+
+def write_running(state: State, running: Running) -> None:
+    """Publish the addresses in one step, so that a reader never sees half a file."""
+    scratch = state.path / "running.json.new"
+    scratch.write_text(json.dumps(asdict(running), indent=2))
+    scratch.replace(running_file(state))
+
+
+def read_running(state: State) -> Running | None:
+    """The system that says it runs here, if its process lives. Whether it answers is another question."""
+    try:
+        running = Running(**json.loads(running_file(state).read_text()))
+        os.kill(running.pid, 0)
+    except (OSError, ValueError, TypeError):
+        return None
+    return running
+
+
+def remove_running(state: State) -> None:
+    """Say that nothing runs here any more."""
+    with contextlib.suppress(FileNotFoundError):
+        running_file(state).unlink()
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of loopback now."""
+    with socket.socket() as probe:
+        # As servers do: a port whose last connections are only fading away is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+@contextmanager
+def in_use(state: State) -> Iterator[None]:
+    """Tell whoever runs the system here that somebody works with it."""
+    with (state.path / "users.lock").open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+
+
+def retire(state: State) -> None:
+    """Withdraw the addresses and wait until nobody works with the system any more."""
+    # In this order: a client locks first and reads the addresses then, so none is overlooked.
+    remove_running(state)
+    with (state.path / "users.lock").open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+class Ports:
+    """Ports by name, the same at every start as long as nobody else has taken them."""
+
+    def __init__(self, state: State, *, patient: bool = False) -> None:
+        """`patient` waits a little for a port that an earlier, killed system may still hold."""
+        self._file = state.path / "ports.json"
+        self._patience = _PATIENCE_SECONDS if patient else 0.0
+        try:
+            known: dict[str, int] = json.loads(self._file.read_text())
+        except (OSError, ValueError):
+            known = {}
+        self._known = known
+
+    def take(self, name: str, *, preferred: int | None = None) -> int:
+        """The port remembered under this name, else the preferred one, else any free one."""
+        for port in (self._known.get(name), preferred):
+            if port is not None and self._becomes_free(port):
+                return self._remember(name, port)
+        return self._remember(name, free_port())
+
+    def insist(self, port: int) -> int:
+        """A port that somebody asked for. Raises: `ServiceFailed` when it is taken."""
+        if not self._becomes_free(port):
+            raise ServiceFailed(f"port {port} is taken by another program: stop that or choose another --port")
+        return port
+
+    def _becomes_free(self, port: int) -> bool:
+        waited = 0.0
+        while not is_free(port):
+            if waited >= self._patience:
+                return False
+            threading.Event().wait(_LOOK_SECONDS)
+            waited += _LOOK_SECONDS
+        return True
+
+    def _remember(self, name: str, port: int) -> int:
+        self._known[name] = port
+        self._file.write_text(json.dumps(self._known, indent=2, sort_keys=True))
+        return port
+
+
+def watch_parent(orphaned: Callable[[], None], *, look_seconds: float = 0.5) -> None:
+    """Call `orphaned` once when the program that started this process ends.
+
+    Not under `nohup`: whoever ignores the hang-up wants the system to stay. Polling works on Linux
+    and macOS alike, and in a process that several threads belong to.
+    """
+    parent = os.getppid()
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return
+
+    def look() -> None:
+        never = threading.Event()
+        while os.getppid() == parent:
+            never.wait(look_seconds)
+        orphaned()
+
+    threading.Thread(target=look, name="watch-parent", daemon=True).start()

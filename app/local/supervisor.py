@@ -1,0 +1,309 @@
+"""The embedded system of one machine: everything that the environment does not name is started here.
+
+    Postgres ─► roles, schema ─► seed ──┐
+    Valkey ─────────────────────────────┤ in parallel
+    development Entra ──────────────────┤
+    small model ────────────────────────┴─► API, relay, worker, reaper ─► GET /health/ready
+
+Every process runs under a watchdog: when this one ends, kill -9 included, nothing stays behind.
+"""
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from app.core.crypto import LocalKeyring
+from app.core.database import Database
+from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID, SCOPE
+from app.local.guarded import ServiceFailed
+from app.local.migrate import prepare
+from app.local.postgres import EmbeddedPostgres
+from app.local.process import Child, Keeper, Say
+from app.local.running import (
+    Ports,
+    Running,
+    log_file,
+    read_running,
+    remove_running,
+    running_file,
+    write_running,
+)
+from app.local.seed import migrate
+from app.local.state import State
+from app.local.valkey import EmbeddedValkey
+from app.local.vendors import announce_vendors
+from app.settings import Settings
+from app.vocabulary import Environment
+
+SEED = Path(__file__).resolve().parents[2] / "infra" / "seed.yaml"
+NAME = "switchboard"
+_DEFAULT_API_PORT = 8720
+_START_SECONDS = 60.0
+_LOOK_SECONDS = 0.05
+_GRACE_SECONDS = 10.0
+
+
+class Supervisor:
+    """One embedded system. Use it as a context manager; `running` is set once it is ready."""
+
+    def __init__(
+        self,
+        state: State,
+        *,
+        say: Say,
+        environ: Mapping[str, str] | None = None,
+        offline: bool = False,
+        port: int | None = None,
+    ) -> None:
+        self._state = state
+        self._say = say
+        self._offline = offline
+        self._port = port
+        self._given = dict(os.environ if environ is None else environ)
+        self._environment = dict(self._given)
+        self._children: list[Child] = []
+        self._keepers: list[Keeper] = []
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._stack = ExitStack()
+        self.announcements: list[str] = []
+        self.running: Running | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def ask_to_stop(self) -> None:
+        """Give up starting or running, from any thread or a signal handler; `stop` does the work."""
+        self._stopping.set()
+
+    def wait(self) -> None:
+        """Until somebody asks to stop."""
+        # Short waits: a signal handler runs between them, whatever the platform.
+        while not self._stopping.wait(1.0):
+            pass
+
+    def stop(self) -> None:
+        """Stop everything, last started first; idempotent."""
+        self.ask_to_stop()
+        for keeper in self._keepers:
+            keeper.ask_to_stop()
+        # First those that hold work, while what they need to hand it back still answers.
+        for wave in (True, False):
+            children = [child for child in self._children if (child.name in _PROCESSES) is wave]
+            for child in children:
+                child.ask_to_stop()
+            for child in children:
+                child.stop()
+        for keeper in reversed(self._keepers):
+            keeper.stop()
+        if self.running is not None:
+            remove_running(self._state)
+            self.running = None
+        self._stack.close()
+
+    def _start(self) -> None:
+        self._refuse_production()
+        self._state.ensure()
+        self._stack.enter_context(self._state.lock())
+        ports = Ports(self._state, patient=running_file(self._state).exists())
+        remove_running(self._state)
+        api_port = self._api_port(ports)
+        self._describe_environment(ports, api_port)
+        with ThreadPoolExecutor(max_workers=4, thread_name_prefix="start") as pool:
+            started = [
+                pool.submit(self._start_database, ports),
+                pool.submit(self._start_valkey, ports),
+                pool.submit(self._start_entra),
+                pool.submit(self._start_model),
+            ]
+        for future in started:
+            future.result()
+        for name, module in _PROCESSES.items():
+            self._start_child(name, module)
+        self._wait_until_ready(f"http://127.0.0.1:{api_port}")
+
+    def _refuse_production(self) -> None:
+        if self._given.get("SWITCHBOARD_ENV") == Environment.PRODUCTION:
+            raise ServiceFailed(
+                "SWITCHBOARD_ENV=production, and this is the development system: unset it, or start"
+                " the processes of production one by one (python -m app.main, python -m workers.relay, ...)"
+            )
+
+    def _api_port(self, ports: Ports) -> int:
+        asked = self._port or int(self._given.get("SWITCHBOARD_API_PORT") or 0)
+        return ports.insist(asked) if asked else ports.take("api", preferred=_DEFAULT_API_PORT)
+
+    def _describe_environment(self, ports: Ports, api_port: int) -> None:
+        """Everything a process needs that is known before anything runs; what is given stays."""
+        keyring = self._state.path / "keyring.json"
+        if "SWITCHBOARD_KEYRING" not in self._given:
+            LocalKeyring.create(keyring)
+        entra = self._state.path / "entra"
+        defaults = {
+            "SWITCHBOARD_LOG_FORMAT": "console",
+            "SWITCHBOARD_KEYRING": str(keyring),
+            "SWITCHBOARD_SEED": str(SEED),
+        }
+        if "SWITCHBOARD_ENTRA_AUTHORITY" not in self._given:
+            defaults |= {
+                "SWITCHBOARD_ENTRA_AUTHORITY": f"https://127.0.0.1:{ports.take('entra')}",
+                "SWITCHBOARD_ENTRA_CA": str(entra / "ca.pem"),
+                "SWITCHBOARD_API_CLIENT_ID": API_CLIENT_ID,
+                "SWITCHBOARD_ADDIN_CLIENT_IDS": f'["{ADDIN_CLIENT_ID}"]',
+            }
+        if "SWITCHBOARD_EMBEDDED_MODEL_URL" not in self._given:
+            defaults["SWITCHBOARD_EMBEDDED_MODEL_URL"] = f"http://127.0.0.1:{ports.take('model')}/v1"
+        self._environment = {
+            **defaults,
+            **self._given,
+            "SWITCHBOARD_ENV": Environment.DEVELOPMENT.value,
+            "SWITCHBOARD_API_PORT": str(api_port),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _start_database(self, ports: Ports) -> None:
+        if "DATABASE_URL" not in self._given:
+            port = ports.take("postgres")
+            server = EmbeddedPostgres(self._state.path / "postgres", port=port)
+            self._keep("postgres", server)
+            urls = prepare(server.url, self._state.path / "postgres-roles.json")
+            self._environment |= urls.environment()
+        if "DATABASE_OWNER_URL" not in self._environment:
+            self._say(NAME, "DATABASE_OWNER_URL is not set: the schema is taken as it is (switchboard migrate)")
+            return
+        with _applied(self._environment):
+            settings = Settings()
+            migrate(settings)
+            self.announcements = asyncio.run(self._announce(settings.required("database_owner_url")))
+
+    async def _announce(self, owner_url: str) -> list[str]:
+        database = Database(owner_url)
+        try:
+            async with database.system() as session:
+                return await announce_vendors(session, self._environment, self._offline)
+        finally:
+            await database.close()
+
+    def _start_valkey(self, ports: Ports) -> None:
+        if "REDIS_URL" not in self._given:
+            server = EmbeddedValkey(self._state.path / "valkey", port=ports.take("valkey"))
+            self._keep("valkey", server)
+            self._environment["REDIS_URL"] = server.url
+
+    def _start_entra(self) -> None:
+        if "SWITCHBOARD_ENTRA_AUTHORITY" not in self._given:
+            port = httpx.URL(self._environment["SWITCHBOARD_ENTRA_AUTHORITY"]).port
+            place = ["--host", "127.0.0.1", "--port", str(port), "--state", str(self._state.path / "entra")]
+            seed = ["--seed", self._environment["SWITCHBOARD_SEED"]]
+            self._start_child("entra", "app.local.entra", *place, *seed).wait_ready(_START_SECONDS)
+
+    def _start_model(self) -> None:
+        if "SWITCHBOARD_EMBEDDED_MODEL_URL" not in self._given:
+            port = httpx.URL(self._environment["SWITCHBOARD_EMBEDDED_MODEL_URL"]).port
+            child = self._start_child("model", "app.local.model_server", "--port", str(port))
+            child.wait_ready(_START_SECONDS)
+
+    def _keep(self, name: str, server: EmbeddedPostgres | EmbeddedValkey) -> None:
+        server.start()
+        keeper = Keeper(name, server, say=self._say)
+        with self._lock:
+            self._keepers.append(keeper)
+        keeper.start()
+
+    def _start_child(self, name: str, module: str, *arguments: str) -> Child:
+        child = Child(
+            name,
+            [sys.executable, "-m", module, *arguments],
+            environment=self._environment,
+            say=self._say,
+            grace_seconds=_GRACE_SECONDS,
+        )
+        with self._lock:
+            if self._stopping.is_set():
+                raise StopRequested
+            self._children.append(child)
+        child.start()
+        return child
+
+    def _wait_until_ready(self, api: str) -> None:
+        """Ask GET /health/ready until it says yes. Raises: `ServiceFailed`, `StopRequested`."""
+        end = time.monotonic() + _START_SECONDS
+        while not is_ready(api):
+            for child in self._children:
+                child.check()
+            if time.monotonic() > end:
+                raise ServiceFailed(f"{api}/health/ready did not say yes within {_START_SECONDS:.0f} s")
+            if self._stopping.wait(_LOOK_SECONDS):
+                raise StopRequested
+        for child in self._children:
+            child.settle()
+        self.running = Running(
+            pid=os.getpid(),
+            api=api,
+            authority=self._environment["SWITCHBOARD_ENTRA_AUTHORITY"],
+            ca=self._environment.get("SWITCHBOARD_ENTRA_CA"),
+            client_id=ADDIN_CLIENT_ID,
+            scope=SCOPE,
+            seed=self._environment["SWITCHBOARD_SEED"],
+            log=str(log_file(self._state)),
+        )
+        write_running(self._state, self.running)
+
+
+class StopRequested(Exception):
+    """Somebody asked to stop while the system was starting."""
+
+
+_PROCESSES = {
+    "api": "app.main",
+    "relay": "workers.relay",
+    "worker": "workers.celery_app",
+    "reaper": "workers.reaper",
+}
+
+
+@contextmanager
+def _applied(environment: Mapping[str, str]) -> Iterator[None]:
+    """Let this process read the environment of the system while it prepares the database."""
+    before = dict(os.environ)
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def is_ready(api: str) -> bool:
+    """Whether the API says that it can take work."""
+    try:
+        return httpx.get(f"{api}/health/ready", timeout=2.0, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def find_running(state: State) -> Running | None:
+    """The system of this installation, if it runs and answers."""
+    running = read_running(state)
+    return running if running is not None and is_ready(running.api) else None
+

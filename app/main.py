@@ -1,0 +1,68 @@
+"""The API process: mounts the doors on one application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from app import tables
+from app.addin.routes import router as addin
+from app.core.logging import configure
+from app.http import health, problems
+from app.http.request_ids import RequestIds
+from app.http.services import Services
+from app.settings import Settings, get_settings
+
+__all__ = ["create_app", "tables"]
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; it connects to nothing until its lifespan begins."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.services = services = Services.open(settings)
+        services.start()
+        yield
+        await services.close()
+
+    app = FastAPI(title="Switchboard", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.include_router(addin)
+    app.include_router(health.router)
+    problems.install(app)
+    if settings.addin_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.addin_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "Last-Event-ID",
+                "client-request-id",
+            ],
+            expose_headers=["Location", "Operation-Location", "Retry-After", "request-id"],
+        )
+    app.add_middleware(RequestIds)
+    return app
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    configure(settings.log_format, process="api")
+    uvicorn.run(
+        create_app(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+if __name__ == "__main__":
+    serve(get_settings())

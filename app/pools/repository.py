@@ -1,0 +1,217 @@
+"""Every query of the pools room for one tenant, which sees its own rows and the platform's."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.pools.tables import (
+    ConfigurationRevision,
+    Deployment,
+    ModelPool,
+    PoolMember,
+    PoolRevision,
+    PriceRevision,
+    PromptSet,
+    Provider,
+    ProviderCredential,
+    Route,
+)
+from app.pools.values import (
+    DeploymentFacts,
+    PoolMemberFacts,
+    Price,
+    ProviderFacts,
+    RevisionFacts,
+    RouteFacts,
+)
+from app.vocabulary import PLATFORM, Lifecycle, MemberPurpose, ModelClass, ProviderKind, Strategy
+
+
+async def configuration_number(session: AsyncSession) -> int:
+    """The counter that every change of configuration raises."""
+    return await session.scalar(select(ConfigurationRevision.number)) or 0
+
+
+class PoolRepository:
+    """Reads configuration as one tenant may see it."""
+
+    def __init__(self, session: AsyncSession, tenant_id: UUID) -> None:
+        self._session = session
+        self._visible = (tenant_id, PLATFORM)
+
+    async def routes(self) -> tuple[RouteFacts, ...]:
+        """All routes, each with the revision that its pool has published."""
+        rows = await self._session.execute(
+            select(Route, ModelPool.name, ModelPool.published_revision_id)
+            .join(ModelPool, and_(ModelPool.tenant_id == Route.pool_tenant_id, ModelPool.id == Route.pool_id))
+            .where(self._seen(Route.tenant_id), self._seen(ModelPool.tenant_id))
+            .order_by(Route.name)
+        )
+        return tuple(
+            RouteFacts(
+                id=route.id,
+                tenant_id=route.tenant_id,
+                name=route.name,
+                task_type=route.task_type,
+                conditions=route.conditions,
+                pool_tenant_id=route.pool_tenant_id,
+                pool_id=route.pool_id,
+                pool_name=pool_name,
+                published_revision_id=published,
+            )
+            for route, pool_name, published in rows
+        )
+
+    async def revision(self, revision_id: UUID) -> RevisionFacts | None:
+        """One revision with its members as they are now; None if it is not there for this tenant."""
+        found = (
+            await self._session.execute(
+                select(PoolRevision, ModelPool)
+                .join(
+                    ModelPool,
+                    and_(ModelPool.tenant_id == PoolRevision.tenant_id, ModelPool.id == PoolRevision.pool_id),
+                )
+                .where(self._seen(PoolRevision.tenant_id), PoolRevision.id == revision_id)
+            )
+        ).one_or_none()
+        if found is None:
+            return None
+        revision, pool = found
+        rows = (await self._session.execute(self._members(revision))).all()
+        prices = await self._newest_prices(row[1].id for row in rows)
+        return RevisionFacts(
+            id=revision.id,
+            tenant_id=revision.tenant_id,
+            pool_id=pool.id,
+            pool_name=pool.name,
+            number=revision.number,
+            task_type=pool.task_type,
+            strategy=Strategy(revision.strategy),
+            members=tuple(_member_facts(row, prices) for row in rows),
+        )
+
+    async def credential(self, provider_id: UUID) -> ProviderCredential | None:
+        """The key of a provider of this session's own tenant."""
+        return await self._session.scalar(
+            select(ProviderCredential).where(
+                ProviderCredential.tenant_id == self._visible[0],
+                ProviderCredential.provider_id == provider_id,
+            )
+        )
+
+    def _seen(self, column: InstrumentedAttribute[UUID]) -> Any:
+        return column.in_(self._visible)
+
+    def _members(self, revision: PoolRevision) -> Any:
+        return (
+            select(PoolMember, Deployment, Provider, PromptSet)
+            .join(
+                Deployment,
+                and_(
+                    Deployment.tenant_id == PoolMember.deployment_tenant_id,
+                    Deployment.id == PoolMember.deployment_id,
+                ),
+            )
+            .join(
+                Provider,
+                and_(
+                    Provider.tenant_id == Deployment.provider_tenant_id, Provider.id == Deployment.provider_id
+                ),
+            )
+            .join(
+                PromptSet,
+                and_(
+                    PromptSet.tenant_id == PoolMember.prompt_set_tenant_id,
+                    PromptSet.id == PoolMember.prompt_set_id,
+                ),
+            )
+            .where(
+                PoolMember.tenant_id == revision.tenant_id,
+                PoolMember.revision_id == revision.id,
+                self._seen(Deployment.tenant_id),
+                self._seen(Provider.tenant_id),
+                self._seen(PromptSet.tenant_id),
+            )
+            .order_by(PoolMember.tier, PoolMember.id)
+        )
+
+    async def _newest_prices(self, deployment_ids: Iterable[UUID]) -> dict[UUID, PriceRevision]:
+        rows = await self._session.scalars(
+            select(PriceRevision)
+            .distinct(PriceRevision.deployment_id)
+            .where(self._seen(PriceRevision.tenant_id), PriceRevision.deployment_id.in_(list(deployment_ids)))
+            .order_by(
+                PriceRevision.deployment_id,
+                # A tenant's own negotiated price counts before the platform's.
+                (PriceRevision.tenant_id == PLATFORM),
+                PriceRevision.created_at.desc(),
+                PriceRevision.id.desc(),
+            )
+        )
+        return {price.deployment_id: price for price in rows}
+
+
+def _member_facts(row: Any, prices: dict[UUID, PriceRevision]) -> PoolMemberFacts:
+    member, deployment, provider, prompt_set = row
+    return PoolMemberFacts(
+        id=member.id,
+        deployment=_deployment_facts(deployment, provider, prices.get(deployment.id)),
+        prompt_set_id=prompt_set.id,
+        prompts=prompt_set.prompts,
+        prompt_name=prompt_set.name,
+        prompt_revision=prompt_set.revision,
+        parameters=member.parameters,
+        tier=member.tier,
+        weight=member.weight,
+        purpose=MemberPurpose(member.purpose),
+    )
+
+
+def _deployment_facts(
+    deployment: Deployment, provider: Provider, price: PriceRevision | None
+) -> DeploymentFacts:
+    return DeploymentFacts(
+        tenant_id=deployment.tenant_id,
+        id=deployment.id,
+        name=deployment.name,
+        provider=ProviderFacts(
+            tenant_id=provider.tenant_id,
+            id=provider.id,
+            name=provider.name,
+            kind=ProviderKind(provider.kind),
+            vendor=provider.vendor,
+            base_url=provider.base_url,
+            region=provider.region,
+            processor=provider.processor,
+            no_training=provider.no_training,
+            zero_retention=provider.zero_retention,
+            contract_until=provider.contract_until,
+        ),
+        model_name=deployment.model_name,
+        model_class=ModelClass(deployment.model_class),
+        capabilities=frozenset(deployment.capabilities),
+        languages=None if deployment.languages is None else tuple(deployment.languages),
+        context_window=deployment.context_window,
+        max_output_tokens=deployment.max_output_tokens,
+        requests_per_minute=deployment.requests_per_minute,
+        tokens_per_minute=deployment.tokens_per_minute,
+        concurrency=deployment.concurrency,
+        lifecycle=Lifecycle(deployment.lifecycle),
+        retired_at=deployment.retired_at,
+        price=None if price is None else _price(price),
+    )
+
+
+def _price(price: PriceRevision) -> Price:
+    return Price(
+        id=price.id,
+        currency=price.currency,
+        input_micros=price.input_micros,
+        cached_input_micros=price.cached_input_micros,
+        output_micros=price.output_micros,
+        reasoning_micros=price.reasoning_micros,
+    )

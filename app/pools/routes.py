@@ -1,0 +1,91 @@
+"""Which pool serves a job: the most specific route that matches and whose pool is published."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.pools.errors import NoRoute
+from app.pools.values import RouteFacts
+from app.vocabulary import PLATFORM, Lane
+
+CONDITIONS = frozenset({"lane", "language", "host", "min_tokens", "max_tokens"})
+"""What a route may depend on. A route with a condition not in this list matches nothing."""
+
+
+@dataclass(frozen=True)
+class JobFacts:
+    """What a route may look at."""
+
+    task_type: str
+    lane: Lane
+    language: str
+    estimated_tokens: int
+    host: str
+
+
+@dataclass(frozen=True)
+class ChosenRoute:
+    """The route's pool with the revision to pin, and why it was this one."""
+
+    route_name: str
+    pool_name: str
+    pool_tenant_id: UUID
+    revision_id: UUID
+    reason: str
+
+
+def choose_route(routes: Iterable[RouteFacts], job: JobFacts) -> ChosenRoute:
+    """Choose the pool: a tenant's own route before the platform's, then the one with most conditions.
+
+    Raises: `NoRoute`.
+    """
+    of_type = [route for route in routes if route.task_type == job.task_type]
+    matching = [
+        (route, route.published_revision_id)
+        for route in of_type
+        if route.published_revision_id is not None and _matches(route.conditions, job)
+    ]
+    if not matching:
+        raise NoRoute(_what_to_do(of_type, job), target=job.task_type)
+    route, revision_id = min(matching, key=lambda match: _rank(match[0]))
+    return ChosenRoute(
+        route.name, route.pool_name, route.pool_tenant_id, revision_id, _reason(route, len(matching))
+    )
+
+
+def _matches(conditions: Mapping[str, Any], job: JobFacts) -> bool:
+    if not conditions.keys() <= CONDITIONS:
+        return False
+    exact = {"lane": job.lane, "language": job.language, "host": job.host}
+    return all(
+        job.estimated_tokens >= wanted
+        if name == "min_tokens"
+        else job.estimated_tokens <= wanted
+        if name == "max_tokens"
+        else exact[name] == wanted
+        for name, wanted in conditions.items()
+    )
+
+
+def _rank(route: RouteFacts) -> tuple[bool, int, int, str]:
+    narrow = route.conditions.get("max_tokens", 2**62) - route.conditions.get("min_tokens", 0)
+    return route.tenant_id == PLATFORM, -len(route.conditions), narrow, route.name
+
+
+def _reason(route: RouteFacts, matches: int) -> str:
+    owner = "the platform's" if route.tenant_id == PLATFORM else "the tenant's"
+    conditions = ", ".join(f"{name} {value}" for name, value in sorted(route.conditions.items()))
+    because = f"with {conditions}" if conditions else "without conditions"
+    others = f"; the most specific of {matches} that match" if matches > 1 else ""
+    return f"{owner} route {route.name} {because}{others}"
+
+
+def _what_to_do(of_type: list[RouteFacts], job: JobFacts) -> str:
+    if not of_type:
+        return f"No model pool serves {job.task_type}: ask your administrator to add a route for it."
+    return (
+        f"None of the {len(of_type)} routes for {job.task_type} takes this one"
+        f" ({job.estimated_tokens} tokens, language {job.language}, {job.host}, {job.lane}):"
+        " ask your administrator to widen a route or to publish its pool."
+    )

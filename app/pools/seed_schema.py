@@ -1,0 +1,173 @@
+"""The shape of `platform:` in the configuration file. An unknown or misspelt field is an error with its place."""
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from app.core.errors import SeedError
+from app.vocabulary import Lane, Lifecycle, MemberPurpose, ModelClass, OfficeHost, ProviderKind, Strategy
+
+FILE = "infra/seed.yaml"
+_NAME = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class SeedProvider(_Strict):
+    """A vendor account. A `base_url` of the form `${NAME}` is taken from the environment."""
+
+    name: str = _NAME
+    kind: ProviderKind
+    vendor: str = Field(min_length=1)
+    base_url: str | None = None
+    region: str = Field(min_length=1)
+    processor: str = Field(min_length=1)
+    no_training: bool = False
+    zero_retention: bool = False
+    contract_until: AwareDatetime | None = None
+    credential: str | None = Field(None, pattern=r"^env:[A-Z][A-Z0-9_]*$")
+
+
+class SeedPrice(_Strict):
+    """Micros of the currency per million tokens."""
+
+    currency: str = Field("EUR", pattern=r"^[A-Z]{3}$")
+    input_micros: int = Field(ge=0)
+    cached_input_micros: int = Field(ge=0)
+    output_micros: int = Field(ge=0)
+    reasoning_micros: int = Field(ge=0)
+
+
+class SeedDeployment(_Strict):
+    """A place that serves a model."""
+
+    name: str = _NAME
+    provider: str
+    model_name: str = Field(min_length=1)
+    model_class: ModelClass = ModelClass.GENERAL
+    capabilities: list[Literal["json_schema", "tools"]] = Field(default_factory=list)
+    languages: list[str] | None = None
+    context_window: int = Field(gt=0)
+    max_output_tokens: int = Field(gt=0)
+    requests_per_minute: int | None = Field(None, gt=0)
+    tokens_per_minute: int | None = Field(None, gt=0)
+    concurrency: int | None = Field(None, gt=0)
+    lifecycle: Lifecycle = Lifecycle.ACTIVE
+    deprecated_at: AwareDatetime | None = None
+    retired_at: AwareDatetime | None = None
+    price: SeedPrice | None = None
+
+
+class SeedParameters(_Strict):
+    """What a member sends along with each request."""
+
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    seed: int | None = None
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    reasoning_effort: Literal["minimal", "low", "medium", "high"] | None = None
+
+
+class SeedMember(_Strict):
+    """A deployment in a pool."""
+
+    deployment: str
+    prompt_set: str
+    parameters: SeedParameters = SeedParameters()
+    tier: int = Field(0, ge=0)
+    weight: int = Field(1, ge=0)
+    purpose: MemberPurpose = MemberPurpose.SERVING
+
+
+class SeedPool(_Strict):
+    """A pool and its members."""
+
+    name: str = _NAME
+    task_type: str = Field(min_length=1)
+    strategy: Strategy = Strategy.WEIGHTED
+    members: list[SeedMember] = Field(min_length=1)
+
+
+class SeedConditions(_Strict):
+    """What a route depends on."""
+
+    lane: Lane | None = None
+    language: str | None = Field(None, min_length=2)
+    host: OfficeHost | None = None
+    min_tokens: int | None = Field(None, ge=0)
+    max_tokens: int | None = Field(None, gt=0)
+
+
+class SeedRoute(_Strict):
+    """Which pool serves what."""
+
+    name: str = _NAME
+    task_type: str = Field(min_length=1)
+    conditions: SeedConditions = SeedConditions()
+    pool: str
+
+
+class SeedPlatform(_Strict):
+    """All of it."""
+
+    providers: list[SeedProvider] = Field(default_factory=list)
+    deployments: list[SeedDeployment] = Field(default_factory=list)
+    pools: list[SeedPool] = Field(default_factory=list)
+    routes: list[SeedRoute] = Field(default_factory=list)
+
+
+def parse(platform: dict[str, Any]) -> SeedPlatform:
+    """Read `platform:` and check its references. Raises: `SeedError` naming the place."""
+    try:
+        seed = SeedPlatform.model_validate(platform)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise wrong(_place(first["loc"]), f"{first['msg'][:1].lower()}{first['msg'][1:]}") from error
+    _unique(seed)
+    _references(seed)
+    return seed
+
+
+def wrong(place: str, what: str) -> SeedError:
+    """The error for a place such as `pools[0].members[1].tier`."""
+    return SeedError(f"{FILE}: platform{'.' if place else ''}{place}: {what}")
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return text.removeprefix(".")
+
+
+def _unique(seed: SeedPlatform) -> None:
+    for kind in ("providers", "deployments", "pools", "routes"):
+        seen: set[str] = set()
+        for index, item in enumerate(getattr(seed, kind)):
+            if item.name in seen:
+                raise wrong(f"{kind}[{index}].name", f"{item.name} is there twice; choose another name")
+            seen.add(item.name)
+
+
+def _references(seed: SeedPlatform) -> None:
+    providers = {provider.name for provider in seed.providers}
+    deployments = {deployment.name for deployment in seed.deployments}
+    pools = {pool.name: pool for pool in seed.pools}
+    for index, deployment in enumerate(seed.deployments):
+        _known(f"deployments[{index}].provider", deployment.provider, providers, "provider")
+    for index, pool in enumerate(seed.pools):
+        for position, member in enumerate(pool.members):
+            place = f"pools[{index}].members[{position}].deployment"
+            _known(place, member.deployment, deployments, "deployment")
+    for index, route in enumerate(seed.routes):
+        _known(f"routes[{index}].pool", route.pool, pools, "pool")
+        if pools[route.pool].task_type != route.task_type:
+            serves = pools[route.pool].task_type
+            raise wrong(f"routes[{index}].task_type", f"the pool {route.pool} serves {serves}")
+
+
+def _known(place: str, name: str, names: set[str] | dict[str, SeedPool], kind: str) -> None:
+    if name not in names:
+        known = ", ".join(sorted(names)) or "none"
+        raise wrong(place, f"there is no {kind} {name}; known are: {known}")

@@ -1,0 +1,243 @@
+"""Which members of a pool may do a piece of work, and in which order they are asked. Pure functions.
+
+Hard limits first, on every hop; then tiers; then the pool's strategy within a tier. The draw is sticky,
+so all steps of a job prefer the same member.
+"""
+
+import hashlib
+import math
+import struct
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from app.core.errors import ErrorDetail
+from app.pools.errors import NoEligibleMember
+from app.pools.values import DeploymentFacts, PoolMemberFacts, RevisionFacts
+from app.tenants.policy import Policy
+from app.vocabulary import Lifecycle, MemberPurpose, ProviderKind, StepKind, Strategy
+
+
+class Exclusion(StrEnum):
+    """Why a member may not do this."""
+
+    REGION = "region"
+    PROCESSOR = "processor"
+    VENDOR = "vendor"
+    MODEL_CLASS = "model_class"
+    DATA_TERMS = "data_terms"
+    CAPABILITY = "capability"
+    PARAMETER = "parameter"
+    LANGUAGE = "language"
+    CONTEXT = "context"
+    RETIRED = "retired"
+    CONTRACT = "contract"
+    PURPOSE = "purpose"
+    CREDENTIAL = "credential"
+    RESTING = "resting"
+
+
+_WORDS = {
+    Exclusion.REGION: "runs in a region that the tenant does not allow",
+    Exclusion.PROCESSOR: "is run by a company that the tenant does not allow",
+    Exclusion.VENDOR: "is a vendor's that the tenant does not allow",
+    Exclusion.MODEL_CLASS: "is of a model class that the tenant does not allow",
+    Exclusion.DATA_TERMS: "does not promise what the tenant requires about training and retention",
+    Exclusion.CAPABILITY: "lacks a capability that the task needs",
+    Exclusion.PARAMETER: "does not support one of the parameters asked for",
+    Exclusion.LANGUAGE: "does not write the language asked for",
+    Exclusion.CONTEXT: "takes less text at once than this",
+    Exclusion.RETIRED: "is retired",
+    Exclusion.CONTRACT: "has no contract any more",
+    Exclusion.PURPOSE: "is only watched, it does not serve yet",
+    Exclusion.CREDENTIAL: "has no usable key",
+    Exclusion.RESTING: "rests after a failure",
+}
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a request needs of a member. `language` is the answer's, `document_language` the source's."""
+
+    task_type: str
+    step_kind: StepKind
+    language: str
+    input_tokens: int
+    output_tokens: int
+    needs: frozenset[str] = frozenset()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    document_language: str | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Members in the order to ask them, and those that may not be asked with the reason."""
+
+    order: tuple[PoolMemberFacts, ...]
+    excluded: tuple[tuple[PoolMemberFacts, Exclusion], ...]
+
+
+def stickiness(tenant_id: UUID, job_id: UUID) -> float:
+    """The draw of a job, in [0, 1): the same in every process and after every restart."""
+    digest = hashlib.blake2b(job_id.bytes, key=tenant_id.bytes, digest_size=8).digest()
+    return _unit(digest)
+
+
+def select(
+    revision: RevisionFacts,
+    policy: Policy,
+    demand: Demand,
+    *,
+    resting: Mapping[UUID, float],
+    now: datetime,
+    draw: float,
+    without_credential: Collection[UUID] = (),
+) -> Selection:
+    """Filter by the hard limits and order what is left.
+
+    `resting` gives, by deployment id, the epoch second until which a breaker is open; `draw` is in
+    [0, 1); `without_credential` are providers whose key cannot be had.
+
+    Raises: `NoEligibleMember` with the reason for each member.
+    """
+    eligible: list[PoolMemberFacts] = []
+    excluded: list[tuple[PoolMemberFacts, Exclusion]] = []
+    for member in revision.members:
+        reason = exclusion(member, policy, demand, now=now)
+        if reason is None and member.deployment.provider.id in without_credential:
+            reason = Exclusion.CREDENTIAL
+        if reason is None and resting.get(member.deployment.id, 0.0) > now.timestamp():
+            reason = Exclusion.RESTING
+        if reason is None:
+            eligible.append(member)
+        else:
+            excluded.append((member, reason))
+    if not eligible:
+        raise _nobody(revision, excluded, resting, now)
+    eligible.sort(key=_order(revision.strategy, demand, draw))
+    return Selection(tuple(eligible), tuple(excluded))
+
+
+def exclusion(member: PoolMemberFacts, policy: Policy, demand: Demand, *, now: datetime) -> Exclusion | None:
+    """The first hard limit that keeps a member from this; None when it may."""
+    return (
+        _policy_exclusion(member.deployment, policy)
+        or _lifecycle_exclusion(member, now)
+        or _ability_exclusion(member, demand)
+    )
+
+
+def _policy_exclusion(deployment: DeploymentFacts, policy: Policy) -> Exclusion | None:
+    provider = deployment.provider
+    allowed: tuple[tuple[Collection[str] | None, str, Exclusion], ...] = (
+        (policy.allowed_regions, provider.region, Exclusion.REGION),
+        (policy.allowed_processors, provider.processor, Exclusion.PROCESSOR),
+        (policy.allowed_vendors, provider.vendor, Exclusion.VENDOR),
+        (policy.allowed_model_classes, deployment.model_class, Exclusion.MODEL_CLASS),
+    )
+    for list_, value, reason in allowed:
+        if list_ is not None and value not in list_:
+            return reason
+    if policy.require_no_training and not provider.no_training:
+        return Exclusion.DATA_TERMS
+    if policy.require_zero_retention and not provider.zero_retention:
+        return Exclusion.DATA_TERMS
+    return None
+
+
+def _lifecycle_exclusion(member: PoolMemberFacts, now: datetime) -> Exclusion | None:
+    deployment = member.deployment
+    retired_at, contract_until = deployment.retired_at, deployment.provider.contract_until
+    if deployment.lifecycle is Lifecycle.RETIRED or (retired_at is not None and retired_at <= now):
+        return Exclusion.RETIRED
+    if contract_until is not None and contract_until <= now:
+        return Exclusion.CONTRACT
+    if member.purpose is not MemberPurpose.SERVING:
+        return Exclusion.PURPOSE
+    return None
+
+
+def _ability_exclusion(member: PoolMemberFacts, demand: Demand) -> Exclusion | None:
+    deployment = member.deployment
+    if not demand.needs <= deployment.capabilities:
+        return Exclusion.CAPABILITY
+    if deployment.provider.kind is ProviderKind.EXTRACTIVE:
+        reason = _extractive_exclusion(demand)
+        if reason is not None:
+            return reason
+    if deployment.languages is not None and demand.language not in deployment.languages:
+        return Exclusion.LANGUAGE
+    # The output bound may be lowered to what the member writes: an answer that needed more ends as
+    # `Truncated`, a failed attempt, and is never delivered.
+    output = min(demand.output_tokens, deployment.max_output_tokens)
+    if demand.input_tokens + output > deployment.context_window:
+        return Exclusion.CONTEXT
+    return None
+
+
+def _extractive_exclusion(demand: Demand) -> Exclusion | None:
+    """It picks sentences: only summaries, in the document's own words, for nobody in particular."""
+    if demand.task_type != "summarize":
+        return Exclusion.CAPABILITY
+    if demand.parameters.get("audience") or demand.parameters.get("focus"):
+        return Exclusion.PARAMETER
+    asked = demand.parameters.get("language")
+    own = demand.document_language or demand.language
+    if (asked and asked != own) or demand.language != own:
+        return Exclusion.LANGUAGE
+    return None
+
+
+def _order(strategy: Strategy, demand: Demand, draw: float) -> Any:
+    match strategy:
+        case Strategy.WEIGHTED:
+            return lambda member: (member.tier, _weighted(member, draw), member.id)
+        case Strategy.LEAST_COST:
+            return lambda member: (member.tier, _cost(member, demand), _weighted(member, draw), member.id)
+
+
+def _weighted(member: PoolMemberFacts, draw: float) -> float:
+    """Weighted rendezvous: the smallest -ln(u)/weight wins in proportion to the weights, and a member
+    that comes or goes moves only its own share of jobs (Schindelhauer, Schomaker, 2005).
+    """
+    if member.weight <= 0:
+        return math.inf
+    digest = hashlib.blake2b(struct.pack("<d", draw), key=member.id.bytes, digest_size=8).digest()
+    return -math.log(1.0 - _unit(digest)) / member.weight
+
+
+def _cost(member: PoolMemberFacts, demand: Demand) -> float:
+    """Estimated micros; a member without a known price comes last."""
+    if member.deployment.price is None:
+        return math.inf
+    return member.deployment.estimate_micros(demand.input_tokens, demand.output_tokens)
+
+
+def _unit(digest: bytes) -> float:
+    return (int.from_bytes(digest, "big") >> 11) / 2**53
+
+
+def _nobody(
+    revision: RevisionFacts,
+    excluded: list[tuple[PoolMemberFacts, Exclusion]],
+    resting: Mapping[UUID, float],
+    now: datetime,
+) -> NoEligibleMember:
+    waits = [
+        resting[member.deployment.id] - now.timestamp()
+        for member, reason in excluded
+        if reason is Exclusion.RESTING
+    ]
+    reasons = "; ".join(f"{member.deployment.name} {_WORDS[reason]}" for member, reason in excluded)
+    return NoEligibleMember(
+        f"No member of the pool {revision.pool_name} may do this: {reasons or 'it has no members'}."
+        " Change the request, or ask your administrator to change the pool or the policy.",
+        details=[
+            ErrorDetail(reason, f"{member.deployment.name} {_WORDS[reason]}", member.deployment.name)
+            for member, reason in excluded
+        ],
+        retry_after_seconds=min(waits, default=None),
+    )

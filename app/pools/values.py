@@ -1,0 +1,142 @@
+"""Frozen facts that the pools room hands to others. Tokens are counts, money is micros of a currency."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.vocabulary import Lifecycle, MemberPurpose, ModelClass, ProviderKind, Strategy
+
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class Price:
+    """One price revision, in micros per million tokens."""
+
+    id: UUID
+    currency: str
+    input_micros: int
+    cached_input_micros: int
+    output_micros: int
+    reasoning_micros: int
+
+    def cost_micros(
+        self,
+        *,
+        input_tokens: int,
+        output_tokens: int,
+        cached_input_tokens: int = 0,
+        reasoning_tokens: int = 0,
+    ) -> int:
+        """What so many tokens cost, rounded up to a whole micro.
+
+        Vendors count cached input within input, and reasoning within output: each token is paid once.
+        """
+        cached = min(cached_input_tokens, input_tokens)
+        reasoning = min(reasoning_tokens, output_tokens)
+        total = (
+            (input_tokens - cached) * self.input_micros
+            + cached * self.cached_input_micros
+            + (output_tokens - reasoning) * self.output_micros
+            + reasoning * self.reasoning_micros
+        )
+        return -(-total // _MILLION)
+
+
+@dataclass(frozen=True)
+class ProviderFacts:
+    """A vendor account, where it runs and what its contract promises."""
+
+    tenant_id: UUID
+    id: UUID
+    name: str
+    kind: ProviderKind
+    vendor: str
+    base_url: str | None
+    region: str
+    processor: str
+    no_training: bool
+    zero_retention: bool
+    contract_until: datetime | None
+
+
+@dataclass(frozen=True)
+class DeploymentFacts:
+    """One place that can serve a model. `languages` None means any, a limit of None means none."""
+
+    tenant_id: UUID
+    id: UUID
+    name: str
+    provider: ProviderFacts
+    model_name: str
+    model_class: ModelClass
+    capabilities: frozenset[str]
+    languages: tuple[str, ...] | None
+    context_window: int
+    max_output_tokens: int
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    concurrency: int | None
+    lifecycle: Lifecycle
+    retired_at: datetime | None
+    price: Price | None
+
+    @property
+    def limited(self) -> bool:
+        """Whether anything about it must be counted."""
+        limits = (self.requests_per_minute, self.tokens_per_minute, self.concurrency)
+        return any(limit is not None for limit in limits)
+
+    def estimate_micros(self, input_tokens: int, output_tokens: int) -> int:
+        """The most that a call of this size costs; nothing where no price is known."""
+        if self.price is None:
+            return 0
+        dearest = max(self.price.output_micros, self.price.reasoning_micros)
+        return -(-(input_tokens * self.price.input_micros + output_tokens * dearest) // _MILLION)
+
+
+@dataclass(frozen=True)
+class PoolMemberFacts:
+    """A deployment with its prompt set and parameters. A lower tier is asked first."""
+
+    id: UUID
+    deployment: DeploymentFacts
+    prompt_set_id: UUID
+    prompts: Mapping[str, str]
+    prompt_name: str
+    prompt_revision: int
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    tier: int = 0
+    weight: int = 1
+    purpose: MemberPurpose = MemberPurpose.SERVING
+
+
+@dataclass(frozen=True)
+class RevisionFacts:
+    """An immutable version of a pool; what its deployments are is read live."""
+
+    id: UUID
+    tenant_id: UUID
+    pool_id: UUID
+    pool_name: str
+    number: int
+    task_type: str
+    strategy: Strategy
+    members: tuple[PoolMemberFacts, ...]
+
+
+@dataclass(frozen=True)
+class RouteFacts:
+    """(tenant or platform, task type, conditions) to a pool."""
+
+    id: UUID
+    tenant_id: UUID
+    name: str
+    task_type: str
+    conditions: Mapping[str, Any]
+    pool_tenant_id: UUID
+    pool_id: UUID
+    pool_name: str
+    published_revision_id: UUID | None

@@ -1,0 +1,101 @@
+"""Tenants and members as identity asks for them, with a short cache.
+
+A suspended tenant and a blocked member are seen within half a second.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from app.core.clock import new_id
+from app.core.database import Database
+from app.tenants.tables import Member, Tenant
+from app.vocabulary import MemberState, Role, TenantState
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+_CACHE_SECONDS = 0.5
+_MOST_ENTRIES = 20_000
+
+
+@dataclass(frozen=True)
+class TenantView:
+    """A customer, as identity needs it."""
+
+    id: UUID
+    entra_tenant_id: UUID
+    name: str
+    state: TenantState
+    allow_guests: bool
+
+
+@dataclass(frozen=True)
+class MemberView:
+    """A person of a tenant."""
+
+    id: UUID
+    role: Role
+    state: MemberState
+
+
+class TenantDirectory:
+    """Finds tenants by their Entra id, and members by their object id."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._tenants: dict[UUID, tuple[float, TenantView | None]] = {}
+        self._members: dict[tuple[UUID, UUID], tuple[float, MemberView]] = {}
+
+    async def by_entra_id(self, entra_tenant_id: UUID) -> TenantView | None:
+        """The tenant, or None if it is no customer of ours."""
+        until, view = self._tenants.get(entra_tenant_id, (0.0, None))
+        if time.monotonic() < until:
+            return view
+        async with self._database.system() as session:
+            row = (
+                await session.execute(select(Tenant).where(Tenant.entra_tenant_id == entra_tenant_id))
+            ).scalar_one_or_none()
+        view = (
+            None
+            if row is None
+            else TenantView(row.id, entra_tenant_id, row.name, TenantState(row.state), row.allow_guests)
+        )
+        _remember(self._tenants, entra_tenant_id, view)
+        return view
+
+    async def member(self, tenant_id: UUID, entra_object_id: UUID, display_name: str) -> MemberView:
+        """A person of the tenant; a row is made when we see them for the first time."""
+        key = (tenant_id, entra_object_id)
+        known = self._members.get(key)
+        if known is not None and time.monotonic() < known[0]:
+            return known[1]
+        query = select(Member).where(Member.tenant_id == tenant_id, Member.entra_object_id == entra_object_id)
+        async with self._database.tenant(tenant_id) as session:
+            row = (await session.execute(query)).scalar_one_or_none()
+            if row is None:
+                await session.execute(
+                    insert(Member)
+                    .values(
+                        tenant_id=tenant_id,
+                        id=new_id(),
+                        entra_object_id=entra_object_id,
+                        display_name=display_name,
+                        role=Role.MEMBER,
+                        state=MemberState.ACTIVE,
+                    )
+                    .on_conflict_do_nothing(index_elements=["tenant_id", "entra_object_id"])
+                )
+                row = (await session.execute(query)).scalar_one()
+        view = MemberView(row.id, Role(row.role), MemberState(row.state))
+        _remember(self._members, key, view)
+        return view
+
+
+def _remember(cache: dict[_Key, tuple[float, _Value]], key: _Key, value: _Value) -> None:
+    if len(cache) >= _MOST_ENTRIES:
+        cache.clear()
+    cache[key] = (time.monotonic() + _CACHE_SECONDS, value)

@@ -1,0 +1,126 @@
+"""Files for tests: Word packages written by hand, hostile containers, PDFs."""
+
+import io
+import struct
+import zipfile
+from collections.abc import Mapping
+
+import pypdf
+from reportlab.lib.styles import getSampleStyleSheet
+from reportlab.platypus import PageBreak, Paragraph, SimpleDocTemplate, Spacer
+
+TRANSITIONAL = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+STRICT = "http://purl.oclc.org/ooxml/wordprocessingml/main"
+_RELATIONSHIPS = {
+    TRANSITIONAL: "http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+    STRICT: "http://purl.oclc.org/ooxml/officeDocument/relationships",
+}
+_WORD_MAIN = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+_EXTRA = (
+    'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006" '
+    'xmlns:w14="http://schemas.microsoft.com/office/word/2010/wordml" '
+    'xmlns:wps="http://schemas.microsoft.com/office/word/2010/wordprocessingShape" '
+    'xmlns:v="urn:schemas-microsoft-com:vml" '
+    'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
+)
+
+
+def word_xml(tag: str, inner: str, *, namespace: str = TRANSITIONAL) -> bytes:
+    """A part of a Word document with the usual namespaces on its root."""
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?><w:{tag} xmlns:w="{namespace}" {_EXTRA}>{inner}</w:{tag}>'
+    ).encode()
+
+
+def word_file(
+    body: str,
+    *,
+    namespace: str = TRANSITIONAL,
+    parts: Mapping[str, tuple[str, bytes]] | None = None,
+    main: str = "word/document.xml",
+    content_type: str = _WORD_MAIN,
+) -> bytes:
+    """A .docx around a body. `parts` maps relationship kind to (part name, content)."""
+    relationships = _RELATIONSHIPS[namespace]
+    folder, _, leaf = main.rpartition("/")
+    linked = "".join(
+        f'<Relationship Id="r{number}" Type="{relationships}/{kind.split("#")[0]}" Target="/{name}"/>'
+        for number, (kind, (name, _)) in enumerate((parts or {}).items())
+    )
+    package = "http://schemas.openxmlformats.org/package/2006"
+    entries = {
+        "[Content_Types].xml": (
+            f'<Types xmlns="{package}/content-types"><Default Extension="xml" ContentType="application/xml"/>'
+            f'<Override PartName="/{main}" ContentType="{content_type}"/></Types>'
+        ).encode(),
+        "_rels/.rels": (
+            f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" '
+            f'Type="{relationships}/officeDocument" Target="{main}"/></Relationships>'
+        ).encode(),
+        f"{folder}/_rels/{leaf}.rels": (
+            f'<Relationships xmlns="{package}/relationships">{linked}</Relationships>'
+        ).encode(),
+        main: word_xml("document", f"<w:body>{body}</w:body>", namespace=namespace),
+    }
+    entries.update({name: content for name, content in (parts or {}).values()})
+    return zip_file(entries)
+
+
+def zip_file(entries: Mapping[str, bytes]) -> bytes:
+    """A deflated container of these entries."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as container:
+        for name, content in entries.items():
+            container.writestr(name, content)
+    return buffer.getvalue()
+
+
+def many_entries(count: int) -> bytes:
+    """A container of that many empty entries, written by hand because zipfile takes seconds."""
+    local, directory = bytearray(), bytearray()
+    for number in range(count):
+        name = b"%07d" % number
+        place = len(local)
+        local += struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 0, 0, len(name), 0) + name
+        directory += (
+            struct.pack(
+                "<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, len(name), 0, 0, 0, 0, 0, place
+            )
+            + name
+        )
+    end = struct.pack(
+        "<4s4H2LH", b"PK\x05\x06", 0, 0, count & 0xFFFF, count & 0xFFFF, len(directory), len(local), 0
+    )
+    return bytes(local + directory + end)
+
+
+def paragraph(text: str, properties: str = "") -> str:
+    """A `w:p` with one run."""
+    return f'<w:p><w:pPr>{properties}</w:pPr><w:r><w:t xml:space="preserve">{text}</w:t></w:r></w:p>'
+
+
+def pdf_file(*pages: list[tuple[str, str]]) -> bytes:
+    """A PDF; each page is a list of (style name, text)."""
+    styles = getSampleStyleSheet()
+    flow: list[object] = []
+    for page in pages:
+        for style, text in page:
+            flow += [Paragraph(text, styles[style]), Spacer(1, 12)]
+        flow.append(PageBreak())
+    buffer = io.BytesIO()
+    SimpleDocTemplate(buffer).build(flow)
+    return buffer.getvalue()
+
+
+def encrypted_pdf(content: bytes) -> bytes:
+    """The same PDF behind a password."""
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(content))
+    writer.encrypt("secret", algorithm="AES-256")
+    buffer = io.BytesIO()
+    writer.write(buffer)
+    return buffer.getvalue()
+
+
+def encrypted_office_file() -> bytes:
+    """The first sector of what Office writes when it encrypts, and the name of the stream."""
+    return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504) + "EncryptedPackage".encode("utf-16-le") + bytes(480)

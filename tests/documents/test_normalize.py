@@ -1,0 +1,21 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.documents.normalize import normalize, text_hash
+
+_VECTORS = json.loads((Path(__file__).parent / "normalize_vectors.json").read_text())
+
+
+@pytest.mark.parametrize("vector", _VECTORS)
+def test_published_vectors_hold(vector: dict[str, str]) -> None:
+    assert normalize(vector["text"]) == vector["normalized"]
+    assert text_hash(vector["text"]) == vector["hash"]
+
+
+@given(st.text())
+def test_normalising_twice_changes_nothing_more(text: str) -> None:
+    assert normalize(normalize(text)) == normalize(text)

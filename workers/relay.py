@@ -1,0 +1,149 @@
+"""Dispatch: turns queued steps into hints. One relay is active, others stand by."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Sequence
+
+from celery import Celery
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.core.database import Database
+from app.core.listener import Listener
+from app.core.logging import configure, get_logger
+from app.core.redis import connect
+from app.jobs import dispatch
+from app.jobs.dispatch import ReadyStep
+from app.jobs.notify import CONFIGURATION, STEPS
+from app.jobs.reap import lead
+from app.pools.breakers import Breakers
+from app.pools.configuration import Configuration
+from app.pools.dispatching import Reservation, StepFacts, Unplanned, Wait, give_back, plan
+from app.pools.limits import Limits
+from app.settings import Settings, get_settings
+from workers.celery_app import TASK, make_celery
+
+_log = get_logger(__name__)
+_POLL_SECONDS = 1.0
+_PUBLISH_SECONDS = 5.0
+
+
+class Relay:
+    """Wakes on NOTIFY, and once a second in case one was missed."""
+
+    def __init__(self, settings: Settings, celery: Celery) -> None:
+        self._celery = celery
+        self._stale_hint_seconds = settings.stale_hint_seconds
+        self._database = Database(
+            settings.required("database_system_url"), pool_size=3, application_name="switchboard-relay"
+        )
+        self._redis = connect(settings.required("redis_url"))
+        self._configuration = Configuration(self._database)
+        self._breakers = Breakers(self._redis)
+        self._limits = Limits(self._redis)
+        self._ready = asyncio.Event()
+        self._listener = Listener(
+            settings.direct_url(),
+            {STEPS: lambda _: self._ready.set(), CONFIGURATION: self._configuration.changed},
+        )
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Dispatch until told to stop."""
+        self._configuration.start()
+        self._listener.start()
+        seconds = 0.0
+        while not stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ready.wait(), seconds)
+            self._ready.clear()
+            try:
+                seconds = await self._turn()
+            except Exception as error:  # noqa: BLE001 - the relay must outlive whatever fails in one turn
+                expected = isinstance(error, SQLAlchemyError | OSError | TimeoutError)
+                _log.log(
+                    20 if expected else 40, "turn failed", reason=type(error).__name__, exc_info=not expected
+                )
+                seconds = _POLL_SECONDS
+        await self._listener.close()
+        await self._configuration.close()
+        await self._redis.aclose()
+        await self._database.close()
+
+    async def _turn(self) -> float:
+        """Hint what may start now; gives the seconds until the next turn at the latest."""
+        async with self._database.system() as session:
+            if not await lead(session, dispatch.LEADER):
+                return _POLL_SECONDS
+            picked = await dispatch.next_steps(session, stale_hint_seconds=self._stale_hint_seconds)
+            hinted: list[tuple[ReadyStep, Reservation | None]] = []
+            for step in picked:
+                planned = await self._plan(step)
+                if isinstance(planned, Wait):
+                    await dispatch.postpone(session, step, seconds=planned.seconds)
+                    continue
+                reservation = planned if isinstance(planned, Reservation) else None
+                await dispatch.mark_hinted(
+                    session, step, reservation=reservation.as_json() if reservation is not None else None
+                )
+                hinted.append((step, reservation))
+            due = await dispatch.next_due_seconds(session)
+        if hinted and not await self._publish([step for step, _ in hinted]):
+            await self._take_back(hinted)
+        return _POLL_SECONDS if due is None else max(0.01, min(_POLL_SECONDS, due))
+
+    async def _plan(self, step: ReadyStep) -> Reservation | Wait | Unplanned:
+        facts = StepFacts(
+            step.id, step.job_id, step.task_type, step.kind, step.language, step.estimated_tokens
+        )
+        return await plan(
+            self._configuration,
+            self._breakers,
+            self._limits,
+            tenant_id=step.tenant_id,
+            revision_id=step.pool_revision_id,
+            step=facts,
+        )
+
+    async def _take_back(self, hinted: Sequence[tuple[ReadyStep, Reservation | None]]) -> None:
+        """The hints did not go out: offer the steps again, and free what was reserved."""
+        async with self._database.system() as session:
+            await dispatch.forget_hints(session, [step for step, _ in hinted])
+        for _, reservation in hinted:
+            if reservation is not None:
+                await give_back(self._limits, reservation)
+
+    async def _publish(self, steps: Sequence[ReadyStep]) -> bool:
+        """Send the hints in a thread, so that a frozen broker holds up nobody but that thread."""
+        try:
+            await asyncio.wait_for(asyncio.to_thread(self._send, steps), _PUBLISH_SECONDS)
+        except (KombuError, RedisError, OSError, TimeoutError) as error:
+            _log.info("hints not sent", steps=len(steps), reason=type(error).__name__)
+            return False
+        return True
+
+    def _send(self, steps: Sequence[ReadyStep]) -> None:
+        with self._celery.producer_pool.acquire(block=True, timeout=_PUBLISH_SECONDS) as producer:
+            for step in steps:
+                self._celery.send_task(
+                    TASK,
+                    kwargs={"step_id": str(step.id), "tenant_id": str(step.tenant_id)},
+                    producer=producer,
+                    retry=False,
+                    queue=self._celery.conf.task_default_queue,
+                )
+
+
+async def serve(settings: Settings) -> None:
+    """Run a relay until SIGTERM or SIGINT."""
+    configure(settings.log_format, process="relay")
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await Relay(settings, make_celery(settings)).run(stopping)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(get_settings()))

@@ -1,0 +1,68 @@
+"""Celery's side of a worker: the task, and the signals that start, wake and stop it."""
+
+import contextlib
+from typing import Any
+from uuid import UUID
+
+from celery import Celery, signals
+
+from app.core.logging import configure
+from app.settings import Settings
+from workers.celery_app import TASK
+from workers.loop import PersistentLoop
+from workers.worker import Worker
+
+_SLOT_FREED_SECONDS = 0.003
+"""`task_postrun` fires before the pool counts the slot as free; measured, it is free 1-2 ms later."""
+
+
+def serve(settings: Settings, celery: Celery) -> None:
+    """Run a worker with the threads pool until it is told to stop."""
+    configure(settings.log_format, process="worker")
+    persistent = PersistentLoop()
+    worker: list[Worker] = []
+
+    @celery.task(name=TASK)
+    def run_step(step_id: str, tenant_id: str) -> None:
+        persistent.submit(worker[0].run(UUID(tenant_id), UUID(step_id))).result()
+
+    @signals.worker_init.connect(weak=False)
+    def start(**_: Any) -> None:
+        worker.append(persistent.submit(_make(settings)).result(timeout=60))
+
+    @signals.worker_ready.connect(weak=False)
+    def wake_on_freed_slots(sender: Any, **_: Any) -> None:
+        # Without prefetch the consumer looks for messages about once a second; a freed slot must not wait.
+        hub = sender.hub
+
+        def wake() -> None:
+            hub.call_soon(lambda: None)
+
+        @signals.task_postrun.connect(weak=False)
+        def freed(**_: Any) -> None:
+            with contextlib.suppress(RuntimeError):
+                persistent.loop.call_soon_threadsafe(persistent.loop.call_later, _SLOT_FREED_SECONDS, wake)
+
+    @signals.worker_shutting_down.connect(weak=False)
+    def drain(**_: Any) -> None:
+        persistent.submit(worker[0].drain())
+
+    @signals.worker_shutdown.connect(weak=False)
+    def close(**_: Any) -> None:
+        persistent.submit(worker[0].close()).result(timeout=15)
+        persistent.stop()
+
+    celery.Worker(
+        pool="threads",
+        concurrency=settings.worker_concurrency,
+        loglevel="INFO",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    ).start()
+
+
+async def _make(settings: Settings) -> Worker:
+    worker = Worker(settings)
+    await worker.start()
+    return worker
