@@ -18,6 +18,7 @@ import time
 import venv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent
 LOCK = "requirements.lock"
@@ -29,27 +30,30 @@ class SetUpFailed(Exception):
     """The environment could not be made; the message says what to do."""
 
 
-def main() -> int:
+def main() -> None:
     """Set up if needed, then become the command; the exit status is its own."""
     arguments = sys.argv[1:] or ["--help"]
     if arguments[0] in {"-h", "--help", "help"}:
         print(__doc__)
-        return 0
+        return
     try:
         check_machine()
-        with only_one(ROOT / ".venv.lock"):
+        with only_one(ROOT / "pyproject.toml"):
             python = set_up(ROOT)
     except SetUpFailed as failure:
-        print(f"dev.py: {failure}", file=sys.stderr)
-        return 1
+        sys.exit(f"dev.py: {failure}")
+    except OSError as error:
+        sys.exit(f"dev.py: {error}; use a clone that you can write to")
     except KeyboardInterrupt:
         print("\ndev.py: interrupted; the next start begins the set-up anew", file=sys.stderr)
-        return 130
-    command = command_for(python, arguments)
-    # Replace this process: signals reach the command directly and nothing stays in between.
+        sys.exit(130)
+    become(command_for(python, arguments))
+
+
+def become(command: list[str]) -> NoReturn:
+    """Replace this process: signals reach the command directly and nothing stays in between."""
     sys.stdout.flush()
     os.execve(command[0], command, environment())  # noqa: S606 - no shell is wanted
-    return 0
 
 
 def command_for(python: Path, arguments: list[str]) -> list[str]:
@@ -68,15 +72,11 @@ def check_machine() -> None:
 
 
 @contextlib.contextmanager
-def only_one(lock: Path) -> Iterator[None]:
-    """Wait while another start of this script sets the same folder up. Raises: `SetUpFailed`."""
+def only_one(marker: Path) -> Iterator[None]:
+    """Wait while another start of this script sets the same folder up; `marker` is any file of it."""
     import fcntl
 
-    try:
-        handle = lock.open("w")
-    except OSError as error:
-        raise SetUpFailed(f"cannot write in {lock.parent}: {error.strerror}; use a clone of your own") from error
-    with handle:
+    with marker.open() as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -160,9 +160,7 @@ def install_with_uv(uv: str, root: Path, python: Path) -> bool:
 def call(command: list[str], root: Path, *, quiet: bool = False) -> bool:
     """Run one command in the project's folder; whether it went well."""
     output = subprocess.DEVNULL if quiet else None
-    finished = subprocess.run(
-        command, cwd=root, env=environment(), stdout=output, stderr=output, check=False
-    )
+    finished = subprocess.run(command, cwd=root, env=environment(), stdout=output, stderr=output, check=False)
     return finished.returncode == 0
 
 
@@ -172,4 +170,4 @@ def environment() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from app.local import commands
 from app.local.client import ClientError
+from app.local.demo import SAMPLE, Task
 
 _out = Console()
 _err = Console(stderr=True)
@@ -34,7 +35,9 @@ User = Annotated[
 ]
 Parameters = Annotated[
     list[str] | None,
-    typer.Option("--param", "-p", metavar="KEY=VALUE", help="A parameter of the task, such as length=bullets."),
+    typer.Option(
+        "--param", "-p", metavar="KEY=VALUE", help="A parameter of the task, such as length=bullets."
+    ),
 ]
 
 
@@ -43,7 +46,9 @@ def up(
     offline: Offline = False,
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="Port of the API; default 8720 or a free one.", show_default=False),
+        typer.Option(
+            min=1, max=65535, help="Port of the API; default 8720 or a free one.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Run the whole system on this machine until Ctrl-C.
@@ -57,7 +62,8 @@ def up(
 @app.command()
 def demo(
     file: Annotated[
-        Path | None, typer.Argument(help="A document; default: the memo that comes along.", show_default=False)
+        Path | None,
+        typer.Argument(help="A document; default: the memo that comes along.", show_default=False),
     ] = None,
     param: Parameters = None,
     offline: Offline = False,
@@ -65,27 +71,38 @@ def demo(
     user: User = None,
 ) -> None:
     """Summarize a document and show the answer with its sources, who wrote it and why."""
-    commands.demo(_out, file, parameters=param or [], offline=offline, tenant=tenant, user=user)
+    task = Task(
+        task_type="summarize",
+        files=[file or SAMPLE],
+        parameters=param or [],
+        offline=offline,
+        tenant=tenant,
+        user=user,
+    )
+    commands.demo(_out, task)
 
 
 @app.command()
 def run(
     task_type: Annotated[str, typer.Argument(metavar="TASK_TYPE", help="What to do, such as summarize.")],
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="FILE...", help="Documents to do it with.", show_default=False)
+        list[Path] | None,
+        typer.Argument(metavar="FILE...", help="Documents to do it with.", show_default=False),
     ] = None,
     param: Parameters = None,
     text: Annotated[
         str | None, typer.Option(help="A text instead of files; - reads standard input.", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    background: Annotated[bool, typer.Option("--background", help="Use the lane where nobody waits.")] = False,
+    background: Annotated[
+        bool, typer.Option("--background", help="Use the lane where nobody waits.")
+    ] = False,
     offline: Offline = False,
     tenant: Tenant = None,
     user: User = None,
 ) -> None:
     """Do one document task, on the running system or on one started for its duration."""
-    task = commands.Task(
+    task = Task(
         task_type=task_type,
         files=files or [],
         text=sys.stdin.read() if text == "-" else text,

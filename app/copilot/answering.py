@@ -45,7 +45,6 @@ class Question:
 
 def ask(question: Question, reading: Reading) -> tuple[ModelRequest, Verify]:
     """The request, and the check that turns its answer into `Claims`."""
-    tokens_per_sentence = _TOKENS_PER_SENTENCE if question.language == "en" else 2 * _TOKENS_PER_SENTENCE
     request = ModelRequest(
         task_type=question.task_type,
         step_kind=question.kind,
@@ -55,10 +54,15 @@ def ask(question: Question, reading: Reading) -> tuple[ModelRequest, Verify]:
         render=_render(question, reading),
         response_schema=claims_schema([block.id for block in reading.blocks], most=question.sentences),
         input_tokens_estimate=reading.tokens() + PROMPT_TOKENS,
-        max_output_tokens=100 + tokens_per_sentence * question.sentences,
+        max_output_tokens=answer_tokens(question.sentences, question.language),
         user_watches=question.user_watches,
     )
     return request, _verify(question, reading)
+
+
+def answer_tokens(sentences: int, language: str) -> int:
+    """The most tokens that an answer of so many sentences costs; tokenisers serve English best."""
+    return 100 + sentences * _TOKENS_PER_SENTENCE * (1 if language == "en" else 2)
 
 
 def _render(question: Question, reading: Reading) -> Render:

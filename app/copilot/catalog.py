@@ -31,6 +31,4 @@ def _module_names() -> list[str]:
     """
     folder = Path(copilot.__path__[0])
     names = sorted(module.name for module in pkgutil.iter_modules([str(folder)]))
-    return [
-        name for name in names if "\nTASK_TYPE = " in (folder / f"{name}.py").read_text(encoding="utf-8")
-    ]
+    return [name for name in names if "\nTASK_TYPE = " in (folder / f"{name}.py").read_text(encoding="utf-8")]

@@ -26,6 +26,8 @@ _BORDER_MODULUS = 16
 # What estimate_tokens takes for a token, rounded down: a slice of this many characters fits.
 _CHARACTERS_PER_TOKEN = 3.3
 HEADER_CHARACTERS = 600
+ID_TOKENS = 4
+"""What the id of a block costs in a request; so a chunk of many tiny segments is no trap."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def chunk(
     cap_tokens: int = CAP_TOKENS,
     minimum_tokens: int = MINIMUM_TOKENS,
 ) -> tuple[Chunk, ...]:
-    """Cut segments into chunks of at most `cap_tokens` estimated tokens; `index` is the position."""
+    """Cut segments into chunks of at most `cap_tokens` estimated tokens of text; `index` is the position."""
     chunks: list[Chunk] = []
     open_units: list[_Unit] = []
     tokens = 0
@@ -117,7 +119,7 @@ def _units(segments: Sequence[Segment], language: str, cap_tokens: int) -> Itera
     position = 0
     while position < len(segments):
         end = _table_end(segments, position)
-        tokens = sum(estimate_tokens(segment.text) for segment in segments[position:end])
+        tokens = sum(estimate_tokens(segment.text) + ID_TOKENS for segment in segments[position:end])
         if end - position > 1 and tokens <= cap_tokens:
             pieces = tuple(Piece(at, 0, len(segments[at].text)) for at in range(position, end))
             yield _Unit(pieces, tokens, is_heading=False, is_border=_is_border(segments[position].text))
@@ -145,13 +147,13 @@ def _paragraph(segment: Segment, at: int, language: str, cap_tokens: int) -> Ite
     tokens = estimate_tokens(segment.text)
     if tokens <= cap_tokens:
         piece = Piece(at, 0, len(segment.text))
-        yield _Unit((piece,), tokens, is_heading, is_border=_is_border(segment.text))
+        yield _Unit((piece,), tokens + ID_TOKENS, is_heading, is_border=_is_border(segment.text))
         return
     start = 0
     for part in _split_oversized(segment.text, language, cap_tokens):
         piece = Piece(at, start, start + len(part))
         start += len(part)
-        yield _Unit((piece,), estimate_tokens(part), is_heading=False, is_border=_is_border(part))
+        yield _Unit((piece,), estimate_tokens(part) + ID_TOKENS, is_heading=False, is_border=_is_border(part))
 
 
 def _split_oversized(text: str, language: str, cap_tokens: int) -> Iterator[str]:

@@ -5,18 +5,19 @@ readings, and it is supported when one of them is among the source's.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 _SPACES = " \u00a0\u202f\u2009'’"
 _NUMBER = re.compile(rf"(?<!\d)\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)*")
 _MAGNITUDES: tuple[tuple[str, tuple[int, ...]], ...] = (
-    (r"thousand|tausend|tsd\b|mille\b|mila\b|mil\b|k\b|千|천", (3,)),
+    (r"thousand|tausend|tsd\b|mille\b|mila\b|mil\b|千|천", (3,)),
     (
         r"millions?\b|millionen\b|mill?ion[ei]s?\b|mill[oó]n(?:es)?\b|milhão|milhões|mio\b|mln\b|mn\b|m\b",
         (6,),
     ),
-    (r"milliard[es]?n?\b|miliard[io]?\b|miljard(?:er)?\b|mrd\b|md\b|bn\b|b\b", (9,)),
+    (r"milliard[es]?n?\b|miliard[io]?\b|miljard(?:er)?\b|mrd\b|md\b|bn\b", (9,)),
     (r"billions?\b|billionen\b|bill[oó]n(?:es)?\b", (9, 12)),
     (r"trillions?\b|trillionen\b|tn\b", (12, 18)),
     (r"万|萬|만", (4,)),
@@ -26,6 +27,8 @@ _MAGNITUDE = re.compile(
     r"\s?(?:" + "|".join(f"(?P<m{at}>{words})" for at, (words, _) in enumerate(_MAGNITUDES)) + ")",
     re.IGNORECASE,
 )
+_LETTER = re.compile(r"[kmb]\b", re.IGNORECASE)
+_LETTERS = {"k": 3, "m": 6, "b": 9}
 _RANGE = re.compile(r"\s*(?:-|–|—|to|bis|à|and|und|et|a|y|e)\s*\Z", re.IGNORECASE)
 _UNITS = {
     "percent": r"%|％|\bper\s?cent\b|\bpercent|\bprozent|\bpour\s?cent\b|\bpor\s?ciento\b|\bper\s?cento\b|\bprocent",
@@ -74,10 +77,15 @@ _WORD_VALUES = _by_word()
 
 @dataclass(frozen=True)
 class Figure:
-    """A number as it may be read; `scaled` are the readings times the magnitude word after it."""
+    """A number as it may be read: `bare`, or `scaled` by the powers of ten of the word after it."""
 
     bare: frozenset[Decimal]
-    scaled: frozenset[Decimal]
+    powers: tuple[int, ...] = ()
+
+    @property
+    def scaled(self) -> frozenset[Decimal]:
+        """The readings; a bare number's power is 0."""
+        return frozenset(reading.scaleb(power) for reading in self.bare for power in self.powers or (0,))
 
 
 @dataclass(frozen=True)
@@ -86,28 +94,31 @@ class SourceFigures:
 
     values: frozenset[Decimal]
     bare: frozenset[Decimal]
-    has_magnitude: bool
-    units: frozenset[str] = field(default_factory=frozenset)
+    """The numbers that no magnitude word follows."""
+    powers: frozenset[int]
+    """Of the magnitude words anywhere: a table has its own in the header."""
+    units: frozenset[str]
 
     @classmethod
     def of(cls, text: str) -> "SourceFigures":
-        """Collect the numbers, number words up to twelve, months and units of `text`."""
+        """Collect the numbers, number words up to twelve, months, magnitudes and units of `text`."""
         figures = find_figures(text)
-        words = {_WORD_VALUES[word] for word in _WORD.findall(text.casefold()) if word in _WORD_VALUES}
-        bare = frozenset().union(*(figure.bare for figure in figures))
-        plain = frozenset().union(*(figure.scaled or figure.bare for figure in figures))
+        words = _WORD.findall(text.casefold())
         return cls(
-            values=plain | words,
-            bare=bare,
-            has_magnitude=any(figure.scaled for figure in figures) or _magnitude_anywhere(text),
+            values=frozenset().union(
+                {_WORD_VALUES[word] for word in words if word in _WORD_VALUES},
+                *(figure.scaled for figure in figures),
+            ),
+            bare=frozenset().union(*(figure.bare for figure in figures if not figure.powers)),
+            powers=frozenset(power for word in words for power in _word_powers(word)),
             units=units(text),
         )
 
     def supports(self, figure: Figure) -> bool:
-        """Whether the source says this number; a table may have its magnitude in the header."""
-        if (figure.scaled or figure.bare) & self.values:
+        """Whether the source says this number; in a table the magnitude may stand apart from it."""
+        if figure.scaled & self.values:
             return True
-        return bool(figure.scaled and self.has_magnitude and figure.bare & self.bare)
+        return bool(self.powers.intersection(figure.powers) and figure.bare & self.bare)
 
 
 def units(text: str) -> frozenset[str]:
@@ -125,27 +136,25 @@ def find_figures(text: str) -> list[Figure]:
             following = tokens[at + 1]
             if _RANGE.match(text[token.end() : following.start()]):
                 powers = _powers(text, following.end())
-        for readings in _readings(token.group()):
-            found.append(Figure(readings, _scale(readings, powers)))  # noqa: PERF401
+        found.extend(Figure(readings, powers) for readings in _readings(token.group()))
     return found
 
 
 def _powers(text: str, position: int) -> tuple[int, ...]:
+    """Powers of ten of the magnitude word at `position`; a letter (5m) may also be a unit, power 0."""
+    letter = _LETTER.match(text, position)
+    if letter is not None:
+        return (0, _LETTERS[letter.group().lower()])
     match = _MAGNITUDE.match(text, position)
     if match is None or match.lastgroup is None:
         return ()
     return _MAGNITUDES[int(match.lastgroup[1:])][1]
 
 
-def _scale(readings: frozenset[Decimal], powers: tuple[int, ...]) -> frozenset[Decimal]:
-    return frozenset(reading.scaleb(power) for reading in readings for power in powers)
-
-
-def _magnitude_anywhere(text: str) -> bool:
-    return any(
-        (match := _MAGNITUDE.match(text, word.start())) is not None and match.end() - match.start() > 1
-        for word in _WORD.finditer(text)
-    )
+@lru_cache(maxsize=4096)
+def _word_powers(word: str) -> tuple[int, ...]:
+    match = _MAGNITUDE.fullmatch(word)
+    return _MAGNITUDES[int(match.lastgroup[1:])][1] if match and match.lastgroup else ()
 
 
 def _readings(token: str) -> list[frozenset[Decimal]]:

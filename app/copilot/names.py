@@ -18,7 +18,9 @@ _NOUNS_CAPITALISED = frozenset({"de", "lb", "nds"})
 _INFLECTING = frozenset({"cs", "sk", "pl", "ru", "uk", "bg", "sr", "hr", "sl", "bs", "mk", "fi", "et", "hu", "tr", "lt", "lv", "el", "la"})  # fmt: skip
 _TITLES = frozenset({"herr", "herrn", "frau", "dr", "prof", "mr", "mrs", "ms"})
 _ENDINGS = ("'s", "’s", "s'", "s’", "s", "es", "n", "en")
-_PRONOUNS = frozenset({"I", "I'm", "I’m", "I've", "I’ve", "I'd", "I’d", "I'll", "I’ll"})
+_NO_NAMES = frozenset(
+    {"EUR", "USD", "GBP", "CHF", "JPY", "I'm", "I’m", "I've", "I’ve", "I'd", "I’d", "I'll", "I’ll"}
+)
 _MONTHS = month_numbers()
 
 
@@ -45,7 +47,7 @@ class SourceNames:
 
     def _is_name(self, sentence: str, word: re.Match[str], before: re.Match[str] | None) -> bool:
         text = word.group()
-        if len(text) < 2 or text in _PRONOUNS or not any(letter.isupper() for letter in text):
+        if len(text) < 2 or text in _NO_NAMES or not any(letter.isupper() for letter in text):
             return False
         if any(letter.isupper() for part in _PARTS.split(text) for letter in part[1:]):
             return True
@@ -79,7 +81,7 @@ class SourceNames:
         if name in _MONTHS:
             return self._has_month(name)
         if self._inflecting and len(name) >= 4:
-            stem = name[: max(4, len(name) - 3)]
+            stem = name[: max(3, len(name) - 3)]
             return any(word.startswith(stem) for word in self._words)
         return len(name) > 3 and any(
             word.startswith(name) and len(word) - len(name) <= 2 for word in self._words

@@ -57,6 +57,8 @@ def _dump_piece(piece: Piece) -> list[int]:
 def load_pieces(step_input: Mapping[str, Any], segments: Sequence[Segment]) -> list[Piece]:
     """The pieces that a map step's input names."""
     return [
-        Piece(index, start, end, (segments[index].table_header or "")[:HEADER_CHARACTERS] if repeated else None)
+        Piece(
+            index, start, end, (segments[index].table_header or "")[:HEADER_CHARACTERS] if repeated else None
+        )
         for index, start, end, repeated in step_input["pieces"]
     ]

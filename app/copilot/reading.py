@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.copilot.chunking import Piece
+from app.copilot.chunking import ID_TOKENS, Piece
 from app.copilot.citations import Claim, Evidence, Span
 from app.copilot.datamark import mark_for, put_marks, remove_marks
 from app.documents.segments import Segment
@@ -82,7 +82,7 @@ class Reading:
     def tokens(self) -> int:
         """Estimated tokens of the blocks: their text, a third for marks, and their ids."""
         text = sum(estimate_tokens(each.block.text) for each in self.evidence)
-        return text + text // 3 + 4 * len(self.evidence)
+        return text + text // 3 + ID_TOKENS * len(self.evidence)
 
 
 def read_pieces(segments: Sequence[Segment], pieces: Sequence[Piece]) -> list[Evidence]:

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.copilot.answering import Question, ask
-from app.copilot.chunking import CAP_TOKENS, MINIMUM_TOKENS, Piece, chunk
+from app.copilot.answering import PROMPT_TOKENS, Question, answer_tokens, ask
+from app.copilot.chunking import CAP_TOKENS, MINIMUM_TOKENS, Chunk, Piece, chunk
 from app.copilot.citations import Claims, Evidence
 from app.copilot.delivery import chapter_of, coverage, deliver
 from app.copilot.findings import Findings, add_counts
@@ -82,13 +82,7 @@ async def run(context: StepContext) -> Outcome:
 
 async def _plan(context: StepContext) -> Outcome:
     budget = _budget(context)
-    chunks = chunk(
-        context.segments,
-        language=context.language,
-        cap_tokens=min(CAP_TOKENS, budget),
-        minimum_tokens=min(MINIMUM_TOKENS, budget // 3),
-    )
-    chunks = tuple(each for each in chunks if each.body(context.segments).strip())
+    chunks = _chunks(context, budget)
     if not chunks:
         raise _no_text()
     wanted = ceil(2 * _length(context).most / len(chunks))
@@ -98,6 +92,17 @@ async def _plan(context: StepContext) -> Outcome:
     steps = new_steps(chunks, levels)
     await context.progress("reading", 0, len(steps), f"{len(chunks)} parts to read")
     return Outcome(output={"chunks": len(chunks)}, new_steps=steps)
+
+
+def _chunks(context: StepContext, budget_tokens: int) -> tuple[Chunk, ...]:
+    """The chunks that say something."""
+    cut = chunk(
+        context.segments,
+        language=context.language,
+        cap_tokens=min(CAP_TOKENS, budget_tokens),
+        minimum_tokens=min(MINIMUM_TOKENS, budget_tokens // 3),
+    )
+    return tuple(each for each in cut if each.body(context.segments).strip())
 
 
 async def _map(context: StepContext) -> Outcome:
@@ -145,6 +150,10 @@ async def _final(context: StepContext) -> Outcome:
         evidence = read_pieces(context.segments, pieces)
         read = {each.spans[0].segment for each in evidence}
         below = Findings(groups=(), read=read, missing=set(), methods=(), counts={})
+        if Reading.of(evidence, context.mark_key).tokens() > _room(context):
+            below = await _read_in_parts(context, below)
+            evidence = read_facts(context.segments, fit(below.groups, _budget(context)))
+            over_facts = True
     if not evidence:
         raise _nothing_read() if over_facts else _no_text()
     await context.progress("writing", 0, 1, "the summary is being written")
@@ -159,6 +168,18 @@ async def _final(context: StepContext) -> Outcome:
         least=length.least if available >= 10 * length.least else 1,
     )
     return await _deliver(context, found, method, below)
+
+
+async def _read_in_parts(context: StepContext, below: Findings) -> Findings:
+    """Facts of what should have fitted one pass and does not: thousands of segments of a word or two."""
+    groups: list[tuple[Fact, ...]] = []
+    methods: set[str] = set()
+    for each in _chunks(context, _budget(context)):
+        evidence = read_pieces(context.segments, each.pieces)
+        found, method = await _ask(context, evidence, "map", most=_FEWEST_FACTS)
+        groups.append(tuple(Fact.of(claim) for claim in found.claims))
+        methods.add(method)
+    return Findings(tuple(groups), below.read, set(), tuple(sorted(methods)), below.counts)
 
 
 async def _deliver(context: StepContext, found: Claims, method: str, below: Findings) -> Outcome:
@@ -211,8 +232,13 @@ async def _ask(
 
 
 def _budget(context: StepContext) -> int:
-    """Tokens of text that one request reads."""
-    return max(64, int(_ONE_PASS_SHARE * context.context_tokens))
+    """Tokens of text that one request of a long document reads."""
+    return max(64, int(_ONE_PASS_SHARE * (context.context_tokens - PROMPT_TOKENS)))
+
+
+def _room(context: StepContext) -> int:
+    """Tokens that a request has for its blocks, beside the instructions and the answer."""
+    return context.context_tokens - PROMPT_TOKENS - answer_tokens(_length(context).most, _language(context))
 
 
 def _sentences(evidence: Sequence[Evidence], language: str) -> int:

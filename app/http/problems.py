@@ -99,11 +99,10 @@ async def _by_framework(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _store_away(_request: Request, error: Exception) -> JSONResponse:
-    wrong_statement = isinstance(error, DBAPIError) and not isinstance(
-        error, OperationalError | InterfaceError
-    )
-    if wrong_statement and not error.connection_invalidated:
-        return await _bug(_request, error)
+    if isinstance(error, DBAPIError):
+        lost = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+        if not lost:
+            return await _bug(_request, error)
     _log.info("a store is away", reason=type(error).__name__)
     message = "We cannot reach our storage just now; send the request again. Nothing of it was kept."
     return problem(TemporarilyUnavailable(message, retry_after_seconds=2))

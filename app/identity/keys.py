@@ -24,7 +24,20 @@ _REFRESH_SECONDS = 3600.0
 _LIFETIME_SECONDS = 86_400.0
 _UNKNOWN_KEY_SECONDS = 300.0
 _FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 1.0, 30.0
+_MOST_DOUBLINGS = 5
 _LARGEST_ANSWER = 1_000_000
+_FETCH_SECONDS = 10.0
+# What a broken issuer can make the download raise; anything else is a bug.
+_NOT_FETCHED = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    jwt.PyJWTError,
+)
 
 
 @dataclass(frozen=True)
@@ -91,10 +104,12 @@ class SigningKeys:
     async def _fetch(self) -> None:
         """Replace the keys; on a failure keep the last ones and come back later."""
         try:
-            keys = await self._download()
-        except (httpx.HTTPError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
+            async with asyncio.timeout(_FETCH_SECONDS):
+                keys = await self._download()
+        except _NOT_FETCHED as error:
             self._failures += 1
-            wait = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2 ** (self._failures - 1))
+            doublings = min(self._failures - 1, _MOST_DOUBLINGS)
+            wait = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2**doublings)
             self._not_before = self._clock() + wait
             _log.info("signing keys not fetched", reason=type(error).__name__, again_in_seconds=wait)
             return

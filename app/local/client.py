@@ -35,7 +35,13 @@ class ClientError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
-        self.body: dict[str, Any] = {"code": code, "message": message, "target": target, "details": [], **more}
+        self.body: dict[str, Any] = {
+            "code": code,
+            "message": message,
+            "target": target,
+            "details": [],
+            **more,
+        }
 
 
 @dataclass(frozen=True)
@@ -162,25 +168,31 @@ class Client:
 
     def _ask(self, send: Callable[[], httpx.Response]) -> dict[str, Any]:
         """Send, and again while the door is busy or out of reach. Raises: `ClientError`."""
-        for attempt in range(1, _TRIES + 1):
+        attempt = 1
+        while True:
             try:
                 response = send()
             except httpx.TransportError as error:
                 if attempt == _TRIES:
+                    url = self._http.base_url
                     raise ClientError(
                         "api_unreachable",
-                        f"the API at {self._http.base_url.host}:{self._http.base_url.port} does not answer"
-                        f" ({type(error).__name__}); `switchboard doctor` says what is wrong",
+                        f"the API at {url.host}:{url.port} does not answer ({type(error).__name__});"
+                        " `switchboard doctor` says what is wrong",
                     ) from error
                 _pause(_POLL_SECONDS * attempt)
-                continue
-            if response.status_code not in _BUSY or attempt == _TRIES:
-                break
-            _pause(_retry_after(response))
-        if response.is_error:
-            raise _refused(response)
-        answer: dict[str, Any] = response.json()
-        return answer
+            else:
+                if response.status_code not in _BUSY or attempt == _TRIES:
+                    return _answer(response)
+                _pause(_retry_after(response))
+            attempt += 1
+
+
+def _answer(response: httpx.Response) -> dict[str, Any]:
+    if response.is_error:
+        raise _refused(response)
+    answer: dict[str, Any] = response.json()
+    return answer
 
 
 def check_file(path: Path) -> None:

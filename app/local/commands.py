@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -16,8 +14,8 @@ from rich.text import Text
 
 from app.core.errors import AppError, SeedError
 from app.local import doctor as diagnosis
-from app.local.client import ClientError, ServerEvent
-from app.local.demo import SAMPLE, Progress, Task, perform, summary
+from app.local.client import ServerEvent
+from app.local.demo import Progress, Task, perform, summary
 from app.local.display import Log, addresses, finished_job
 from app.local.guarded import ServiceFailed
 from app.local.model_server import ModelMissing
@@ -27,6 +25,7 @@ from app.local.state import State, StateLocked
 from app.local.supervisor import StopRequested, Supervisor
 from app.settings import MissingSetting, Settings
 
+_NOTED = frozenset({"state", "waiting", "restarted"})
 _EXPECTED = (ServiceFailed, StateLocked, MissingSetting, ModelMissing, SeedError)
 
 
@@ -36,19 +35,21 @@ def up(out: Console, *, offline: bool, port: int | None) -> None:
     began = time.monotonic()
     with Log(log_file(state), out) as log:
         supervisor = Supervisor(state, say=log.say, offline=offline, port=port)
-        _stop_on_signals(supervisor, log)
+        _stop_on_signals(supervisor)
         watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
         with contextlib.suppress(StopRequested), supervisor:
             if supervisor.running is not None:
                 out.print(_welcome(supervisor.running, state))
                 for line in supervisor.announcements:
                     log.say("switchboard", line)
-                log.say("switchboard", f"ready {supervisor.running.api} after {time.monotonic() - began:.1f} s")
+                log.say(
+                    "switchboard", f"ready {supervisor.running.api} after {time.monotonic() - began:.1f} s"
+                )
             supervisor.wait()
         log.say("switchboard", "stopped")
 
 
-def _stop_on_signals(supervisor: Supervisor, log: Log) -> None:
+def _stop_on_signals(supervisor: Supervisor) -> None:
     asked: list[int] = []
 
     def ask(number: int, _frame: FrameType | None) -> None:
@@ -79,52 +80,46 @@ def _welcome(running: Running, state: State) -> Any:
 def run(out: Console, err: Console, task: Task, *, as_json: bool) -> None:
     """Do one task and print its result: for people, or as one JSON object. Raises: `ClientError`."""
     progress = Progress()
+
+    def done(job: dict[str, Any], seconds: float) -> None:
+        if as_json:
+            out.file.write(json.dumps(summary(job), ensure_ascii=False) + "\n")
+            return
+        for line in progress.announcements:
+            err.print(line, style="dim", markup=False)
+        out.print(finished_job(job, seconds=seconds, name=task.task_type))
+
+    progress.done = done
     if not as_json:
         progress.phase = lambda sentence: err.print(f"… {sentence}", style="dim", markup=False)
-    began = time.monotonic()
-    job = perform(task, progress)
-    if as_json:
-        out.file.write(json.dumps(summary(job), ensure_ascii=False) + "\n")
-        return
-    for line in progress.announcements:
-        err.print(line, style="dim", markup=False)
-    out.print(finished_job(job, seconds=time.monotonic() - began, name=task.task_type))
+    perform(task, progress)
 
 
-def demo(
-    out: Console,
-    file: Path | None,
-    *,
-    parameters: Sequence[str],
-    offline: bool,
-    tenant: str | None,
-    user: str | None,
-) -> None:
-    """Summarize a document before the eyes of a person. Raises: `ClientError`."""
-    chosen = file or SAMPLE
-    task = Task("summarize", [chosen], parameters=parameters, offline=offline, tenant=tenant, user=user)
+def demo(out: Console, task: Task) -> None:
+    """Do one task before the eyes of a person. Raises: `ClientError`."""
     began = time.monotonic()
-    submitted = began
     with out.status("beginning", spinner="dots") as status:
 
-        def phase(sentence: str) -> None:
-            nonlocal submitted
-            submitted = time.monotonic()
-            out.print(Text(f"{submitted - began:6.1f} s  {sentence}", style="dim"))
-            status.update(sentence)
+        def note(sentence: str) -> None:
+            out.print(Text(f"{time.monotonic() - began:6.1f} s  {sentence}", style="dim"))
+            status.update(Text(sentence))
 
         def event(event: ServerEvent) -> None:
             sentence = describe_event(event)
-            if sentence:
-                status.update(sentence)
-            if event.type in {"state", "waiting", "restarted"}:
-                out.print(Text(f"{time.monotonic() - began:6.1f} s  {sentence}", style="dim"))
+            if event.type in _NOTED:
+                note(sentence)
+            elif sentence:
+                status.update(Text(sentence))
 
-        progress = Progress(phase=phase, event=event)
-        job = perform(task, progress)
-    for line in progress.announcements:
-        out.print(Text(line, style="dim"))
-    out.print(finished_job(job, seconds=time.monotonic() - submitted, name=f"Summary of {chosen.name}"))
+        def done(job: dict[str, Any], seconds: float) -> None:
+            for line in progress.announcements:
+                out.print(Text(line, style="dim"))
+            name = ", ".join(file.name for file in task.files)
+            out.print(finished_job(job, seconds=seconds, name=f"{task.task_type.capitalize()}: {name}"))
+            status.update("finishing")
+
+        progress = Progress(phase=note, event=event, done=done)
+        perform(task, progress)
 
 
 def describe_event(event: ServerEvent) -> str:
@@ -148,8 +143,8 @@ def describe_event(event: ServerEvent) -> str:
 
 def migrate(out: Console) -> None:
     """Bring the database of the settings to the newest state. Raises: `ServiceFailed`, `SeedError`."""
-    migrate_database(Settings())
-    out.print("The database is up to date.", style="green")
+    for line in migrate_database(Settings()):
+        out.print(line, markup=False, highlight=False)
 
 
 def doctor(out: Console) -> int:
@@ -174,7 +169,15 @@ def explain(error: Exception) -> dict[str, Any]:
     if isinstance(error, ValidationError):
         found = error.errors(include_url=False, include_input=False)
         wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}".strip(": ") for one in found)
-        return {"code": "bad_setting", "message": f"a setting is wrong: {wrong}", "target": None, "details": []}
+        return {
+            "code": "bad_setting",
+            "message": f"a setting is wrong: {wrong}",
+            "target": None,
+            "details": [],
+        }
+    if isinstance(error, OSError) and error.filename:
+        message = f"{error.filename}: {error.strerror}"
+        return {"code": "system_error", "message": message, "target": None, "details": []}
     message = f"{type(error).__name__}: this should not happen; the log is {log_file(State.default())}"
     return {"code": "internal_error", "message": message, "target": None, "details": []}
 
@@ -182,6 +185,3 @@ def explain(error: Exception) -> dict[str, Any]:
 def _code(error: Exception) -> str:
     name = type(error).__name__
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
-
-
-__all__ = ["ClientError", "Task", "demo", "doctor", "explain", "migrate", "run", "up"]

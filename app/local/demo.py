@@ -19,9 +19,9 @@ from app.local.client import Client, ClientError, ServerEvent, check_file
 from app.local.display import Log
 from app.local.guarded import ServiceFailed
 from app.local.people import find_person, read_people
-from app.local.running import Running, in_use, log_file, retire, watch_parent
+from app.local.running import Running, find_running, in_use, log_file, retire, watch_parent
 from app.local.state import State, StateLocked
-from app.local.supervisor import StopRequested, Supervisor, find_running
+from app.local.supervisor import StopRequested, Supervisor
 
 SAMPLES = Path(__file__).with_name("samples")
 SAMPLE = SAMPLES / "memo.docx"
@@ -52,11 +52,13 @@ class Progress:
 
     phase: Callable[[str], None] = lambda _sentence: None
     event: Watch = lambda _event: None
+    done: Callable[[dict[str, Any], float], None] = lambda _job, _seconds: None
+    """Gets the finished job, and its seconds from submission, before the system is stopped again."""
     announcements: list[str] = field(default_factory=list)
 
 
-def perform(task: Task, progress: Progress) -> dict[str, Any]:
-    """Do the task on the running system, or on one started for its duration; gives the finished job.
+def perform(task: Task, progress: Progress) -> None:
+    """Do the task on the running system, or on one started for its duration.
 
     Raises: `ClientError` for everything that goes wrong on the way, the job's own failure included.
     """
@@ -70,10 +72,12 @@ def perform(task: Task, progress: Progress) -> dict[str, Any]:
                 progress.phase(f"sending {file.name}")
                 documents.append(str(client.upload(file)["id"]))
             progress.phase("submitting")
+            began = time.monotonic()
             job = client.submit(
                 task.task_type, documents=documents, text=task.text, parameters=parameters, lane=task.lane
             )
-            return _followed(client, str(job["id"]), progress)
+            job = _followed(client, str(job["id"]), progress)
+        progress.done(job, time.monotonic() - began)
 
 
 def check(task: Task) -> dict[str, Any]:
@@ -107,7 +111,9 @@ def parse_parameters(pairs: Sequence[str], schema: type[BaseModel]) -> dict[str,
         name = str(first["loc"][0]) if first["loc"] else "?"
         known = ", ".join(schema.model_fields)
         raise ClientError(
-            "bad_parameter", f"--param {name}: {first['msg']}; parameters are: {known}", target=f"parameters.{name}"
+            "bad_parameter",
+            f"--param {name}: {first['msg']}; parameters are: {known}",
+            target=f"parameters.{name}",
         ) from error
 
 
@@ -117,8 +123,9 @@ def system(progress: Progress, *, offline: bool) -> Iterator[Running]:
 
     Raises: `ClientError`.
     """
+    state = State.default()
     try:
-        state = State.default().ensure()
+        state.ensure()
         end = time.monotonic() + _PATIENCE_SECONDS
         while True:
             with ExitStack() as stack:
@@ -137,9 +144,7 @@ def system(progress: Progress, *, offline: bool) -> Iterator[Running]:
                     raise
                 threading.Event().wait(_LOOK_SECONDS)
     except (ServiceFailed, StateLocked, StopRequested) as error:
-        raise ClientError(
-            "system_did_not_start", f"{error}\nThe whole log is {log_file(state)}"
-        ) from error
+        raise ClientError("system_did_not_start", f"{error}\nThe whole log is {log_file(state)}") from error
 
 
 @contextmanager
@@ -148,13 +153,21 @@ def _started(state: State, progress: Progress, *, offline: bool) -> Iterator[Run
     with state.lock():
         pass
     progress.phase("starting the system on this machine")
-    with Log(log_file(state), None) as log, stopping_with_us():
-        with Supervisor(state, say=log.say, offline=offline) as supervisor:
-            progress.announcements += supervisor.announcements
-            if supervisor.running is None:
-                raise ServiceFailed("it stopped while starting")
+    with (
+        Log(log_file(state), None) as log,
+        stopping_with_us(),
+        Supervisor(state, say=log.say, offline=offline) as supervisor,
+    ):
+        progress.announcements += supervisor.announcements
+        if supervisor.running is None:
+            raise ServiceFailed("it stopped while starting")
+        try:
             yield supervisor.running
+        except Exception:
+            # Our own task went wrong; others that found this system still work with it.
             retire(state)
+            raise
+        retire(state)
 
 
 @contextmanager
@@ -164,7 +177,9 @@ def stopping_with_us() -> Iterator[None]:
     def end(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    numbers = [
+        number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN
+    ]
     before = {number: signal.signal(number, end) for number in numbers}
     watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     try:
@@ -204,7 +219,9 @@ def _followed(client: Client, job_id: str, progress: Progress) -> dict[str, Any]
     if job["state"] in {"failed", "cancelled"}:
         given = dict(job.get("error") or {})
         message = str(given.get("message") or f"the job was {job['state']}")
-        failure = ClientError(str(given.get("code") or f"job_{job['state']}"), message, target=f"jobs/{job_id}")
+        failure = ClientError(
+            str(given.get("code") or f"job_{job['state']}"), message, target=f"jobs/{job_id}"
+        )
         failure.body |= {key: value for key, value in given.items() if value is not None}
         raise failure
     return job
@@ -213,7 +230,9 @@ def _followed(client: Client, job_id: str, progress: Progress) -> dict[str, Any]
 def _token(running: Running, login: str) -> str:
     ca = Path(running.ca) if running.ca else None
     try:
-        return sign_in(running.authority, running.client_id, running.scope, login, ca)
+        return sign_in(
+            running.authority, client_id=running.client_id, scope=running.scope, login_hint=login, ca=ca
+        )
     except (OSError, ValueError, RuntimeError, LookupError) as error:
         raise ClientError(
             "sign_in_failed", f"{login} could not sign in at {running.authority}: {type(error).__name__}"

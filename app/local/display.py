@@ -144,10 +144,13 @@ def _member(member: Mapping[str, Any]) -> str:
 
 
 def _why(decision: Mapping[str, Any]) -> str:
-    reasons = (decision.get("reason"), decision.get("why"))
-    why = "; ".join(str(reason) for reason in reasons if reason)
-    where = f"route {decision.get('route')} → pool {decision.get('pool')}, revision {decision.get('revision')}"
-    return f"{where}: {why}" if why else where if decision.get("pool") else ""
+    if decision.get("why"):
+        return str(decision["why"])
+    if decision.get("pool"):
+        return (
+            f"{decision.get('route')}, to the pool {decision['pool']} (revision {decision.get('revision')})"
+        )
+    return ""
 
 
 def _hop(hop: Mapping[str, Any]) -> str:
@@ -172,5 +175,3 @@ def _cost(usage: Mapping[str, Any]) -> str:
         return ""
     amount = int(usage.get("cost_micros") or 0) / _MICROS
     return f"{amount:.6f} {usage.get('currency') or ''}".strip()
-
-

@@ -77,6 +77,12 @@ class Guarded:
             with contextlib.suppress(BrokenPipeError):
                 self.process.stdin.close()
 
+    def kill(self) -> None:
+        """End command and watchdog at once, without the stop signal."""
+        self.process.send_signal(signal.SIGUSR1)
+        self.process.wait(10)
+        self.ask_to_stop()
+
     def stop(self) -> int:
         """Stop the command and wait for its end; gives the exit status."""
         self.ask_to_stop()

@@ -28,7 +28,9 @@ def read_people(seed: Path) -> list[Person]:
             for person in tenant.get("people") or []
         ]
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise ClientError("no_people", f"{seed} does not say who can sign in ({type(error).__name__})") from error
+        raise ClientError(
+            "no_people", f"{seed} does not say who can sign in ({type(error).__name__})"
+        ) from error
 
 
 def find_person(people: list[Person], tenant: str | None, user: str | None) -> Person:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import http.client
 import json
 import os
 import signal
@@ -11,12 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from app.local.guarded import ServiceFailed
 from app.local.state import State, free_port
 
 _PATIENCE_SECONDS = 3.0
 _LOOK_SECONDS = 0.1
+_ANSWER_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,28 @@ def read_running(state: State) -> Running | None:
     except (OSError, ValueError, TypeError):
         return None
     return running
+
+
+def is_ready(api: str) -> bool:
+    """Whether the API says that it can take work.
+
+    Plain `http.client`: an httpx client loads certificates first, which costs more than all the rest.
+    """
+    place = urlsplit(api)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def find_running(state: State) -> Running | None:
+    """The system of this installation, if it runs and answers."""
+    running = read_running(state)
+    return running if running is not None and is_ready(running.api) else None
 
 
 def remove_running(state: State) -> None:
@@ -117,7 +142,9 @@ class Ports:
     def insist(self, port: int) -> int:
         """A port that somebody asked for. Raises: `ServiceFailed` when it is taken."""
         if not self._becomes_free(port):
-            raise ServiceFailed(f"port {port} is taken by another program: stop that or choose another --port")
+            raise ServiceFailed(
+                f"port {port} is taken by another program: stop that or choose another --port"
+            )
         return port
 
     def _becomes_free(self, port: int) -> bool:

@@ -23,7 +23,7 @@ from typing import Self
 import httpx
 
 from app.core.crypto import LocalKeyring
-from app.core.database import Database
+from app.core.database import Database, psycopg_url
 from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID, SCOPE
 from app.local.guarded import ServiceFailed
 from app.local.migrate import prepare
@@ -32,8 +32,8 @@ from app.local.process import Child, Keeper, Say
 from app.local.running import (
     Ports,
     Running,
+    is_ready,
     log_file,
-    read_running,
     remove_running,
     running_file,
     write_running,
@@ -47,9 +47,9 @@ from app.vocabulary import Environment
 
 SEED = Path(__file__).resolve().parents[2] / "infra" / "seed.yaml"
 NAME = "switchboard"
-_DEFAULT_API_PORT = 8720
+DEFAULT_API_PORT = 8720
 _START_SECONDS = 60.0
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.1
 _GRACE_SECONDS = 10.0
 
 
@@ -151,7 +151,7 @@ class Supervisor:
 
     def _api_port(self, ports: Ports) -> int:
         asked = self._port or int(self._given.get("SWITCHBOARD_API_PORT") or 0)
-        return ports.insist(asked) if asked else ports.take("api", preferred=_DEFAULT_API_PORT)
+        return ports.insist(asked) if asked else ports.take("api", preferred=DEFAULT_API_PORT)
 
     def _describe_environment(self, ports: Ports, api_port: int) -> None:
         """Everything a process needs that is known before anything runs; what is given stays."""
@@ -187,17 +187,20 @@ class Supervisor:
             server = EmbeddedPostgres(self._state.path / "postgres", port=port)
             self._keep("postgres", server)
             urls = prepare(server.url, self._state.path / "postgres-roles.json")
-            self._environment |= urls.environment()
+            self._add(urls.environment())
         if "DATABASE_OWNER_URL" not in self._environment:
-            self._say(NAME, "DATABASE_OWNER_URL is not set: the schema is taken as it is (switchboard migrate)")
+            self._say(
+                NAME, "DATABASE_OWNER_URL is not set: the schema is taken as it is (switchboard migrate)"
+            )
             return
         with _applied(self._environment):
             settings = Settings()
-            migrate(settings)
+            for line in migrate(settings):
+                self._say(NAME, line)
             self.announcements = asyncio.run(self._announce(settings.required("database_owner_url")))
 
     async def _announce(self, owner_url: str) -> list[str]:
-        database = Database(owner_url)
+        database = Database(psycopg_url(owner_url), pool_size=1, application_name="switchboard-up")
         try:
             async with database.system() as session:
                 return await announce_vendors(session, self._environment, self._offline)
@@ -208,7 +211,7 @@ class Supervisor:
         if "REDIS_URL" not in self._given:
             server = EmbeddedValkey(self._state.path / "valkey", port=ports.take("valkey"))
             self._keep("valkey", server)
-            self._environment["REDIS_URL"] = server.url
+            self._add({"REDIS_URL": server.url})
 
     def _start_entra(self) -> None:
         if "SWITCHBOARD_ENTRA_AUTHORITY" not in self._given:
@@ -223,6 +226,19 @@ class Supervisor:
             child = self._start_child("model", "app.local.model_server", "--port", str(port))
             child.wait_ready(_START_SECONDS)
 
+    def _add(self, values: Mapping[str, str]) -> None:
+        with self._lock:
+            self._environment = {**self._environment, **values}
+
+    def _environment_of(self, name: str) -> dict[str, str]:
+        """What a process may know: the owner's address is for migrations, secrets for the product alone."""
+        withheld = ("DATABASE_OWNER_",) if name in _PROCESSES else ("DATABASE_", "REDIS_")
+        return {
+            key: value
+            for key, value in self._environment.items()
+            if not key.startswith(withheld) and (name in _PROCESSES or not key.endswith("_API_KEY"))
+        }
+
     def _keep(self, name: str, server: EmbeddedPostgres | EmbeddedValkey) -> None:
         server.start()
         keeper = Keeper(name, server, say=self._say)
@@ -234,7 +250,7 @@ class Supervisor:
         child = Child(
             name,
             [sys.executable, "-m", module, *arguments],
-            environment=self._environment,
+            environment=self._environment_of(name),
             say=self._say,
             grace_seconds=_GRACE_SECONDS,
         )
@@ -292,18 +308,3 @@ def _applied(environment: Mapping[str, str]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-def is_ready(api: str) -> bool:
-    """Whether the API says that it can take work."""
-    try:
-        return httpx.get(f"{api}/health/ready", timeout=2.0, trust_env=False).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-def find_running(state: State) -> Running | None:
-    """The system of this installation, if it runs and answers."""
-    running = read_running(state)
-    return running if running is not None and is_ready(running.api) else None
-

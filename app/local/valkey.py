@@ -86,6 +86,12 @@ class EmbeddedValkey:
             self._guarded.stop()
             self._guarded = None
 
+    def kill(self) -> None:
+        """End the server at once, as a crash would; `start` brings it back, empty, at the same address."""
+        if self._guarded is not None:
+            self._guarded.kill()
+            self._guarded = None
+
     @property
     def running(self) -> bool:
         """Whether the server lives."""

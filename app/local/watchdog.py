@@ -5,7 +5,7 @@
 The starter holds the other end of standard input. End of file means that it ended, however it ended,
 kill -9 included: the command gets the stop signal, and its process group SIGKILL after the grace. With
 `--input` the first line is a JSON string for the command's own standard input, so that secrets are
-in no argument list. Works on Linux and macOS; on Linux the command also dies with the watchdog.
+in no argument list. SIGUSR1 kills the command at once. Works on Linux and macOS; on Linux the command also dies with the watchdog.
 """
 
 import argparse
@@ -86,14 +86,18 @@ def main() -> int:
     def asked(_number: int, _frame: FrameType | None) -> None:
         """Wake the select below; the wake-up descriptor carries the number."""
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD):
         signal.signal(number, asked)
     child = _start(arguments)
     while child.poll() is None:
         ready, _, _ = select.select([0, reading], [], [])
         if 0 in ready and not os.read(0, 4096):
             break
-        if reading in ready and any(number != signal.SIGCHLD for number in os.read(reading, 512)):
+        asked_for = set(os.read(reading, 512)) - {signal.SIGCHLD} if reading in ready else set()
+        if signal.SIGUSR1 in asked_for:
+            _signal_group(child, signal.SIGKILL)
+            child.wait()
+        elif asked_for:
             break
     if child.poll() is None:
         _stop(child, arguments)

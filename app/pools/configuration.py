@@ -33,6 +33,7 @@ class Configuration:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._look = asyncio.Event()
+        self._renewed = asyncio.Condition()
         self._watcher: asyncio.Task[None] | None = None
         self._cache: dict[tuple[str, UUID, UUID | None], asyncio.Task[Any]] = {}
         self.number = -1
@@ -55,6 +56,12 @@ class Configuration:
     def changed(self, _payload: str) -> None:
         """Look at the counter now; a handler for `Listener`."""
         self._look.set()
+
+    async def newer_than(self, number: int) -> int:
+        """Wait until a later configuration than `number` is known; gives its number."""
+        async with self._renewed:
+            await self._renewed.wait_for(lambda: self.number > number)
+            return self.number
 
     async def routes(self, tenant_id: UUID) -> tuple[RouteFacts, ...]:
         """The tenant's routes and the platform's."""
@@ -110,6 +117,8 @@ class Configuration:
                 if number != self.number:
                     # Loads under way keep writing into the old dictionary, which nobody reads any more.
                     self.number, self._cache = number, {}
+                    async with self._renewed:
+                        self._renewed.notify_all()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_POLL_SECONDS):
                     await self._look.wait()

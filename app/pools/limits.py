@@ -19,7 +19,7 @@ from app.pools.local_limits import LocalLimits
 from app.pools.shared_memory import SharedMemory
 from app.pools.values import DeploymentFacts
 
-LEASE_SECONDS = 60.0
+LEASE_SECONDS = 15.0
 """How long a reservation that nobody uses is held."""
 PROBE_SECONDS = 30.0
 """How long others wait for the probe of a half-open breaker."""

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -142,7 +143,7 @@ class PoolRepository:
     async def _newest_prices(self, deployment_ids: Iterable[UUID]) -> dict[UUID, PriceRevision]:
         rows = await self._session.scalars(
             select(PriceRevision)
-            .distinct(PriceRevision.deployment_id)
+            .ext(distinct_on(PriceRevision.deployment_id))
             .where(self._seen(PriceRevision.tenant_id), PriceRevision.deployment_id.in_(list(deployment_ids)))
             .order_by(
                 PriceRevision.deployment_id,

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy import bindparam, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import new_id
 from app.usage.tables import ModelCall
 from app.vocabulary import CallOutcome
-
-_OPEN = (CallOutcome.PENDING, CallOutcome.UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,8 @@ _SETTLE = (
     .where(
         ModelCall.tenant_id == bindparam("of_tenant"),
         ModelCall.id == bindparam("of_call"),
-        ModelCall.outcome.in_(_OPEN),
+        # Not IN: an expanding parameter cannot be sent for many rows at once.
+        or_(ModelCall.outcome == CallOutcome.PENDING, ModelCall.outcome == CallOutcome.UNKNOWN),
     )
     .values(
         outcome=bindparam("new_outcome"),

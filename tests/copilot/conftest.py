@@ -106,10 +106,11 @@ class MemoryJob:
     phases: list[str] = field(default_factory=list)
     steps: tuple[NewStep, ...] = ()
 
-    @property
-    def language(self) -> str:
+    language: str = ""
+
+    def __post_init__(self) -> None:
         texts = [segment.text for segment in self.segments]
-        return detect(sample(texts, total_characters=sum(map(len, texts)))).code
+        self.language = detect(sample(texts, total_characters=sum(map(len, texts)))).code
 
     async def call(self, request: ModelRequest, verify: Verify) -> Answer:
         self.requests.append(request)
@@ -120,7 +121,7 @@ class MemoryJob:
                 return Answer(verify(result), result, {"method": result.method})
             except ProviderError as error:
                 self.rejections.append(error.message)
-        raise NobodyAnswered
+        raise NobodyAnswered(self.rejections[-3:])
 
     async def run(self) -> Outcome:
         """The outcome of the last step."""

@@ -62,7 +62,7 @@ def word_file(
         ).encode(),
         main: word_xml("document", f"<w:body>{body}</w:body>", namespace=namespace),
     }
-    entries.update({name: content for name, content in (parts or {}).values()})
+    entries.update(dict((parts or {}).values()))
     return zip_file(entries)
 
 
@@ -123,4 +123,6 @@ def encrypted_pdf(content: bytes) -> bytes:
 
 def encrypted_office_file() -> bytes:
     """The first sector of what Office writes when it encrypts, and the name of the stream."""
-    return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504) + "EncryptedPackage".encode("utf-16-le") + bytes(480)
+    return (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504) + "EncryptedPackage".encode("utf-16-le") + bytes(480)
+    )

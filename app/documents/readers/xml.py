@@ -31,6 +31,10 @@ _ENCODINGS = frozenset({"UTF-8", "UTF8", "UTF-16", "UTF-16LE", "UTF-16BE", "US-A
 """What the packaging standard allows (ECMA-376 part 2); others could hide a DTD from the search below."""
 _DOCTYPES = tuple("<!DOCTYPE".encode(encoding) for encoding in ("ascii", "utf-16-le", "utf-16-be"))
 
+# libxml2's codes, xmlParserErrors in xmlerror.h.
+_ERR_NO_MEMORY = 2
+_ERR_RESOURCE_LIMIT = 114
+
 Element = etree._Element  # noqa: SLF001 (lxml has no public name for it)
 
 
@@ -119,14 +123,13 @@ def _dtd() -> UnreadableFile:
 
 
 def _refusal(error: etree.XMLSyntaxError) -> UnreadableFile | TooComplex:
-    # libxml2's own limits: depth 256, a text node of 10 MB. The message quotes no content for them.
+    code = getattr(error, "code", None)
+    if code == _ERR_NO_MEMORY:
+        # libxml2 tells of exhausted memory as of bad XML.
+        raise MemoryError from error
+    # libxml2's own limits: depth 256, a text node of 10 MB.
     said = str(error.msg)
-    if (
-        "emory allocation" in said
-        or "Excessive depth" in said
-        or "huge" in said.lower()
-        or "too deep" in said
-    ):
+    if code == _ERR_RESOURCE_LIMIT or "Excessive depth" in said or "huge" in said.lower():
         return TooComplex(
             "The file is nested deeper, or holds longer texts, than any document needs; simplify it."
         )

@@ -9,6 +9,7 @@ from app.llm.types import Block
 from app.vocabulary import SegmentKind
 
 MOST_CHARACTERS = 600
+_STUB_CHARACTERS = 12
 _KIND_WEIGHTS = {
     SegmentKind.PARAGRAPH: 1.0,
     SegmentKind.LIST_ITEM: 0.6,
@@ -91,8 +92,23 @@ def _split(block: Block, language: str) -> list[str]:
     if block.kind is SegmentKind.TABLE_ROW:
         sentences = [block.text]
     else:
-        sentences = split_sentences(block.text, language)
+        sentences = _joined(split_sentences(block.text, language))
     return [_shortened(sentence.strip()) for sentence in sentences if sentence.strip()]
+
+
+def _joined(sentences: Sequence[str]) -> list[str]:
+    """Sentences with their stubs ("Yes. ", "3. ") joined to a neighbour: alone they would prove nothing."""
+    found: list[str] = []
+    for sentence in sentences:
+        if found and (_is_stub(found[-1]) or _is_stub(sentence)):
+            found[-1] += sentence
+        else:
+            found.append(sentence)
+    return found
+
+
+def _is_stub(sentence: str) -> bool:
+    return len(sentence.strip()) < _STUB_CHARACTERS and not _UNSPACED.search(sentence)
 
 
 def _shortened(sentence: str) -> str:

@@ -51,6 +51,7 @@ class OpenAICompatibleProvider:
             http_client=self._unused,
             http_async_client=self._http,
             openai_proxy=None,
+            http_socket_options=(),
             max_retries=0,
             timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
             stream_usage=True,
@@ -61,6 +62,7 @@ class OpenAICompatibleProvider:
         )
         for client in (self._model.root_async_client, self._model.root_client):
             client.organization = client.project = None
+            client._custom_headers = {}  # noqa: SLF001 - OPENAI_CUSTOM_HEADERS has no other way out
 
     async def complete(
         self, request: ModelRequest, messages: Sequence[Message], *, timeout_seconds: float
@@ -100,7 +102,7 @@ class OpenAICompatibleProvider:
             async for chunk in chunks:
                 whole = chunk if whole is None else whole + chunk  # type: ignore[assignment]
         if whole is None:
-            raise Truncated("the stream ended before it began")
+            raise ValueError("a stream without a chunk")
         return whole
 
     def _options(self, request: ModelRequest) -> dict[str, Any]:

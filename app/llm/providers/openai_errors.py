@@ -43,7 +43,7 @@ def translate(error: Exception) -> ProviderError:
         case openai.APIStatusError():
             return _from_status(error)
         case openai.APIConnectionError():
-            return _from_transport(error.__cause__ or error)
+            return _from_transport(_transport_error(error))
         case openai.APIError():
             # Inside a stream that began with 200.
             return _too_long(error) or Unavailable("the vendor reported an error in the middle of its answer")
@@ -88,6 +88,14 @@ def _too_long(error: openai.APIError) -> ProviderError | None:
     if any(sign in said for sign in _TOO_LONG):
         return ContextTooLong("the input does not fit the model")
     return None
+
+
+def _transport_error(error: BaseException) -> BaseException:
+    """What the transport said; LangChain and the client each wrap it once."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, httpx2.HTTPError):
+        cause = cause.__cause__
+    return cause or error
 
 
 def _from_transport(error: BaseException) -> ProviderError:

@@ -41,7 +41,7 @@ def choose(candidates: Sequence[Candidate], *, most: int, language: str) -> list
     presence = _presence(bags)
     shared = presence @ presence.T
     ranks = _ranks(candidates, bags, shared)
-    chosen = _diverse(ranks, _cosine(shared), most)
+    chosen = _diverse(ranks, _cosine(shared, bags), most)
     return sorted((candidates[at] for at in chosen), key=lambda each: each.order)
 
 
@@ -95,8 +95,8 @@ def _ranks(candidates: Sequence[Candidate], bags: Sequence[frozenset[str]], shar
     return normal
 
 
-def _cosine(shared: _Matrix) -> _Matrix:
-    norms = np.sqrt(np.maximum(np.diag(shared), 1.0))
+def _cosine(shared: _Matrix, bags: Sequence[frozenset[str]]) -> _Matrix:
+    norms = np.sqrt(np.array([max(1, len(bag)) for bag in bags], dtype=np.float32))
     cosine: _Matrix = shared / (norms[:, None] * norms[None, :])
     return cosine
 

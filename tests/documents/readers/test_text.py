@@ -17,13 +17,32 @@ _TEXTS = st.text(
     ),
     max_size=400,
 )
-_MARKDOWN = st.lists(
-    st.sampled_from(
-        ["# A", "## B b", "text", "> quote", ">", "- item", "  - deep", "1. one", "```", "~~~", "---", "==="]
-        + ["|a|b|", "|-|-|", "|1|2|", "[x]: http://y", "<div>", "    code", "", "", "\ttab", "***", "- # h"]
-    ),
-    max_size=40,
-).map("\n".join)
+_LINES = [
+    "# A",
+    "## B b",
+    "text",
+    "> quote",
+    ">",
+    "- item",
+    "  - deep",
+    "1. one",
+    "- # h",
+    "```",
+    "~~~",
+    "---",
+    "===",
+    "***",
+    "|a|b|",
+    "|-|-|",
+    "|1|2|",
+    "[x]: http://y",
+    "<div>",
+    "    code",
+    "\ttab",
+    "",
+    "",
+]
+_MARKDOWN = st.lists(st.sampled_from(_LINES), max_size=40).map("\n".join)
 
 
 def _visible(text_: str) -> str:

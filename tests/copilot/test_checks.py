@@ -1,0 +1,119 @@
+"""Each check rejects with its own code, and says nothing of the content."""
+
+import pytest
+
+from app.copilot.checks import Band, check_language, check_shape, check_support
+from app.copilot.citations import Claim, Span
+from app.llm.errors import InvalidOutput
+
+SOURCE = (
+    "Contoso raised its prices by 12 % on 1 March 2027. See https://contoso.example/prices for the list. "
+    "Here is a list: <b>bold</b> is written so."
+)
+BAND = Band(1, 3, 1000)
+
+
+def claim(text: str, support: str = SOURCE) -> Claim:
+    return Claim(text, (Span(0, 0, 10),), support)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Contoso raised its prices by 21 %.", "unsupported_figure"),
+        ("Contoso raised its prices in March 2028.", "unsupported_figure"),
+        ("Contoso raised its prices by 12 dollars.", "unsupported_unit"),
+        ("The prices of Fabrikam rose by 12 %.", "unsupported_name"),
+    ],
+)
+def test_what_the_source_does_not_say_is_rejected(text: str, code: str) -> None:
+    with pytest.raises(InvalidOutput, match=code) as caught:
+        check_support([claim("Contoso raised its prices."), claim(text)], language="en", translated=False)
+    assert "sentence 2" in caught.value.message
+    assert "Fabrikam" not in caught.value.message
+    assert "21" not in caught.value.message
+
+
+def test_names_may_change_their_form_in_a_translation_but_figures_may_not() -> None:
+    german = "Das Werk in München wurde am 3. Mai 2026 eröffnet."
+    check_support(
+        [claim("The plant in Munich opened on 3 May 2026.", german)], language="en", translated=True
+    )
+    with pytest.raises(InvalidOutput, match="unsupported_figure"):
+        check_support(
+            [claim("The plant in Munich opened on 4 May 2026.", german)], language="en", translated=True
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Der Umsatz der Firma ist im dritten Quartal um zwölf Prozent gestiegen.", "en"),
+        ("The revenue of the company rose by twelve percent in the third quarter.", "de"),
+        ("Le chiffre d'affaires de la société a augmenté de douze pour cent cette année.", "en"),
+        (
+            "公司今年第三季度的收入增长了百分之十二，董事会对此表示非常满意，并决定明年继续增加在研发方面的投资。",
+            "en",
+        ),
+    ],
+)
+def test_another_language_than_asked_is_rejected(text: str, language: str) -> None:
+    with pytest.raises(InvalidOutput, match="wrong_language"):
+        check_language(text, language)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Umsatz stieg stark.", "en"),
+        ("Der Umsatz der Firma ist im dritten Quartal um zwölf Prozent gestiegen.", "de"),
+        ("Der Umsatz der Firma ist im dritten Quartal um zwölf Prozent gestiegen.", "und"),
+        ("Virksomhedens omsætning steg med tolv procent i tredje kvartal i forhold til sidste år.", "no"),
+    ],
+)
+def test_the_asked_language_passes_and_short_texts_are_not_judged(text: str, language: str) -> None:
+    check_language(text, language)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Here is a summary of the document.", "preamble"),
+        ("Sure, the prices rose.", "preamble"),
+        ("Hier ist die Zusammenfassung.", "preamble"),
+        ("Summary: prices rose.", "preamble"),
+        ("Prices ![rose](https://contoso.example/prices) today.", "markup"),
+        ("Prices [rose](https://contoso.example/prices).", "markup"),
+        ("Prices <i>rose</i>.", "markup"),
+        ("# Prices rose", "markup"),
+        ("See https://evil.example/x for prices.", "link"),
+        ("See www.evil.example for prices.", "link"),
+        ("See https://contoso.example/prices?stolen=1 now.", "link"),
+        ("...", "too_short"),
+        ("x" * 2000, "too_long"),
+    ],
+)
+def test_what_is_not_a_plain_sentence_is_rejected(text: str, code: str) -> None:
+    with pytest.raises(InvalidOutput, match=code):
+        check_shape([claim(text)], BAND)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Prices rose.",
+        "See https://contoso.example/prices for the list.",
+        "Here is a list: <b>bold</b> is written so.",
+        "5 < 7 and 9 > 8 hold.",
+        "价格上涨了。",
+    ],
+)
+def test_plain_sentences_and_words_of_the_source_pass(text: str) -> None:
+    check_shape([claim(text)], BAND)
+
+
+def test_too_few_and_too_many_sentences_are_rejected() -> None:
+    with pytest.raises(InvalidOutput, match="too_short"):
+        check_shape([claim("One.")], Band(2, 3, 100))
+    with pytest.raises(InvalidOutput, match="too_long"):
+        check_shape([claim(f"Sentence {at}.") for at in range(4)], BAND)

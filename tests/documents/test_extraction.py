@@ -1,0 +1,190 @@
+"""The reading processes: real ones, with real limits."""
+
+import asyncio
+import random
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from time import process_time
+
+import psutil
+import pytest
+
+import app
+from app.documents import frames
+from app.documents.errors import (
+    EmptyFile,
+    ExtractionBusy,
+    ExtractionTimedOut,
+    FileTooLarge,
+    MislabelledFile,
+    NoText,
+    TooComplex,
+)
+from app.documents.extraction import Extractor
+from app.documents.reading import read
+from app.documents.segments import load_segments
+from app.settings import Settings
+from app.vocabulary import Environment
+from tests.documents.files import paragraph, pdf_file, word_file
+
+_SLOW = b"A line of its own.\n\n" * 150_000
+
+
+def _settings(**limits: float) -> Settings:
+    return Settings(env=Environment.DEVELOPMENT).model_copy(update=limits)
+
+
+@pytest.fixture
+async def extractor() -> AsyncIterator[Extractor]:
+    pool = Extractor(_settings())
+    pool.start()
+    yield pool
+    await pool.close()
+
+
+async def test_what_comes_back_is_what_the_reader_found(extractor: Extractor) -> None:
+    for name, content in (
+        ("a.docx", word_file("".join(paragraph(f"Paragraph {number}") for number in range(1_234)))),
+        ("b.pdf", pdf_file([("Title", "Title"), ("Normal", "Body.")])),
+        ("c.md", "# Ü\n\n😀 text".encode()),
+        ("d.txt", b"x" * 300_000),
+    ):
+        assert await extractor.extract(name, content) == read(name, content)
+
+
+async def test_many_at_once_each_get_their_own(extractor: Extractor) -> None:
+    found = await asyncio.gather(*(extractor.extract("a.txt", f"text {n}".encode()) for n in range(20)))
+    assert [extracted.segments[0].text for extracted in found] == [f"text {n}" for n in range(20)]
+
+
+async def test_refusals_come_back_as_errors_and_the_process_goes_on(extractor: Extractor) -> None:
+    with pytest.raises(MislabelledFile, match=r"end in \.docx"):
+        await extractor.extract("a.txt", word_file(paragraph("a")))
+    with pytest.raises(NoText, match="text layer"):
+        await extractor.extract("a.pdf", pdf_file([]))
+    with pytest.raises(EmptyFile):
+        await extractor.extract("a.txt", b"")
+    assert sum(child.documents for child in extractor._children) == 2
+
+
+async def test_more_bytes_than_an_upload_may_have_reach_no_process() -> None:
+    extractor = Extractor(_settings(max_upload_bytes=2**20))
+    with pytest.raises(FileTooLarge, match="may have 1;"):
+        await extractor.extract("a.txt", bytes(2**20 + 1))
+    assert not extractor._children
+
+
+async def test_a_file_that_takes_too_long_is_stopped_and_the_next_is_read() -> None:
+    extractor = Extractor(_settings(extraction_seconds=0.5))
+    with pytest.raises(ExtractionTimedOut, match="too long"):
+        await extractor.extract("a.txt", _SLOW)
+    assert (await extractor.extract("a.txt", b"next")).segments[0].text == "next"
+    assert (await extractor.extract("a.txt", b"again")).segments[0].text == "again"
+    await extractor.close()
+
+
+async def test_a_file_that_needs_too_much_memory_is_refused_and_the_next_is_read() -> None:
+    words = random.Random(1)
+    body = "".join(f"<w:p><w:r><w:t>{words.random()}</w:t></w:r></w:p>" for _ in range(200_000))
+    extractor = Extractor(_settings(extraction_memory_bytes=180 * 2**20))
+    with pytest.raises(TooComplex, match="memory"):
+        await extractor.extract("a.docx", word_file(body))
+    assert (await extractor.extract("a.txt", b"next")).segments[0].text == "next"
+    await extractor.close()
+
+
+async def test_a_process_that_died_is_replaced(extractor: Extractor) -> None:
+    for _ in range(2):
+        child = await extractor._free.get()
+        child.process.kill()
+        await child.process.wait()
+        extractor._free.put_nowait(child)
+    assert (await extractor.extract("a.txt", b"next")).segments[0].text == "next"
+
+
+async def test_a_caller_who_leaves_frees_the_process(extractor: Extractor) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.4):
+            await asyncio.gather(*(extractor.extract("a.txt", _SLOW) for _ in range(3)))
+    assert (await extractor.extract("a.txt", b"next")).segments[0].text == "next"
+
+
+async def test_the_loop_turns_while_a_long_document_is_read(extractor: Extractor) -> None:
+    content = word_file("".join(paragraph(f"Paragraph {number} of many") for number in range(20_000)))
+    before = process_time()
+    expected = read("a.docx", content)
+    in_this_process = process_time() - before
+    # Time this process worked between two turns: what other processes take is not our doing.
+    pauses: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            before = process_time()
+            await asyncio.sleep(0.002)
+            pauses.append(process_time() - before)
+
+    ticking = asyncio.create_task(tick())
+    assert await extractor.extract("a.docx", content) == expected
+    ticking.cancel()
+    assert len(pauses) > 5
+    assert max(pauses) < in_this_process / 2
+
+
+async def test_after_close_nothing_is_left_and_nothing_is_taken() -> None:
+    extractor = Extractor(_settings())
+    await extractor.extract("a.txt", b"text")
+    processes = [psutil.Process(child.process.pid) for child in extractor._children]
+    await extractor.close()
+    assert not any(process.is_running() for process in processes)
+    with pytest.raises(ExtractionBusy):
+        await extractor.extract("a.txt", b"text")
+
+
+async def test_a_process_gets_no_setting_and_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://secret")
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    extractor = Extractor(_settings())
+    await extractor.extract("a.txt", b"text")
+    for child in extractor._children:
+        assert "secret" not in str(psutil.Process(child.process.pid).environ())
+    await extractor.close()
+
+
+def test_the_processes_end_with_a_parent_that_is_killed() -> None:
+    script = (
+        "import asyncio, os, signal\n"
+        "from app.documents.extraction import Extractor\n"
+        "from app.settings import Settings\n"
+        "async def main():\n"
+        "    extractor = Extractor(Settings(env='development'))\n"
+        "    await extractor.extract('a.txt', b'text')\n"
+        "    print(*(child.process.pid for child in extractor._children), flush=True)\n"
+        "    asyncio.create_task(extractor.extract('a.txt', b'A line.\\n\\n' * 190_000))\n"
+        "    while not sum(child.documents for child in extractor._children) == 2:\n"
+        "        await asyncio.sleep(0)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(main())\n"
+    )
+    root = Path(app.__file__).parents[1]
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30, cwd=root
+    )
+    pids = [int(pid) for pid in ended.stdout.split()]
+    assert pids
+    for pid in pids:
+        try:
+            psutil.Process(pid).wait(timeout=10)
+        except psutil.NoSuchProcess:
+            continue
+
+
+def test_frames_hold_all_segments_in_order() -> None:
+    extracted = read("a.txt", b"\n\n".join(b"%d" % number * 50 for number in range(3_000)))
+    loaded = []
+    for each in frames.segment_frames(extracted.segments):
+        kind, length = frames.HEAD.unpack(each[: frames.HEAD.size])
+        assert (kind, length) == (frames.SEGMENTS, len(each) - frames.HEAD.size)
+        loaded += [segment.text for segment in load_segments(each[frames.HEAD.size :])]
+    assert loaded == [segment.text for segment in extracted.segments]

@@ -1,0 +1,144 @@
+"""Hostile and mislabelled files: each is refused in words, in under a second."""
+
+import struct
+from collections.abc import Callable
+from time import process_time
+
+import pytest
+
+from app.documents import preflight
+from app.documents.errors import (
+    DocumentError,
+    EmptyFile,
+    EncryptedFile,
+    MislabelledFile,
+    TooComplex,
+    UnreadableFile,
+    UnsupportedFormat,
+)
+from app.documents.reading import read
+from tests.documents.files import (
+    encrypted_office_file,
+    encrypted_pdf,
+    many_entries,
+    paragraph,
+    pdf_file,
+    word_file,
+    zip_file,
+)
+
+_DTD = '<?xml version="1.0"{encoding}?>{before}<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>'
+
+
+def _word(main: bytes) -> bytes:
+    return word_file("", parts={"x": ("word/document.xml", main)})
+
+
+def _dtd(encoding: str, before: str = "") -> bytes:
+    declared = f' encoding="{encoding.upper()}"' if encoding != "utf-8" else ""
+    return _word(_DTD.format(encoding=declared, before=before).encode(encoding))
+
+
+def _lying_end_record() -> bytes:
+    content = bytearray(many_entries(100_000))
+    struct.pack_into("<2H", content, len(content) - 14, 3, 3)
+    return bytes(content)
+
+
+def _encrypted_entry() -> bytes:
+    content = bytearray(zip_file({"a": b"a"}))
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(content)
+
+
+_FILES: dict[str, tuple[str, Callable[[], bytes], type[DocumentError], str]] = {
+    "nothing": ("a.txt", lambda: b"", EmptyFile, "empty"),
+    "bomb": ("a.docx", lambda: zip_file({"a.xml": bytes(100 * 2**20)}), TooComplex, "unpacks"),
+    "bomb in the main part": (
+        "a.docx",
+        lambda: _word(b"<w/>" + b" " * 50 * 2**20),
+        TooComplex,
+        "unpacks",
+    ),
+    "tiny entries": ("a.docx", lambda: many_entries(100_000), TooComplex, "5,000 parts"),
+    "more tiny entries": ("a.docx", lambda: many_entries(300_000), TooComplex, "5,000 parts"),
+    "false count": ("a.docx", _lying_end_record, TooComplex, "5,000 parts"),
+    "DTD": ("a.docx", lambda: _dtd("utf-8"), UnreadableFile, "document type"),
+    "DTD in UTF-16": ("a.docx", lambda: _dtd("utf-16"), UnreadableFile, "document type"),
+    "DTD in UTF-32": ("a.docx", lambda: _dtd("utf-32"), UnreadableFile, "."),
+    "DTD far down": (
+        "a.docx",
+        lambda: _dtd("utf-8", "".join(f"<!-- {number} -->" for number in range(9_000))),
+        UnreadableFile,
+        "document type",
+    ),
+    "deep nesting": (
+        "a.docx",
+        lambda: word_file("<w:sdt><w:sdtContent>" * 10_000 + "</w:sdtContent></w:sdt>" * 10_000),
+        TooComplex,
+        "nested",
+    ),
+    "cut off": ("a.docx", lambda: word_file(paragraph("a"))[:-30], UnreadableFile, "cut off"),
+    "encrypted Office": ("a.docx", encrypted_office_file, EncryptedFile, "password"),
+    "encrypted PDF": (
+        "a.pdf",
+        lambda: encrypted_pdf(pdf_file([("Normal", "a")])),
+        EncryptedFile,
+        "password",
+    ),
+    "encrypted entry": ("a.docx", _encrypted_entry, EncryptedFile, "password"),
+    "Word 97": ("a.doc", lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), UnsupportedFormat, "97"),
+    "docx as txt": ("a.txt", lambda: word_file(paragraph("a")), MislabelledFile, "end in .docx"),
+    "pdf as docx": ("a.docx", lambda: pdf_file([("Normal", "a")]), MislabelledFile, "end in .pdf"),
+    "text as docx": ("A.DOCX", lambda: b"just text", MislabelledFile, "end in .txt"),
+    "binary as docx": ("a.docx", lambda: bytes(range(256)), UnreadableFile, "damaged"),
+    "binary as txt": ("a.txt", lambda: bytes(range(256)), UnreadableFile, "UTF-8"),
+    "image": ("a.md", lambda: b"\x89PNG\r\n\x1a\n" + bytes(50), UnsupportedFormat, "an image"),
+    "archive": ("a.zip", lambda: zip_file({"a.txt": b"a"}), UnsupportedFormat, "archive"),
+    "macros": (
+        "a.docm",
+        lambda: word_file("", content_type="application/vnd.ms-word.document.macroEnabled.main+xml"),
+        UnsupportedFormat,
+        "macros",
+    ),
+    "workbook": (
+        "a.xlsx",
+        lambda: word_file(
+            "",
+            content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml",
+        ),
+        UnsupportedFormat,
+        "Excel",
+    ),
+    "unknown ending": ("a.tex", lambda: b"text", UnsupportedFormat, r"\.tex"),
+}
+
+
+@pytest.mark.parametrize("case", _FILES)
+def test_a_harmful_or_wrong_file_is_refused_at_once_and_in_words(case: str) -> None:
+    name, make, error, words = _FILES[case]
+    content = make()
+    started = process_time()
+    with pytest.raises(error, match=words):
+        read(name, content)
+    assert process_time() - started < 1.0
+
+
+def test_a_file_without_an_ending_is_read_as_what_it_is_and_noted() -> None:
+    assert read("Report", word_file(paragraph("a"))).notes == {"format_assumed": 1}
+    assert read("README", b"text").media_type == "text/plain"
+    assert read("x.y/notes.TXT", b"text").notes == {}
+    assert read("a.txt", b"A PDF begins with %PDF-1.7.").media_type == "text/plain"
+
+
+def test_a_part_is_never_read_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    container = preflight.open_zip(zip_file({"a": b"x" * 100}))
+    monkeypatch.setattr(preflight, "MAX_PART_BYTES", 99)
+    with pytest.raises(TooComplex):
+        preflight.read_part(container, "a")
+
+
+def test_two_parts_of_one_name_are_refused() -> None:
+    content = zip_file({"aaaa": b"1", "bbbb": b"2"}).replace(b"bbbb", b"aaaa")
+    with pytest.raises(UnreadableFile, match="same name"):
+        preflight.open_zip(content)

@@ -1,0 +1,339 @@
+"""What happens to accepted work when processes die, freeze, and Redis goes away. Real processes throughout.
+
+After each scenario: no job lost, one terminal state, one checkpoint a step, every call in the ledger once.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import redis as synchronous
+
+from app.core.crypto import LocalKeyring, Sealed
+from app.jobs import dispatch
+from app.jobs.cancel import cancel
+from app.jobs.complete import result_place
+from app.local.valkey import EmbeddedValkey
+from tests.conftest import TestDatabase
+from tests.processes import System, system, until
+from tests.scripted_vendor import Behaviour, ScriptedVendor
+
+pytestmark = pytest.mark.processes
+
+SHORT = (
+    "The harbour of Rostock was closed for three days in March. A storm had torn two cranes from their rails. "
+    "The port authority says that repairs will cost 4.2 million euros."
+)
+
+
+def long_text(chapters: int) -> str:
+    """A text that is read in about so many chunks: each paragraph ends one by its size."""
+    paragraphs = []
+    for number in range(chapters):
+        facts = " ".join(
+            f"In district {number} the clerk noted item {number * 100 + item} on the long list of repairs."
+            for item in range(32)
+        )
+        paragraphs.append(facts)
+    return "\n\n".join(paragraphs)
+
+
+def platform(base_url: str) -> dict[str, Any]:
+    """One pool: the scripted vendor alone, so that every step is a call over loopback."""
+    terms = {"region": "local", "processor": "test", "no_training": True, "zero_retention": True}
+    return {
+        "providers": [
+            {"name": "vendor", "kind": "openai_compatible", "vendor": "test", "base_url": base_url, **terms}
+        ],
+        "deployments": [
+            {
+                "name": "scripted",
+                "provider": "vendor",
+                "model_name": "scripted",
+                "capabilities": ["json_schema"],
+                "context_window": 8192,
+                "max_output_tokens": 1024,
+                "price": {
+                    "currency": "EUR",
+                    "input_micros": 1_000_000,
+                    "cached_input_micros": 500_000,
+                    "output_micros": 2_000_000,
+                    "reasoning_micros": 2_000_000,
+                },
+            }
+        ],
+        "pools": [
+            {
+                "name": "scripted",
+                "task_type": "summarize",
+                "members": [{"deployment": "scripted", "prompt_set": "default"}],
+            }
+        ],
+        "routes": [{"name": "scripted", "task_type": "summarize", "pool": "scripted"}],
+    }
+
+
+@pytest.fixture
+def vendor() -> Iterator[ScriptedVendor]:
+    with ScriptedVendor().on_thread() as running:
+        yield running
+
+
+@pytest.fixture
+async def running(
+    database: TestDatabase, redis_url: str, tmp_path: Path, keyring: LocalKeyring, vendor: ScriptedVendor
+) -> AsyncIterator[System]:
+    with system(database, redis_url, tmp_path, keyring) as made:
+        await made.configure(platform=platform(vendor.base_url))
+        yield made
+
+
+async def check_invariants(running: System, job_id: UUID, *, state: str = "succeeded") -> dict[str, Any]:
+    """What must hold whatever happened; gives the result."""
+    job = await running.job(job_id)
+    assert job["state"] == state, (job["error"], running.logs())
+    steps = await running.rows("SELECT * FROM job_steps WHERE job_id = :id", id=job_id)
+    assert {step["state"] for step in steps} == {"done"}
+    assert all(step["sealed_output"] is not None for step in steps)
+    assert job["steps_done"] == job["steps_total"] == len(steps)
+    calls = await running.rows("SELECT * FROM model_calls WHERE job_id = :id", id=job_id)
+    assert len({call["id"] for call in calls}) == len(calls)
+    sealer = await running.sealer()
+    result: dict[str, Any] = json.loads(sealer.open(result_place(job_id), Sealed(job["sealed_result"])))
+    assert result["coverage"]["ratio"] == 1.0
+    return result
+
+
+async def done_steps(running: System, job_id: UUID) -> int:
+    rows = await running.rows("SELECT 1 FROM job_steps WHERE job_id = :id AND state = 'done'", id=job_id)
+    return len(rows)
+
+
+async def test_a_worker_killed_in_the_middle_of_sixty_steps_costs_only_what_was_in_flight(
+    running: System, vendor: ScriptedVendor
+) -> None:
+    vendor.always("scripted", Behaviour(delay_seconds=0.1))
+    first, _ = running.start_all(workers=2)
+    await running.workers_ready(2)
+    job_id = await running.submit(long_text(60))
+
+    async def a_third_is_done() -> bool:
+        return await done_steps(running, job_id) >= 20
+
+    await until(a_third_is_done, what="a third of the steps")
+    first.kill()
+    lost = await running.rows("SELECT id FROM job_steps WHERE job_id = :id AND state = 'running'", id=job_id)
+    killed = time.monotonic()
+    await running.finished(job_id)
+    assert time.monotonic() - killed < running.lease_seconds + 2 + 60 * 0.1
+    result = await check_invariants(running, job_id)
+    assert result["citations"]
+    steps = await running.rows("SELECT * FROM job_steps WHERE job_id = :id", id=job_id)
+    assert len(steps) >= 60
+    asking = [step for step in steps if step["kind"] != "plan"]
+    assert len(vendor.seen) <= len(asking) + len(lost)
+    # Steps that were done before the kill were asked for once.
+    calls = await running.rows("SELECT step_id, outcome FROM model_calls WHERE job_id = :id", id=job_id)
+    again = {call["step_id"] for call in calls if call["outcome"] in {"pending", "unknown"}}
+    assert again <= {row["id"] for row in lost}
+    assert len(calls) == len(vendor.seen)
+
+
+async def test_hints_sent_three_times_do_nothing_more(running: System, vendor: ScriptedVendor) -> None:
+    from app.settings import Settings
+    from workers.celery_app import TASK, make_celery
+
+    celery = make_celery(Settings(redis_url=running.redis_url))  # type: ignore[arg-type]
+    vendor.always("scripted", Behaviour(delay_seconds=0.2))
+    running.start("worker")
+    await running.workers_ready(1)
+    jobs = [await running.submit(SHORT) for _ in range(8)]
+    steps = await running.rows("SELECT id, tenant_id FROM job_steps")
+    for _ in range(3):
+        for step in steps:
+            await asyncio.to_thread(
+                celery.send_task,
+                TASK,
+                kwargs={"step_id": str(step["id"]), "tenant_id": str(step["tenant_id"])},
+                queue=celery.conf.task_default_queue,
+            )
+    running.start("relay")
+    for job_id in jobs:
+        await running.finished(job_id)
+        await check_invariants(running, job_id)
+    assert len(vendor.seen) == len(jobs)
+    celery.close()
+
+
+async def test_a_relay_that_dies_after_sending_is_replaced(running: System, vendor: ScriptedVendor) -> None:
+    relay = running.start("relay")
+    running.start("worker")
+    await running.workers_ready(1)
+    first = await running.submit(SHORT)
+    await running.finished(first)
+    relay.kill()
+    second = await running.submit(SHORT + " It was cold.")
+    # A hint was marked and never sent: the next relay offers the step again when the hint is stale.
+    async with running.database.system.system() as session:
+        for step in await dispatch.next_steps(session, stale_hint_seconds=2.0):
+            await dispatch.mark_hinted(session, step, reservation=None)
+    running.start("relay")
+    await running.finished(second, seconds=10)
+    await check_invariants(running, second)
+    assert len(vendor.seen) == 2
+
+
+async def test_an_accepted_job_starts_though_everyone_was_away(running: System) -> None:
+    job_id = await running.submit(SHORT)
+    running.start_all()
+    await running.finished(job_id)
+    await check_invariants(running, job_id)
+
+
+async def test_redis_killed_with_steps_in_flight_loses_nothing(
+    database: TestDatabase, tmp_path: Path, keyring: LocalKeyring, service_folder: Path, vendor: ScriptedVendor
+) -> None:
+    """Nothing is persisted in Redis, the workers stay up, running steps finish once."""
+    with EmbeddedValkey(service_folder / tmp_path.name) as valkey, system(
+        database, valkey.url, tmp_path, keyring
+    ) as running:
+        await running.configure(platform=platform(vendor.base_url))
+        vendor.always("scripted", Behaviour(delay_seconds=0.5))
+        (worker,) = running.start_all()
+        await running.workers_ready(1)
+        jobs = [await running.submit(f"{SHORT} It is report {number}.") for number in range(12)]
+
+        async def in_flight() -> bool:
+            return len(vendor.seen) >= 4
+
+        await until(in_flight, what="calls in flight")
+        valkey.kill()
+        submitted_meanwhile = await running.submit(SHORT)
+        await asyncio.sleep(3)  # the outage itself
+        valkey.start()
+        for job_id in [*jobs, submitted_meanwhile]:
+            await running.finished(job_id)
+            await check_invariants(running, job_id)
+        assert worker.alive
+        assert len(vendor.seen) == len(jobs) + 1
+
+
+async def test_a_worker_frozen_past_its_lease_writes_nothing_when_it_wakes(
+    running: System, vendor: ScriptedVendor
+) -> None:
+    vendor.always("scripted", Behaviour(delay_seconds=1.0))
+    running.start("relay")
+    running.start("reaper")
+    sleeper = running.start("worker")
+    await running.workers_ready(1)
+    job_id = await running.submit(SHORT)
+
+    async def claimed() -> bool:
+        return len(vendor.seen) == 1
+
+    await until(claimed, what="the first call")
+    sleeper.freeze()
+    running.start("worker")
+    await running.finished(job_id)
+    result = await check_invariants(running, job_id)
+    client = synchronous.Redis.from_url(running.redis_url)
+    stream = f"events:{running.database.tenant_id}:{job_id}"
+    events = client.xlen(stream)
+    (before,) = await running.rows("SELECT fencing, sealed_output FROM job_steps WHERE job_id = :id", id=job_id)
+    sleeper.thaw()
+
+    async def noticed() -> bool:
+        return "lease lost" in sleeper.log.read_text() or await settled(running)
+
+    await until(noticed, what=f"the sleeper to notice\n{running.logs()}")
+    (after,) = await running.rows("SELECT fencing, sealed_output FROM job_steps WHERE job_id = :id", id=job_id)
+    assert after == before
+    assert before["fencing"] == 2
+    assert client.xlen(stream) == events
+    client.close()
+    assert await check_invariants(running, job_id) == result
+    calls = await running.rows("SELECT outcome, fencing FROM model_calls ORDER BY fencing")
+    assert [call["fencing"] for call in calls] == [1, 2]
+
+
+async def settled(running: System) -> bool:
+    """Every call in the ledger has an outcome."""
+    return not await running.rows("SELECT 1 FROM model_calls WHERE outcome = 'pending'")
+
+
+async def stop_job(running: System, job_id: UUID) -> str:
+    database = running.database
+    async with database.app.tenant(database.tenant_id) as session:
+        return await cancel(
+            session, tenant_id=database.tenant_id, member_id=database.member_id, job_id=job_id
+        )
+
+
+async def test_cancelling_a_running_job_closes_the_vendors_socket_within_a_second(
+    running: System, vendor: ScriptedVendor
+) -> None:
+    vendor.always("scripted", Behaviour(stall=True))
+    running.start_all()
+    job_id = await running.submit(SHORT)
+
+    async def asked() -> bool:
+        return len(vendor.seen) == 1
+
+    await until(asked, what=f"the call\n{running.logs()}")
+    stopped = time.monotonic()
+    assert await stop_job(running, job_id) == "cancelled"
+
+    async def closed() -> bool:
+        return vendor.abandoned == 1
+
+    await until(closed, seconds=5, what=f"the socket to close\n{running.logs()}")
+    assert time.monotonic() - stopped < 1.0
+    await until(lambda: settled(running), what="the ledger")
+    assert (await running.job(job_id))["state"] == "cancelled"
+    (call,) = await running.rows("SELECT outcome, cost_micros, reserved_micros FROM model_calls")
+    assert call["outcome"] == "cancelled"
+    assert call["cost_micros"] == call["reserved_micros"] > 0
+
+
+async def test_a_queued_job_is_cancelled_at_once_and_never_asked(running: System, vendor: ScriptedVendor) -> None:
+    job_id = await running.submit(SHORT)
+    assert await stop_job(running, job_id) == "cancelled"
+    running.start_all()
+    other = await running.submit(SHORT)
+    await running.finished(other)
+    assert len(vendor.seen) == 1
+
+
+async def test_a_job_that_has_just_finished_stays_finished(running: System) -> None:
+    running.start_all()
+    job_id = await running.submit(SHORT)
+    await running.finished(job_id)
+    assert await stop_job(running, job_id) == "succeeded"
+    await check_invariants(running, job_id)
+
+
+async def test_a_terminated_worker_hands_its_steps_back(running: System, vendor: ScriptedVendor) -> None:
+    vendor.always("scripted", Behaviour(stall=True))
+    (worker,) = running.start_all()
+    job_id = await running.submit(SHORT)
+
+    async def asked() -> bool:
+        return len(vendor.seen) == 1
+
+    await until(asked, what=f"the call\n{running.logs()}")
+    vendor.always("scripted", None)
+    started = time.monotonic()
+    await asyncio.to_thread(worker.terminate)
+    assert time.monotonic() - started < 6
+    (step,) = await running.rows("SELECT state, attempt FROM job_steps")
+    assert (step["state"], step["attempt"]) == ("queued", 0)
+    running.start("worker")
+    await running.finished(job_id)
+    await check_invariants(running, job_id)
+
+

@@ -1,0 +1,146 @@
+"""The member without a model."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.llm.errors import BadRequest
+from app.llm.providers.extractive import ExtractiveProvider
+from app.llm.types import Block, ModelRequest, TokenUsage
+from app.vocabulary import SegmentKind, StepKind
+
+
+def request(
+    blocks: Sequence[Block | str],
+    *,
+    most: int = 3,
+    language: str = "en",
+    parameters: Mapping[str, str] | None = None,
+) -> ModelRequest:
+    made = tuple(
+        block if isinstance(block, Block) else Block(f"B{at}", block, SegmentKind.PARAGRAPH)
+        for at, block in enumerate(blocks, start=1)
+    )
+    return ModelRequest(
+        task_type="summarize",
+        step_kind=StepKind.FINAL,
+        blocks=made,
+        parameters=parameters or {},
+        language=language,
+        render=lambda _: (),
+        response_schema={"properties": {"sentences": {"maxItems": most}}},
+        input_tokens_estimate=1,
+        max_output_tokens=1,
+    )
+
+
+async def sentences(asked: ModelRequest) -> list[str]:
+    result = await ExtractiveProvider().complete(asked, (), timeout_seconds=10)
+    assert (result.method, result.finish_reason, result.usage) == ("extractive", "stop", TokenUsage())
+    texts = {block.id: block.text for block in asked.blocks}
+    found: list[str] = []
+    for sentence in json.loads(result.text)["sentences"]:
+        (citation,) = sentence["citations"]
+        assert citation["quote"] == sentence["text"]
+        assert citation["quote"] in texts[citation["block"]]
+        found.append(sentence["text"])
+    return found
+
+
+REPORT: list[Block | str] = [
+    Block("B1", "Annual report of the harbour", SegmentKind.HEADING),
+    "The harbour handled 4.1 million containers in 2026, which is six percent more than in the year before.",
+    "It was sunny. Containers from Asia made up most of the growth of the harbour, above all electronics.",
+    "All rights reserved. Copyright 2026 by the harbour and all of its containers.",
+    "See also https://harbour.example/containers for more about containers of the harbour in 2026.",
+    "The harbour will build a second terminal for containers, which is to open in 2029 and cost 300 million.",
+    "Page 3 of 12",
+]
+
+
+async def test_the_answer_is_sentences_of_the_document_in_its_order() -> None:
+    found = await sentences(request(REPORT))
+    text = " ".join(block if isinstance(block, str) else block.text for block in REPORT)
+    assert found == sorted(found, key=text.index)
+    assert len(found) == 3
+
+
+async def test_headings_boilerplate_and_links_are_left_out() -> None:
+    found = " ".join(await sentences(request(REPORT, most=10)))
+    for unwanted in ("Annual report", "Copyright", "https://", "Page 3"):
+        assert unwanted not in found
+
+
+async def test_what_the_text_is_about_beats_an_aside() -> None:
+    found = await sentences(request(REPORT, most=3))
+    assert not any("sunny" in sentence for sentence in found)
+
+
+async def test_a_sentence_said_twice_is_taken_once() -> None:
+    twice = "The council decided to close the old bridge for traffic from the first of March."
+    other = "Cyclists will use the tunnel below the river, the council decided on the same day."
+    assert await sentences(request([twice, twice, other], most=3)) == [twice, other]
+
+
+async def test_the_same_request_gives_the_same_answer() -> None:
+    assert await sentences(request(REPORT)) == await sentences(request(REPORT))
+
+
+@pytest.mark.parametrize("name", ["audience", "focus", "tone", "language"])
+async def test_what_needs_a_writer_is_refused(name: str) -> None:
+    with pytest.raises(BadRequest, match=name):
+        await ExtractiveProvider().complete(
+            request(["Some text."], parameters={name: "de"}), (), timeout_seconds=1
+        )
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        (
+            "de",
+            "Dr. Meier kam am 3. Mai nach Ulm. Er sprach z. B. über den Haushalt und die Schulden der Stadt.",
+        ),
+        ("ja", "今年の売上は前年より十二パーセント増えました。新しい工場は来年の春に完成する予定です。"),
+        ("th", "บริษัทมีรายได้เพิ่มขึ้นสิบสองเปอร์เซ็นต์ในปีนี้ โรงงานใหม่จะเปิดในปีหน้า"),
+        ("ar", "ارتفعت إيرادات الشركة هذا العام. سيتم افتتاح المصنع الجديد في الربيع القادم."),
+        ("xx", "Unknown tongues have sentences too. They end with a stop as well."),
+        ("und", "One. Two. Three."),
+    ],
+)
+async def test_any_language_works(language: str, text: str) -> None:
+    assert await sentences(request([text], most=1, language=language))
+
+
+async def test_table_rows_stay_whole_and_prose_comes_first() -> None:
+    rows: list[Block | str] = [
+        Block(f"R{at}", f"Region {at} | 12 | 14.5", SegmentKind.TABLE_ROW) for at in range(4)
+    ]
+    assert await sentences(request(rows, most=2)) != []
+    mixed: list[Block | str] = [
+        *rows,
+        "The regions in the north sold more than the regions in the south this year.",
+    ]
+    assert (await sentences(request(mixed, most=1)))[0].startswith("The regions")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.text(min_size=1, max_size=200).filter(str.strip), min_size=1, max_size=15), st.integers(1, 6)
+)
+async def test_any_text_gives_verbatim_sentences_and_no_more_than_asked(texts: list[str], most: int) -> None:
+    assert 1 <= len(await sentences(request(texts, most=most))) <= most
+
+
+async def test_a_large_text_takes_no_more_than_a_few_seconds() -> None:
+    text = [
+        f"Sentence {at} tells of topic {at % 37} and of matter {at % 101} in a few words."
+        for at in range(5000)
+    ]
+    started = time.process_time()
+    assert len(await sentences(request(text, most=20))) == 20
+    assert time.process_time() - started < 5

@@ -1,0 +1,77 @@
+"""The most specific published route wins, and a tenant's own before the platform's."""
+
+from typing import Any
+
+import pytest
+
+from app.core.clock import new_id
+from app.pools.errors import NoRoute
+from app.pools.routes import JobFacts, choose_route
+from app.pools.values import RouteFacts
+from app.vocabulary import PLATFORM, Lane
+
+TENANT = new_id()
+JOB = JobFacts("summarize", Lane.INTERACTIVE, "en", 800, "word")
+
+
+def route(name: str, conditions: dict[str, Any] | None = None, **changes: Any) -> RouteFacts:
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "tenant_id": PLATFORM,
+        "name": name,
+        "task_type": "summarize",
+        "conditions": conditions or {},
+        "pool_tenant_id": PLATFORM,
+        "pool_id": new_id(),
+        "pool_name": f"{name}-pool",
+        "published_revision_id": new_id(),
+    }
+    return RouteFacts(**{**values, **changes})
+
+
+def test_more_conditions_win_over_fewer_and_the_reason_says_so() -> None:
+    general, short = route("general"), route("short", {"max_tokens": 1200})
+    chosen = choose_route([general, short], JOB)
+    assert chosen.route_name == "short"
+    assert chosen.revision_id == short.published_revision_id
+    assert chosen.reason == (
+        "the platform's route short with max_tokens 1200; the most specific of 2 that match"
+    )
+
+
+def test_of_two_size_limits_the_narrower_wins() -> None:
+    wide, narrow = route("a-wide", {"max_tokens": 5000}), route("b-narrow", {"max_tokens": 1000})
+    assert choose_route([wide, narrow], JOB).route_name == "b-narrow"
+
+
+def test_the_tenants_own_route_wins_over_a_more_specific_one_of_the_platform() -> None:
+    own = route("own", tenant_id=TENANT, pool_tenant_id=TENANT)
+    chosen = choose_route([route("short", {"max_tokens": 1200, "lane": "interactive"}), own], JOB)
+    assert chosen.route_name == "own"
+    assert chosen.pool_tenant_id == TENANT
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        {"max_tokens": 799},
+        {"min_tokens": 801},
+        {"lane": "background"},
+        {"language": "de"},
+        {"host": "excel"},
+        {"sensitivity": "secret"},
+    ],
+)
+def test_a_route_whose_condition_is_not_met_does_not_match(conditions: dict[str, Any]) -> None:
+    with pytest.raises(NoRoute, match="None of the 1 routes for summarize takes this one"):
+        choose_route([route("picky", conditions)], JOB)
+
+
+def test_a_pool_that_has_published_nothing_serves_nothing() -> None:
+    with pytest.raises(NoRoute):
+        choose_route([route("draft", published_revision_id=None)], JOB)
+
+
+def test_a_task_type_without_any_route_says_what_to_do() -> None:
+    with pytest.raises(NoRoute, match="No model pool serves summarize: ask your administrator"):
+        choose_route([route("other", task_type="rewrite")], JOB)

@@ -1,0 +1,211 @@
+"""Hard limits first, then tiers, then the strategy; the same draw gives the same order everywhere."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from app.core.clock import new_id
+from app.pools.errors import NoEligibleMember
+from app.pools.selection import Demand, Exclusion, exclusion, select, stickiness
+from app.pools.values import PoolMemberFacts, Price
+from app.tenants.policy import Policy
+from app.vocabulary import Lifecycle, MemberPurpose, ModelClass, ProviderKind, StepKind, Strategy
+from tests.pools.builders import PRICE, deployment, member, provider, revision
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+DEMAND = Demand("summarize", StepKind.FINAL, "en", 1000, 200, frozenset({"json_schema"}))
+
+_REGIONS = st.sampled_from(["eu", "us", "local"])
+_VENDORS = st.sampled_from(["acme", "globex"])
+
+
+@st.composite
+def members(draw: st.DrawFn) -> PoolMemberFacts:
+    """Any member, able or not."""
+    account = provider(
+        region=draw(_REGIONS),
+        vendor=draw(_VENDORS),
+        processor=draw(_VENDORS),
+        kind=draw(st.sampled_from(ProviderKind)),
+        no_training=draw(st.booleans()),
+        zero_retention=draw(st.booleans()),
+        contract_until=draw(st.sampled_from([None, NOW - timedelta(days=1), NOW + timedelta(days=1)])),
+    )
+    place = deployment(
+        provider=account,
+        capabilities=frozenset(draw(st.sets(st.sampled_from(["json_schema", "tools"])))),
+        languages=draw(st.sampled_from([None, ("en",), ("de",)])),
+        context_window=draw(st.integers(500, 4000)),
+        model_class=draw(st.sampled_from(ModelClass)),
+        lifecycle=draw(st.sampled_from(Lifecycle)),
+        retired_at=draw(st.sampled_from([None, NOW, NOW + timedelta(days=1)])),
+    )
+    return member(
+        place,
+        tier=draw(st.integers(0, 2)),
+        weight=draw(st.integers(0, 5)),
+        purpose=draw(st.sampled_from(MemberPurpose)),
+    )
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    """Any policy."""
+    return Policy(
+        allowed_regions=draw(st.none() | st.just(("eu", "local"))),
+        allowed_vendors=draw(st.none() | st.just(("acme",))),
+        allowed_model_classes=draw(st.none() | st.just((ModelClass.GENERAL,))),
+        require_no_training=draw(st.booleans()),
+        require_zero_retention=draw(st.booleans()),
+    )
+
+
+@given(
+    st.lists(members(), max_size=6),
+    policies(),
+    st.floats(0, 1, exclude_max=True),
+    st.sampled_from(Strategy),
+)
+def test_no_member_that_breaks_a_hard_limit_is_ever_in_the_order(
+    pool: list[PoolMemberFacts], policy: Policy, draw: float, strategy: Strategy
+) -> None:
+    try:
+        selection = select(revision(*pool, strategy=strategy), policy, DEMAND, resting={}, now=NOW, draw=draw)
+    except NoEligibleMember as nobody:
+        event(f"nobody of {len(nobody.details)}")
+        return
+    for chosen in selection.order:
+        account, place = chosen.deployment.provider, chosen.deployment
+        assert policy.allowed_regions is None or account.region in policy.allowed_regions
+        assert policy.allowed_vendors is None or account.vendor in policy.allowed_vendors
+        assert policy.allowed_model_classes is None or place.model_class in policy.allowed_model_classes
+        assert account.no_training or not policy.require_no_training
+        assert account.zero_retention or not policy.require_zero_retention
+        assert "json_schema" in place.capabilities
+        assert place.languages is None or "en" in place.languages
+        assert 1000 + min(200, place.max_output_tokens) <= place.context_window
+        assert place.lifecycle is not Lifecycle.RETIRED
+        assert place.retired_at is None or place.retired_at > NOW
+        assert account.contract_until is None or account.contract_until > NOW
+        assert chosen.purpose is MemberPurpose.SERVING
+    assert [one.tier for one in selection.order] == sorted(one.tier for one in selection.order)
+    asked, refused = set(map(id, selection.order)), {id(one) for one, _ in selection.excluded}
+    assert asked | refused == set(map(id, pool))
+    assert not asked & refused
+
+
+@given(st.lists(members(), min_size=1, max_size=5), st.floats(0, 1, exclude_max=True), st.randoms())
+def test_the_order_depends_on_the_draw_and_not_on_how_the_pool_is_listed(
+    pool: list[PoolMemberFacts], draw: float, random: Any
+) -> None:
+    able = [replace(one, deployment=deployment(), purpose=MemberPurpose.SERVING) for one in pool]
+    shuffled = random.sample(able, len(able))
+    first, second = (
+        select(revision(*listed), Policy(), DEMAND, resting={}, now=NOW, draw=draw).order
+        for listed in (able, shuffled)
+    )
+    assert first == second
+
+
+def test_members_of_a_tier_come_first_in_proportion_to_their_weights() -> None:
+    heavy, light, never = (member(deployment(), weight=weight) for weight in (3, 1, 0))
+    pool = revision(heavy, light, never)
+    tenant = new_id()
+    first = Counter(
+        select(pool, Policy(), DEMAND, resting={}, now=NOW, draw=stickiness(tenant, new_id())).order[0].id
+        for _ in range(2000)
+    )
+    assert first[never.id] == 0
+    assert 0.70 < first[heavy.id] / 2000 < 0.80
+
+
+def test_a_member_that_leaves_moves_only_its_own_jobs() -> None:
+    pool = [member(deployment()) for _ in range(4)]
+    tenant, jobs = new_id(), [new_id() for _ in range(300)]
+
+    def firsts(of: list[PoolMemberFacts]) -> dict[Any, Any]:
+        return {
+            job: select(revision(*of), Policy(), DEMAND, resting={}, now=NOW, draw=stickiness(tenant, job))
+            .order[0]
+            .id
+            for job in jobs
+        }
+
+    before, after = firsts(pool), firsts(pool[:3])
+    moved = {job for job in jobs if before[job] != after[job]}
+    assert moved == {job for job in jobs if before[job] == pool[3].id}
+
+
+def test_the_draw_of_a_job_is_stable_and_another_tenants_is_different() -> None:
+    tenant, other, job = new_id(), new_id(), new_id()
+    assert stickiness(tenant, job) == stickiness(tenant, job)
+    assert stickiness(tenant, job) != stickiness(other, job)
+    assert 0.0 <= stickiness(tenant, job) < 1.0
+
+
+def test_least_cost_asks_the_cheapest_first_and_one_without_a_price_last() -> None:
+    cheap = member(deployment("cheap", price=Price(new_id(), "EUR", 1, 1, 1, 1)), weight=1)
+    dear = member(deployment("dear", price=PRICE), weight=9)
+    unknown = member(deployment("unknown", price=None), weight=9)
+    pool = revision(unknown, dear, cheap, strategy=Strategy.LEAST_COST)
+    order = select(pool, Policy(), DEMAND, resting={}, now=NOW, draw=0.3).order
+    assert [one.deployment.name for one in order] == ["cheap", "dear", "unknown"]
+
+
+EXTRACTIVE = member(deployment("extractive", provider=provider(kind=ProviderKind.EXTRACTIVE)))
+
+
+@pytest.mark.parametrize(
+    ("demand", "reason"),
+    [
+        (replace(DEMAND, document_language="en"), None),
+        (replace(DEMAND, task_type="rewrite"), Exclusion.CAPABILITY),
+        (replace(DEMAND, parameters={"audience": "the board"}), Exclusion.PARAMETER),
+        (replace(DEMAND, parameters={"focus": "money"}), Exclusion.PARAMETER),
+        (replace(DEMAND, parameters={"language": "de"}), Exclusion.LANGUAGE),
+        (replace(DEMAND, parameters={"language": "en"}, document_language="en"), None),
+        (replace(DEMAND, language="de", document_language="en"), Exclusion.LANGUAGE),
+        (replace(DEMAND, language="und", document_language="und"), None),
+    ],
+)
+def test_the_extractive_member_only_summarizes_in_the_documents_own_language(
+    demand: Demand, reason: Exclusion | None
+) -> None:
+    assert exclusion(EXTRACTIVE, Policy(), demand, now=NOW) == reason
+
+
+def test_a_resting_member_is_left_out_and_a_rest_that_is_over_does_not_count() -> None:
+    tired, fresh = member(deployment("tired")), member(deployment("fresh"))
+    pool = revision(tired, fresh)
+    until = {tired.deployment.id: NOW.timestamp() + 5, fresh.deployment.id: NOW.timestamp() - 1}
+    selection = select(pool, Policy(), DEMAND, resting=until, now=NOW, draw=0.5)
+    assert selection.order == (fresh,)
+    assert selection.excluded == ((tired, Exclusion.RESTING),)
+
+
+def test_when_nobody_is_left_each_member_and_its_reason_are_named() -> None:
+    american = member(deployment("american", provider=provider(region="us")))
+    keyless = member(deployment("keyless"))
+    resting = member(deployment("resting"))
+    with pytest.raises(NoEligibleMember) as raised:
+        select(
+            revision(american, keyless, resting),
+            Policy(allowed_regions=("eu",)),
+            DEMAND,
+            resting={resting.deployment.id: NOW.timestamp() + 7},
+            now=NOW,
+            draw=0.5,
+            without_credential={keyless.deployment.provider.id},
+        )
+    assert {(one.target, one.code) for one in raised.value.details} == {
+        ("american", "region"),
+        ("keyless", "credential"),
+        ("resting", "resting"),
+    }
+    assert "american runs in a region that the tenant does not allow" in raised.value.message
+    assert raised.value.retry_after_seconds == 7
