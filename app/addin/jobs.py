@@ -14,8 +14,8 @@ from app.http.guards import Caller, InProcess, TenantSealer, TenantSession
 from app.http.services import Services
 from app.identity.principal import Principal
 from app.jobs import cancel as cancelling
+from app.jobs import service as jobs
 from app.jobs.accept import find_replay, request_hash
-from app.jobs.repository import JobRepository
 from app.jobs.states import FINAL_JOB_STATES
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -72,8 +72,8 @@ async def list_jobs(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> JobPage:
     """Own jobs, newest first."""
-    views = await JobRepository(session, caller.tenant_id).page(
-        member_id=caller.member_id, before=before, limit=limit + 1
+    views = await jobs.page(
+        session, tenant_id=caller.tenant_id, member_id=caller.member_id, before=before, limit=limit + 1
     )
     shown = [
         await job_resource(session, view, tenant_id=caller.tenant_id, result=None) for view in views[:limit]

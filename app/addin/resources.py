@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.addin.schemas import JobResource, ProgressResource, UsageResource
 from app.core.crypto import Sealer
 from app.jobs.complete import result_place
-from app.jobs.repository import JobRepository, JobView
+from app.jobs.service import JobView, view
 from app.usage.ledger import job_usage
 from app.vocabulary import Lane, OfficeHost
 
@@ -18,36 +18,36 @@ async def read_job(
     session: AsyncSession, sealer: Sealer, *, tenant_id: UUID, member_id: UUID, job_id: UUID
 ) -> JobResource:
     """A member's own job with its result. Raises: `JobNotFound`."""
-    view = await JobRepository(session, tenant_id).view(job_id, member_id=member_id)
-    return await job_resource(session, view, tenant_id=tenant_id, result=open_result(sealer, view))
+    job = await view(session, tenant_id=tenant_id, member_id=member_id, job_id=job_id)
+    return await job_resource(session, job, tenant_id=tenant_id, result=open_result(sealer, job))
 
 
-def open_result(sealer: Sealer, view: JobView) -> dict[str, Any] | None:
+def open_result(sealer: Sealer, job: JobView) -> dict[str, Any] | None:
     """The stored result, if the job has one."""
-    if view.sealed_result is None:
+    if job.sealed_result is None:
         return None
-    result: dict[str, Any] = json.loads(sealer.open(result_place(view.id), view.sealed_result))
+    result: dict[str, Any] = json.loads(sealer.open(result_place(job.id), job.sealed_result))
     return result
 
 
 async def job_resource(
-    session: AsyncSession, view: JobView, *, tenant_id: UUID, result: dict[str, Any] | None
+    session: AsyncSession, job: JobView, *, tenant_id: UUID, result: dict[str, Any] | None
 ) -> JobResource:
     """A job as the add-in sees it."""
-    used = await job_usage(session, tenant_id, view.id)
+    used = await job_usage(session, tenant_id, job.id)
     return JobResource(
-        id=view.id,
-        task_type=view.task_type,
-        state=view.state,
-        host=OfficeHost(view.host),
-        lane=Lane(view.lane),
-        language=view.language,
-        created_at=view.created_at,
-        started_at=view.started_at,
-        finished_at=view.finished_at,
-        progress=ProgressResource(phase=view.phase, done=view.steps_done, total=view.steps_total),
+        id=job.id,
+        task_type=job.task_type,
+        state=job.state,
+        host=OfficeHost(job.host),
+        lane=Lane(job.lane),
+        language=job.language,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        progress=ProgressResource(phase=job.phase, done=job.steps_done, total=job.steps_total),
         result=result,
-        decision=view.decision,
+        decision=job.decision,
         usage=UsageResource(
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,
@@ -55,5 +55,5 @@ async def job_resource(
             currency=used.currency,
             calls=used.calls,
         ),
-        error=view.error,
+        error=job.error,
     )

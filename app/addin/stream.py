@@ -13,7 +13,7 @@ from app.core.crypto import Sealer
 from app.http.guards import Caller, InProcess, TenantSealer
 from app.http.services import Services
 from app.identity.principal import Principal
-from app.jobs.repository import JobRepository, JobView
+from app.jobs.service import JobView, view
 from app.jobs.states import FINAL_JOB_STATES
 from app.vocabulary import JobState
 
@@ -24,7 +24,7 @@ _ENDING = frozenset({"result", "error"})
 
 async def _view(state: Services, caller: Principal, job_id: UUID) -> JobView:
     async with state.database.tenant(caller.tenant_id) as session:
-        return await JobRepository(session, caller.tenant_id).view(job_id, member_id=caller.member_id)
+        return await view(session, tenant_id=caller.tenant_id, member_id=caller.member_id, job_id=job_id)
 
 
 async def own_job(job_id: UUID, caller: Caller, state: InProcess) -> JobView:

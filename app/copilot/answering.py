@@ -78,9 +78,16 @@ def _render(question: Question, reading: Reading) -> Render:
         system = "\n".join(Template(prompts[name]).safe_substitute(values) for name in names)
         document = reading.render(between_words=prompts.get("datamark") != "blocks")
         user = Template(prompts["user"]).safe_substitute(document=document)
-        return (Message("system", system), Message("user", user))
+        return (Message("system", system), *_example(prompts), Message("user", user))
 
     return render
+
+
+def _example(prompts: Mapping[str, str]) -> Sequence[Message]:
+    """A turn that shows how: the smallest models follow one, and copy an example out of instructions."""
+    if "example" not in prompts:
+        return ()
+    return (Message("user", prompts["example"]), Message("assistant", prompts["example_answer"]))
 
 
 def _verify(question: Question, reading: Reading) -> Verify:

@@ -19,6 +19,7 @@ from app.core.clock import new_id
 from app.core.crypto import Place, Sealed, Sealer
 from app.core.logging import get_logger
 from app.documents import service as documents
+from app.jobs import service as jobs
 from app.jobs.accept import parameters_place
 from app.jobs.complete import (
     Completion,
@@ -33,7 +34,7 @@ from app.jobs.complete import (
 )
 from app.jobs.errors import LeaseLost
 from app.jobs.leases import ClaimedStep
-from app.jobs.repository import JobRepository, Predecessor
+from app.jobs.service import Predecessor
 from app.jobs.states import FINAL_JOB_STATES
 from app.llm.loop import CallScope
 from app.usage import ledger
@@ -86,10 +87,10 @@ async def _load(runtime: Runtime, step: ClaimedStep, events: StepEvents, scope: 
     sealer = scope.sealer
     segments = runtime.segments.get(step.tenant_id, step.job_id)
     async with runtime.database.tenant(step.tenant_id) as session:
-        jobs = JobRepository(session, step.tenant_id)
-        before = await jobs.predecessors(step.job_id, step.id)
+        ids = {"tenant_id": step.tenant_id, "job_id": step.job_id}
+        before = await jobs.predecessors(session, step_id=step.id, **ids)
         if segments is None:
-            document_ids = await jobs.inputs(step.job_id)
+            document_ids = await jobs.inputs(session, **ids)
             segments = runtime.segments.put(
                 step.tenant_id,
                 step.job_id,

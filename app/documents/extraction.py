@@ -90,6 +90,7 @@ class Extractor:
     async def close(self) -> None:
         """End the processes; what is being read is given up."""
         self._closed = True
+        await asyncio.gather(*(child.end() for child in self._children))
         await asyncio.gather(*self._starting)
         await asyncio.gather(*(child.end() for child in self._children))
         self._children.clear()
@@ -119,11 +120,12 @@ class Extractor:
             return
         try:
             child = _Child(await _spawn(self._memory))
-        except OSError as error:
+            self._children.add(child)
+            await child.ready()
+        except (EOFError, OSError) as error:
             # The next document tries again.
             _log.warning("reading process does not start", error=type(error).__name__)
             return
-        self._children.add(child)
         self._free.put_nowait(child)
 
 
@@ -138,6 +140,10 @@ class _Child:
     @property
     def ended(self) -> bool:
         return self.process.returncode is not None
+
+    async def ready(self) -> None:
+        """Wait until its imports are done, which no document's time should pay for. Raises: EOFError."""
+        await self._receive()
 
     async def read(self, name: str, content: bytes, cpu_seconds: float) -> Extracted:
         """Send one document, and load what comes back. Raises: documents.errors, EOFError, ConnectionError."""

@@ -36,6 +36,8 @@ def main() -> None:
     requests: queue.SimpleQueue[_Request] = queue.SimpleQueue()
     # Its own thread, so that the end of the parent ends this process in the middle of a document too.
     threading.Thread(target=_receive, args=(sys.stdin.buffer, requests), daemon=True).start()
+    answers.write(frames.frame(frames.READY, b""))
+    answers.flush()
     while True:
         request, content = requests.get()
         _allow_cpu(float(request["cpu_seconds"]))

@@ -4,7 +4,8 @@ A frame is its kind (1 byte), its length (4 bytes, big endian) and a body. JSON 
 process has touched hostile bytes.
 
     to the process    R {"name", "cpu_seconds"}, then C content
-    from it           S segments (any number), then D {"media_type", "notes"}
+    from it           G when it is ready for its first document
+                      S segments (any number), then D {"media_type", "notes"}
                       or E {"code", "message"}, or X {"error", "where"} and its end
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 from app.documents.segments import Segment, dump_segments
 
 HEAD = struct.Struct(">cI")
+READY = b"G"
 REQUEST = b"R"
 CONTENT = b"C"
 SEGMENTS = b"S"

@@ -20,23 +20,33 @@ class SignInFailed(RuntimeError):
 
 def sign_in(authority: str, client_id: str, scope: str, login_hint: str, ca: Path | None = None) -> str:
     """An access token for a person of the issuer at `authority`. Raises: `SignInFailed`, `OSError`."""
-    with _Session(ca) as session:
-        client = msal.PublicClientApplication(
-            client_id,
-            authority=f"{authority.rstrip('/')}/organizations",
-            http_client=session,
-            # The issuer is named by our own settings: nobody else is asked whether it exists.
-            instance_discovery=False,
-        )
-        flow: dict[str, Any] = client.initiate_auth_code_flow(
-            [scope], redirect_uri=_REDIRECT_URI, login_hint=login_hint, response_mode="form_post"
-        )
-        page = session.get(flow["auth_uri"], allow_redirects=False)
-        answer = client.acquire_token_by_auth_code_flow(flow, _handed_over(page))
+    try:
+        with _Session(ca) as session:
+            answer = _acquire(session, authority, client_id, scope, login_hint)
+    except msal.exceptions.MsalError as error:
+        raise SignInFailed(f"the issuer at {authority} does not work ({type(error).__name__})") from None
     token = answer.get("access_token")
     if not isinstance(token, str):
         raise SignInFailed(str(answer.get("error_description") or answer.get("error") or "no token came"))
     return token
+
+
+def _acquire(
+    session: requests.Session, authority: str, client_id: str, scope: str, login_hint: str
+) -> dict[str, Any]:
+    client = msal.PublicClientApplication(
+        client_id,
+        authority=f"{authority.rstrip('/')}/organizations",
+        http_client=session,
+        # The issuer is named by our own settings: nobody else is asked whether it exists.
+        instance_discovery=False,
+    )
+    flow: dict[str, Any] = client.initiate_auth_code_flow(
+        [scope], redirect_uri=_REDIRECT_URI, login_hint=login_hint, response_mode="form_post"
+    )
+    page = session.get(flow["auth_uri"], allow_redirects=False)
+    answer: dict[str, Any] = client.acquire_token_by_auth_code_flow(flow, _handed_over(page))
+    return answer
 
 
 class _Session(requests.Session):

@@ -92,9 +92,7 @@ async def next_steps(session: AsyncSession, *, stale_hint_seconds: float) -> lis
     """The steps to start now: interactive before background, but for what is owed to background."""
     slots = await free_slots(session, stale_hint_seconds=stale_hint_seconds)
     stale = stale_hint_seconds
-    owed = await pick(
-        session, lane=Lane.BACKGROUND, slots=slots.owed_to_background, stale_hint_seconds=stale
-    )
+    owed = await pick(session, lane=Lane.BACKGROUND, slots=slots.owed_to_background, stale_hint_seconds=stale)
     left = slots.free - len(owed)
     interactive = await pick(session, lane=Lane.INTERACTIVE, slots=left, stale_hint_seconds=stale)
     left -= len(interactive) + slots.kept_for_interactive

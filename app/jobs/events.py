@@ -194,7 +194,9 @@ class EventHub:
                 await self._changed.wait()
                 continue
             try:
-                found: Any = await self._redis.xread({**positions, self._wake: wake_after}, block=1000, count=500)
+                found: Any = await self._redis.xread(
+                    {**positions, self._wake: wake_after}, block=1000, count=500
+                )
             except (RedisError, OSError):
                 # Redis is away; readers see no events meanwhile and the door falls back to the database.
                 await asyncio.sleep(0.25)

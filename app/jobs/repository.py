@@ -109,26 +109,6 @@ class JobRepository:
             for row in rows
         ]
 
-    async def reusable(
-        self, input_hash: bytes, *, member_id: UUID | None
-    ) -> tuple[UUID, Sealed, UUID | None] | None:
-        """A finished step with the same input: (its id, its output, the pool member that answered)."""
-        query = (
-            select(JobStep.id, JobStep.sealed_output, JobStep.answered_by)
-            .where(
-                JobStep.tenant_id == self._tenant_id,
-                JobStep.input_hash == input_hash,
-                JobStep.state == StepState.DONE,
-                JobStep.sealed_output.is_not(None),
-            )
-            .order_by(JobStep.id.desc())
-            .limit(1)
-        )
-        if member_id is not None:
-            query = query.where(JobStep.member_id == member_id)
-        row = (await self._session.execute(query)).one_or_none()
-        return None if row is None else (row.id, row.sealed_output, row.answered_by)
-
 
 def _view(row: Any) -> JobView:
     values = {name: getattr(row, name) for name in _VIEW}

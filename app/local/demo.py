@@ -19,9 +19,9 @@ from app.local.client import Client, ClientError, ServerEvent, check_file
 from app.local.display import Log
 from app.local.guarded import ServiceFailed
 from app.local.people import find_person, read_people
-from app.local.running import Running, find_running, in_use, log_file, retire, watch_parent
+from app.local.running import Running, find_running, in_use, log_file, read_running, retire, watch_parent
 from app.local.state import State, StateLocked
-from app.local.supervisor import StopRequested, Supervisor
+from app.local.supervisor import StopRequested, Supervisor, seed_file
 
 SAMPLES = Path(__file__).with_name("samples")
 SAMPLE = SAMPLES / "memo.docx"
@@ -63,6 +63,9 @@ def perform(task: Task, progress: Progress) -> None:
     Raises: `ClientError` for everything that goes wrong on the way, the job's own failure included.
     """
     parameters = check(task)
+    if read_running(State.default()) is None:
+        # A wrong name is told before a whole system starts for it.
+        find_person(read_people(seed_file(os.environ)), task.tenant, task.user)
     with system(progress, offline=task.offline) as running:
         person = find_person(read_people(Path(running.seed)), task.tenant, task.user)
         progress.phase(f"signing in as {person.name} of {person.tenant}")

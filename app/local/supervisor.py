@@ -162,7 +162,7 @@ class Supervisor:
         defaults = {
             "SWITCHBOARD_LOG_FORMAT": "console",
             "SWITCHBOARD_KEYRING": str(keyring),
-            "SWITCHBOARD_SEED": str(SEED),
+            "SWITCHBOARD_SEED": str(seed_file(self._given)),
         }
         if "SWITCHBOARD_ENTRA_AUTHORITY" not in self._given:
             defaults |= {
@@ -296,6 +296,11 @@ _PROCESSES = {
     "worker": "workers.celery_app",
     "reaper": "workers.reaper",
 }
+
+
+def seed_file(environ: Mapping[str, str]) -> Path:
+    """The configuration file that the system starts with."""
+    return Path(environ.get("SWITCHBOARD_SEED") or SEED)
 
 
 @contextmanager

@@ -3,7 +3,6 @@ from uuid import UUID
 
 import pytest
 
-from app.core.clock import new_id
 from app.jobs.cancel import cancel
 from app.jobs.complete import Progress, bury
 from app.jobs.errors import JobNotFound, LeaseLost
@@ -131,17 +130,3 @@ async def test_a_colleague_cannot_cancel(desk: Desk) -> None:
             with pytest.raises(JobNotFound):
                 await cancel(session, tenant_id=tenant_id, member_id=member_id, job_id=job_id)
     assert (await desk.job(job_id))["state"] == "queued"
-
-
-async def test_a_finished_step_is_found_by_its_input_for_the_same_member(desk: Desk) -> None:
-    step = await desk.claimed(await desk.accept())
-    answered_by = new_id()
-    await desk.finish(step, result=b"x", input_hash=b"h" * 32, answered_by=answered_by)
-    database = desk.database
-    async with database.app.tenant(database.tenant_id) as session:
-        jobs = JobRepository(session, database.tenant_id)
-        found = await jobs.reusable(b"h" * 32, member_id=database.member_id)
-        assert found is not None
-        assert (found[0], found[2]) == (step.id, answered_by)
-        assert await jobs.reusable(b"h" * 32, member_id=database.colleague_id) is None
-        assert await jobs.reusable(b"g" * 32, member_id=None) is None
