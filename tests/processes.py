@@ -155,7 +155,12 @@ class System:
             await import_platform(session, seed, load_prompt_files(), variables=variables)
 
     async def submit(
-        self, content: str, *, lane: Lane = Lane.INTERACTIVE, idempotency: tuple[str, bytes] | None = None, **parameters: Any
+        self,
+        content: str,
+        *,
+        lane: Lane = Lane.INTERACTIVE,
+        idempotency: tuple[str, bytes] | None = None,
+        **parameters: Any,
     ) -> UUID:
         """Accept a summary of a text for the tenant's first member."""
         tenant_id, member_id = self.database.tenant_id, self.database.member_id

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from string import Template
 from typing import Any
 
-from app.copilot.checks import Band, check_language, check_shape, check_support
+from app.copilot.checks import Band, check_language, check_shape, check_single_sentences, check_support
 from app.copilot.citations import Claims, claims_schema, verify_claims
 from app.copilot.reading import Reading
 from app.copilot.types import Verify
@@ -95,13 +95,14 @@ def _verify(question: Question, reading: Reading) -> Verify:
         found = verify_claims(reading.unmarked(result.text), reading.evidence)
         claims = found.claims
         if result.method == "extractive":
-            # The document's own sentences: long ones and other languages among them are the author's.
+            # Each is the quote that was just found: figures, names, language and length are the author's.
             check_shape(claims, Band(1, question.sentences, 700 * question.sentences))
-        else:
-            check_shape(
-                claims, Band(question.least_sentences, question.sentences, 250 + 350 * question.sentences)
-            )
-            check_language(" ".join(claim.text for claim in claims), question.language)
+            return found
+        check_shape(
+            claims, Band(question.least_sentences, question.sentences, 250 + 350 * question.sentences)
+        )
+        check_single_sentences(claims, question.language)
+        check_language(" ".join(claim.text for claim in claims), question.language)
         check_support(claims, language=question.language, translated=question.translated)
         return found
 

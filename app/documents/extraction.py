@@ -80,7 +80,7 @@ class Extractor:
         except TimeoutError as error:
             raise ExtractionTimedOut from error
         except (EOFError, ConnectionError) as error:
-            raise await child.why() from error
+            raise ExtractionBusy() if self._closed else await child.why() from error
         finally:
             if keep and child.documents < _DOCUMENTS_A_PROCESS:
                 self._free.put_nowait(child)
@@ -120,13 +120,17 @@ class Extractor:
             return
         try:
             child = _Child(await _spawn(self._memory))
-            self._children.add(child)
-            await child.ready()
-        except (EOFError, OSError) as error:
+        except OSError as error:
             # The next document tries again.
             _log.warning("reading process does not start", error=type(error).__name__)
             return
-        self._free.put_nowait(child)
+        self._children.add(child)
+        if await child.ready():
+            self._free.put_nowait(child)
+        else:
+            self._children.discard(child)
+            await child.end()
+            _log.warning("reading process does not start", returncode=child.process.returncode)
 
 
 @dataclass(eq=False)
@@ -136,14 +140,20 @@ class _Child:
     process: asyncio.subprocess.Process
     documents: int = 0
     crash: dict[str, Any] = field(default_factory=dict)
+    pipe: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by whoever reads from the process."""
 
     @property
     def ended(self) -> bool:
         return self.process.returncode is not None
 
-    async def ready(self) -> None:
-        """Wait until its imports are done, which no document's time should pay for. Raises: EOFError."""
-        await self._receive()
+    async def ready(self) -> bool:
+        """Wait until its imports are done, which no document's time should pay for; false if it ended."""
+        try:
+            await self._receive()
+        except EOFError:
+            return False
+        return True
 
     async def read(self, name: str, content: bytes, cpu_seconds: float) -> Extracted:
         """Send one document, and load what comes back. Raises: documents.errors, EOFError, ConnectionError."""
@@ -186,8 +196,9 @@ class _Child:
             self.process.stdin.close()
             with contextlib.suppress(ConnectionError):
                 await self.process.stdin.wait_closed()
-        if self.process.stdout is not None:
-            while await self.process.stdout.read(_CHUNK):
+        # Whoever reads is told of the end first; what is left must be read for the pipe to close.
+        async with self.pipe:
+            while self.process.stdout is not None and await self.process.stdout.read(_CHUNK):
                 pass
         await self.process.wait()
 
@@ -208,8 +219,9 @@ class _Child:
         pipe = self.process.stdout
         if pipe is None:
             raise EOFError
-        kind, length = frames.HEAD.unpack(await pipe.readexactly(frames.HEAD.size))
-        return kind, await pipe.readexactly(length)
+        async with self.pipe:
+            kind, length = frames.HEAD.unpack(await pipe.readexactly(frames.HEAD.size))
+            return kind, await pipe.readexactly(length)
 
 
 def _load(body: bytes, offset: int) -> list[Segment]:

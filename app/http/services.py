@@ -29,6 +29,7 @@ class Services:
 
     settings: Settings
     database: Database
+    lookups: Database
     redis: Redis
     signing_keys: SigningKeys
     directory: TenantDirectory
@@ -45,24 +46,29 @@ class Services:
         database = Database(
             settings.required("database_url"), pool_size=16, application_name="switchboard-api"
         )
+        # Lookups have connections of their own: a request that holds one may wait for a lookup.
+        lookups = Database(
+            settings.required("database_url"), pool_size=4, application_name="switchboard-lookups"
+        )
         redis = connect(settings.required("redis_url"))
         signing_keys = SigningKeys(settings.entra_authority, ca=settings.entra_ca)
-        directory = TenantDirectory(database)
+        directory = TenantDirectory(lookups)
         tokens = AccessTokens(
             signing_keys,
             authority=settings.entra_authority,
             audience=settings.required("api_client_id"),
             client_ids=settings.addin_client_ids,
         )
-        configuration = Configuration(database)
+        configuration = Configuration(lookups)
         return cls(
             settings=settings,
             database=database,
+            lookups=lookups,
             redis=redis,
             signing_keys=signing_keys,
             directory=directory,
             authenticator=Authenticator(tokens, directory),
-            keys=TenantKeys(database, LocalKeyring.load(Path(settings.required("keyring")))),
+            keys=TenantKeys(lookups, LocalKeyring.load(Path(settings.required("keyring")))),
             configuration=configuration,
             extractor=Extractor(settings),
             hub=EventHub(redis),
@@ -85,6 +91,7 @@ class Services:
         await self.configuration.close()
         await self.redis.aclose()
         await self.database.close()
+        await self.lookups.close()
 
 
 def services(request: Request) -> Services:

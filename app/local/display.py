@@ -174,4 +174,6 @@ def _cost(usage: Mapping[str, Any]) -> str:
     if not usage:
         return ""
     amount = int(usage.get("cost_micros") or 0) / _MICROS
-    return f"{amount:.6f} {usage.get('currency') or ''}".strip()
+    # A call may cost a fraction of a cent; nothing and whole amounts read better short.
+    digits = 2 if amount == 0 or amount >= 1 else 6
+    return f"{amount:.{digits}f} {usage.get('currency') or ''}".strip()

@@ -141,6 +141,8 @@ class Child:
                 )
             self._pass_on(guarded)
             ended = describe(guarded.process.wait())
+            # It ended; this closes our ends of its pipes.
+            guarded.stop()
             if self._stopping.is_set():
                 return
             if not self._settled:

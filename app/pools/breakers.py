@@ -39,12 +39,6 @@ _FAIL_SHA = hashlib.sha1(_FAIL.encode(), usedforsecurity=False).hexdigest()
 _CLOSE_SHA = hashlib.sha1(_CLOSE.encode(), usedforsecurity=False).hexdigest()
 
 
-def breaker_key(deployment: DeploymentFacts) -> str:
-    """The Redis key of a deployment's breaker; a provider has one credential, so its id stands for both."""
-    provider = deployment.provider
-    return f"breaker:{provider.id}:{provider.region}:{deployment.model_name}"
-
-
 class Breakers:
     """Which deployments rest, shared by all processes."""
 
@@ -60,14 +54,14 @@ class Breakers:
         now = self._clock()
         resting = {}
         for deployment in deployments:
-            until = self._until.get(breaker_key(deployment), 0.0)
+            until = self._until.get(deployment.breaker_key, 0.0)
             if until > now:
                 resting[deployment.id] = until
         return resting
 
     def learn(self, deployment: DeploymentFacts, rest_seconds: float) -> None:
         """Remember that a deployment rests, as Redis said when it was asked for something else."""
-        self._until[breaker_key(deployment)] = self._clock() + rest_seconds
+        self._until[deployment.breaker_key] = self._clock() + rest_seconds
 
     async def failed(
         self, deployment: DeploymentFacts, *, rest_seconds: float, retry_after_seconds: float | None
@@ -81,7 +75,7 @@ class Breakers:
             return 0.0
         self.learn(deployment, rest)
         answer = await self._memory.run(
-            _FAIL, _FAIL_SHA, [breaker_key(deployment)], [max(1, round(rest * 1000))]
+            _FAIL, _FAIL_SHA, [deployment.breaker_key], [max(1, round(rest * 1000))]
         )
         if answer is not None:
             rest = int(answer) / 1000
@@ -90,6 +84,6 @@ class Breakers:
 
     async def answered(self, deployment: DeploymentFacts, *, probe: bool) -> None:
         """The deployment answered: a probe closes the breaker."""
-        known = self._until.pop(breaker_key(deployment), None)
+        known = self._until.pop(deployment.breaker_key, None)
         if probe or known is not None:
-            await self._memory.run(_CLOSE, _CLOSE_SHA, [breaker_key(deployment)], [])
+            await self._memory.run(_CLOSE, _CLOSE_SHA, [deployment.breaker_key], [])

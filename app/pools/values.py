@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -83,7 +84,15 @@ class DeploymentFacts:
     retired_at: datetime | None
     price: Price | None
 
-    @property
+    @cached_property
+    def breaker_key(self) -> str:
+        """The breaker it shares with deployments of the same account, region and model.
+
+        A provider has one credential, so its id stands for both.
+        """
+        return f"breaker:{self.provider.id}:{self.provider.region}:{self.model_name}"
+
+    @cached_property
     def limited(self) -> bool:
         """Whether anything about it must be counted."""
         limits = (self.requests_per_minute, self.tokens_per_minute, self.concurrency)

@@ -85,26 +85,31 @@ class CallView:
     settled_at: datetime | None
 
 
+_OPEN = insert(ModelCall.__table__)  # type: ignore[arg-type]
+
+
 async def open_call(session: AsyncSession, intent: CallIntent) -> None:
     """Append the intent. Commit before the request leaves."""
-    await session.execute(
-        insert(ModelCall).values(
-            id=intent.id,
-            tenant_id=intent.tenant_id,
-            member_id=intent.member_id,
-            job_id=intent.job_id,
-            step_id=intent.step_id,
-            fencing=intent.fencing,
-            hop=intent.hop,
-            pool_revision_id=intent.pool_revision_id,
-            pool_member_id=intent.pool_member_id,
-            deployment_id=intent.deployment_id,
-            price_revision_id=intent.price_revision_id,
-            provider_name=intent.provider_name,
-            request_model=intent.request_model,
-            reserved_micros=intent.reserved_micros,
-            currency=intent.currency,
-        )
+    connection = await session.connection()
+    await connection.execute(
+        _OPEN,
+        {
+            "id": intent.id,
+            "tenant_id": intent.tenant_id,
+            "member_id": intent.member_id,
+            "job_id": intent.job_id,
+            "step_id": intent.step_id,
+            "fencing": intent.fencing,
+            "hop": intent.hop,
+            "pool_revision_id": intent.pool_revision_id,
+            "pool_member_id": intent.pool_member_id,
+            "deployment_id": intent.deployment_id,
+            "price_revision_id": intent.price_revision_id,
+            "provider_name": intent.provider_name,
+            "request_model": intent.request_model,
+            "reserved_micros": intent.reserved_micros,
+            "currency": intent.currency,
+        },
     )
 
 

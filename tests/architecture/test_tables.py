@@ -50,7 +50,9 @@ async def test_primary_keys_and_references_carry_the_tenant(database: TestDataba
 
 
 async def test_there_is_no_view_that_runs_with_its_owners_rights(database: TestDatabase) -> None:
-    views = "SELECT relname FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = 'public'::regnamespace"
+    views = (
+        "SELECT relname FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = 'public'::regnamespace"
+    )
     assert await names(database, views) == set()
 
 
@@ -91,8 +93,12 @@ async def test_migrations_leave_no_drift_and_go_back(database: TestDatabase) -> 
     config = alembic_config(database.owner_url)
     command.check(config)
     command.downgrade(config, "base")
-    assert await names(
-        database, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-    ) == set()
+    assert (
+        await names(
+            database,
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'",
+        )
+        == set()
+    )
     command.upgrade(config, "head")
     command.check(config)

@@ -97,9 +97,7 @@ async def test_cpu_of_the_loop_over_its_client(bench: Bench, base_url: str) -> N
         member(deployment("gamma", provider=account), tier=1),
     )
     asked, messages = request(), [Message("system", "Answer."), Message("user", "[B1] Revenue rose.")]
-    bare_loop = WithoutLedger(
-        bench.database.app, Breakers(bench.redis), Limits(bench.redis), bench.clients
-    )
+    bare_loop = WithoutLedger(bench.database.app, Breakers(bench.redis), Limits(bench.redis), bench.clients)
 
     async def client() -> None:
         async with bench.clients.lease(plain.members[0]) as provider_:

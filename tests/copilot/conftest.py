@@ -54,23 +54,24 @@ def echo_first(request: ModelRequest) -> str:
     return claims_json(*((block.text, block.id, block.text) for block in request.blocks[:most]))
 
 
-@dataclass
 class MemoryStep:
     """One step of a `MemoryJob`."""
 
-    job: "MemoryJob"
-    kind: StepKind
-    input: Mapping[str, Any]
-    predecessors: Sequence[Mapping[str, Any]] = ()
-    mark_key: bytes = b"tenant one"
+    mark_key = b"tenant one"
 
-    @property
-    def parameters(self) -> BaseModel:
-        return self.job.parameters
-
-    @property
-    def segments(self) -> Sequence[Segment]:
-        return self.job.segments
+    def __init__(
+        self,
+        job: "MemoryJob",
+        kind: StepKind,
+        step_input: Mapping[str, Any],
+        predecessors: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self.job = job
+        self.kind = kind
+        self.input = step_input
+        self.predecessors = predecessors
+        self.parameters = job.parameters
+        self.segments = job.segments
 
     @property
     def context_tokens(self) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.copilot.checks import Band, check_language, check_shape, check_support
+from app.copilot.checks import Band, check_language, check_shape, check_single_sentences, check_support
 from app.copilot.citations import Claim, Span
 from app.llm.errors import InvalidOutput
 
@@ -24,6 +24,7 @@ def claim(text: str, support: str = SOURCE) -> Claim:
         ("Contoso raised its prices in March 2028.", "unsupported_figure"),
         ("Contoso raised its prices by 12 dollars.", "unsupported_unit"),
         ("The prices of Fabrikam rose by 12 %.", "unsupported_name"),
+        ("Everything was destroyed after terrible storms flooded several villages.", "unrelated"),
     ],
 )
 def test_what_the_source_does_not_say_is_rejected(text: str, code: str) -> None:
@@ -117,3 +118,9 @@ def test_too_few_and_too_many_sentences_are_rejected() -> None:
         check_shape([claim("One.")], Band(2, 3, 100))
     with pytest.raises(InvalidOutput, match="too_long"):
         check_shape([claim(f"Sentence {at}.") for at in range(4)], BAND)
+
+
+def test_several_sentences_under_one_citation_are_rejected() -> None:
+    check_single_sentences([claim("Prices rose, i.e. by 12 %.")], "en")
+    with pytest.raises(InvalidOutput, match="too_long"):
+        check_single_sentences([claim("Prices rose. They rose a lot. They rose again.")], "en")

@@ -96,8 +96,7 @@ async def test_a_file_that_needs_too_much_memory_is_refused_and_the_next_is_read
 
 
 async def test_a_process_that_died_is_replaced(extractor: Extractor) -> None:
-    for _ in range(2):
-        child = await extractor._free.get()
+    for child in [await extractor._free.get(), await extractor._free.get()]:
         child.process.kill()
         await child.process.wait()
         extractor._free.put_nowait(child)
@@ -140,6 +139,25 @@ async def test_after_close_nothing_is_left_and_nothing_is_taken() -> None:
     assert not any(process.is_running() for process in processes)
     with pytest.raises(ExtractionBusy):
         await extractor.extract("a.txt", b"text")
+
+
+async def test_close_gives_up_what_is_being_read() -> None:
+    extractor = Extractor(_settings())
+    await extractor.extract("a.txt", b"text")
+    reading = asyncio.create_task(extractor.extract("a.txt", _SLOW))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(reading), 0.2)
+    await extractor.close()
+    with pytest.raises(ExtractionBusy):
+        await reading
+    assert not extractor._children
+
+
+async def test_close_right_after_start_leaves_nothing() -> None:
+    extractor = Extractor(_settings())
+    extractor.start()
+    await extractor.close()
+    assert not extractor._children
 
 
 async def test_a_process_gets_no_setting_and_no_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,12 +196,17 @@ async def test_an_accepted_job_starts_though_everyone_was_away(running: System) 
 
 
 async def test_redis_killed_with_steps_in_flight_loses_nothing(
-    database: TestDatabase, tmp_path: Path, keyring: LocalKeyring, service_folder: Path, vendor: ScriptedVendor
+    database: TestDatabase,
+    tmp_path: Path,
+    keyring: LocalKeyring,
+    service_folder: Path,
+    vendor: ScriptedVendor,
 ) -> None:
     """Nothing is persisted in Redis, the workers stay up, running steps finish once."""
-    with EmbeddedValkey(service_folder / tmp_path.name) as valkey, system(
-        database, valkey.url, tmp_path, keyring
-    ) as running:
+    with (
+        EmbeddedValkey(service_folder / tmp_path.name) as valkey,
+        system(database, valkey.url, tmp_path, keyring) as running,
+    ):
         await running.configure(platform=platform(vendor.base_url))
         vendor.always("scripted", Behaviour(delay_seconds=0.5))
         (worker,) = running.start_all()
@@ -244,14 +249,18 @@ async def test_a_worker_frozen_past_its_lease_writes_nothing_when_it_wakes(
     client = synchronous.Redis.from_url(running.redis_url)
     stream = f"events:{running.database.tenant_id}:{job_id}"
     events = client.xlen(stream)
-    (before,) = await running.rows("SELECT fencing, sealed_output FROM job_steps WHERE job_id = :id", id=job_id)
+    (before,) = await running.rows(
+        "SELECT fencing, sealed_output FROM job_steps WHERE job_id = :id", id=job_id
+    )
     sleeper.thaw()
 
     async def noticed() -> bool:
         return "lease lost" in sleeper.log.read_text() or await settled(running)
 
     await until(noticed, what=f"the sleeper to notice\n{running.logs()}")
-    (after,) = await running.rows("SELECT fencing, sealed_output FROM job_steps WHERE job_id = :id", id=job_id)
+    (after,) = await running.rows(
+        "SELECT fencing, sealed_output FROM job_steps WHERE job_id = :id", id=job_id
+    )
     assert after == before
     assert before["fencing"] == 2
     assert client.xlen(stream) == events
@@ -300,7 +309,9 @@ async def test_cancelling_a_running_job_closes_the_vendors_socket_within_a_secon
     assert call["cost_micros"] == call["reserved_micros"] > 0
 
 
-async def test_a_queued_job_is_cancelled_at_once_and_never_asked(running: System, vendor: ScriptedVendor) -> None:
+async def test_a_queued_job_is_cancelled_at_once_and_never_asked(
+    running: System, vendor: ScriptedVendor
+) -> None:
     job_id = await running.submit(SHORT)
     assert await stop_job(running, job_id) == "cancelled"
     running.start_all()
@@ -335,5 +346,3 @@ async def test_a_terminated_worker_hands_its_steps_back(running: System, vendor:
     running.start("worker")
     await running.finished(job_id)
     await check_invariants(running, job_id)
-
-

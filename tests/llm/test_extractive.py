@@ -144,3 +144,7 @@ async def test_a_large_text_takes_no_more_than_a_few_seconds() -> None:
     started = time.process_time()
     assert len(await sentences(request(text, most=20))) == 20
     assert time.process_time() - started < 5
+
+
+async def test_repeated_and_wordless_pieces_are_passed_over() -> None:
+    assert await sentences(request(["Yes", "yes ", "---", "Yes"], most=4)) == ["Yes"]

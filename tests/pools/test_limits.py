@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from app.core.clock import new_id
 from app.core.redis import connect
-from app.pools.breakers import LONGEST_REST_SECONDS, Breakers, breaker_key
+from app.pools.breakers import LONGEST_REST_SECONDS, Breakers
 from app.pools.limits import Grant, Limits, Refusal
 from app.pools.local_limits import LocalLimits
 from app.pools.retry_budget import RetryBudget
@@ -122,7 +122,7 @@ async def test_a_breaker_opened_by_one_process_holds_for_all(redis: Redis) -> No
 async def test_after_the_rest_one_probe_goes_and_its_success_closes_the_breaker(redis: Redis) -> None:
     breakers, limits, place = Breakers(redis), Limits(redis), deployment()
     await breakers.failed(place, rest_seconds=15, retry_after_seconds=None)
-    await redis.hset(breaker_key(place), "until", 1)
+    await redis.hset(place.breaker_key, "until", 1)
     answers = await asyncio.gather(
         *(limits.reserve([place], tokens=1, holder=f"{number}") for number in range(20))
     )
@@ -131,7 +131,7 @@ async def test_after_the_rest_one_probe_goes_and_its_success_closes_the_breaker(
     assert {a.retry_after_seconds for a in answers if isinstance(a, Refusal)} == {1.0}
     await breakers.answered(place, probe=True)
     assert isinstance(await limits.reserve([place], tokens=1, holder="later"), Grant)
-    assert not await redis.exists(breaker_key(place))
+    assert not await redis.exists(place.breaker_key)
 
 
 async def test_deployments_of_one_account_region_and_model_rest_together(redis: Redis) -> None:

@@ -52,9 +52,12 @@ class Candidate:
 
 def find_candidates(blocks: Sequence[Block], language: str) -> list[Candidate]:
     """The sentences fit for a summary; if there are none, whatever the blocks say."""
-    everything = _sentences(blocks, language)
+    # What is said twice counts where it is said first.
+    first = {" ".join(each.text.casefold().split()): each for each in reversed(_sentences(blocks, language))}
+    everything = sorted(first.values(), key=lambda each: each.order)
     fit = [each for each in everything if _is_fit(each, blocks[each.block].kind)]
-    return fit or [each for each in everything if not _MARKUP.search(each.text)] or everything
+    plain = [each for each in everything if each.words and not _MARKUP.search(each.text)]
+    return fit or plain or everything
 
 
 def words_of(text: str) -> tuple[str, ...]:

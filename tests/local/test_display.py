@@ -1,0 +1,103 @@
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from app.local.display import Log, finished_job, place
+
+_JOB: dict[str, Any] = {
+    "id": "7",
+    "state": "succeeded",
+    "result": {
+        "text": "Costs fall by [red]12[/red] percent. [1]",
+        "citations": [
+            {
+                "anchor": {"type": "word", "part": "word/document.xml", "ordinal": 3},
+                "quote": "costs fall " * 40,
+            }
+        ],
+        "coverage": {"segments": 9, "processed": 9, "cited": 1, "ratio": 1.0},
+    },
+    "decision": {
+        "why": "the platform's route",
+        "member": {
+            "deployment": "d",
+            "provider_name": "here",
+            "request_model": "small",
+            "method": "generative",
+        },
+        "hops": [{"deployment": "first", "outcome": "rejected", "error_code": "invalid_output"}],
+        "excluded": [{"deployment": "other", "reason": "region"}],
+    },
+    "usage": {"input_tokens": 10, "output_tokens": 2, "calls": 1, "cost_micros": 1234, "currency": "EUR"},
+}
+
+
+def _shown(job: dict[str, Any]) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(finished_job(job, seconds=1.25, name="memo.docx"))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_end_of_a_job_names_answer_place_coverage_author_and_cost() -> None:
+    shown = _shown(_JOB)
+    for part in (
+        "Costs fall by [red]12[/red] percent. [1]",
+        "paragraph 4",
+        "9 of 9 segments read (100%), 1 cited",
+        "small at here, method generative",
+        "the platform's route",
+        "first rejected (invalid_output)",
+        "other (region)",
+        "10 in, 2 out, 1 call",
+        "0.001234 EUR",
+        "1.2 s",
+    ):
+        assert part in shown
+
+
+def test_long_quotes_are_cut() -> None:
+    assert "…”" in _shown(_JOB)
+
+
+def test_a_job_without_anything_is_shown_too() -> None:
+    assert "failed" in _shown({"id": "7", "state": "failed", "result": None, "decision": None, "usage": None})
+
+
+@pytest.mark.parametrize(
+    ("anchor", "words"),
+    [
+        ({"type": "word", "part": "word/document.xml", "ordinal": 0}, "paragraph 1"),
+        ({"type": "word", "part": "word/footnotes.xml", "ordinal": 1}, "footnotes, paragraph 2"),
+        ({"type": "pdf", "page": 3, "bbox": [0, 0, 1, 1]}, "page 3"),
+        ({"type": "text", "line": 12}, "line 12"),
+        ({}, "in the document"),
+    ],
+)
+def test_places_are_told_in_words(anchor: dict[str, Any], words: str) -> None:
+    assert place(anchor) == words
+
+
+def test_the_log_goes_to_console_and_a_private_file(tmp_path: Path) -> None:
+    file = tmp_path / "switchboard.log"
+    console = Console(file=io.StringIO(), width=80)
+    with Log(file, console) as log:
+        log.say("api", "[bold]started[/bold]")
+        log.say("worker", "ready")
+    log.say("api", "after the end")
+    assert isinstance(console.file, io.StringIO)
+    assert "api        │ [bold]started[/bold]" in console.file.getvalue()
+    assert [line.split()[1] for line in file.read_text().splitlines()] == ["api", "worker"]
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_large_log_is_put_aside(tmp_path: Path) -> None:
+    file = tmp_path / "switchboard.log"
+    file.write_bytes(b"x" * (11 * 2**20))
+    with Log(file, None) as log:
+        log.say("api", "fresh")
+    assert file.stat().st_size < 1000
+    assert (tmp_path / "switchboard.log.1").exists()
