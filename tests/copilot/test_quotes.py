@@ -27,7 +27,7 @@ def test_a_quote_that_reads_the_same_is_found_as_the_source_has_it(quote: str, v
     assert SOURCE.source[slice(*span)] == verbatim
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.text(min_size=1, max_size=120), st.data())
 def test_what_is_found_says_what_was_asked(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text) - 1))
@@ -39,7 +39,7 @@ def test_what_is_found_says_what_was_asked(text: str, data: st.DataObject) -> No
     assert normalize(text[slice(*found)]).strip("\"'. ") in normalize(quote)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.from_regex(r"[a-zA-Zäöüéß]{2,9}", fullmatch=True), min_size=4, max_size=30), st.data())
 def test_any_words_of_a_text_are_found_in_it(words: list[str], data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(words) - 3))

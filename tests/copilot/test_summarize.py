@@ -81,7 +81,7 @@ def test_what_fits_sixty_percent_of_the_context_is_one_step() -> None:
 
 @pytest.mark.parametrize("context_tokens", [1500, 8192, 60_000])
 async def test_a_long_document_is_read_whole_and_every_request_fits(context_tokens: int) -> None:
-    job = MemoryJob(long_document(1500), parameters(length="page"), context_tokens=context_tokens)
+    job = MemoryJob(long_document(900), parameters(length="page"), context_tokens=context_tokens)
     outcome = await job.run()
     result = dict(outcome.result or {})
     check_result(job, result)
@@ -122,7 +122,7 @@ async def test_a_dead_part_makes_the_result_partial_and_names_its_segments() -> 
 
 async def test_a_dead_merge_names_all_that_it_would_have_covered() -> None:
     job = MemoryJob(
-        long_document(1500), parameters(), context_tokens=1500, dies=lambda kind, _: kind is StepKind.MERGE
+        long_document(500), parameters(), context_tokens=1500, dies=lambda kind, _: kind is StepKind.MERGE
     )
     with pytest.raises(Discard) as caught:
         await job.run()

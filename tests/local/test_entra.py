@@ -382,7 +382,17 @@ def test_keys_and_authority_outlive_a_restart_and_stay_private(tmp_path: Path) -
 def test_it_starts_as_a_process_and_keeps_its_authority(tmp_path: Path) -> None:
     folder = tmp_path / "entra"
     authority = certificates(folder).ca.read_bytes()
-    command = [sys.executable, "-m", "app.local.entra", "--port", "0", "--state", folder, "--seed", SEED]
+    command = [
+        sys.executable,
+        "-m",
+        "app.local.entra",
+        "--port",
+        "0",
+        "--state",
+        str(folder),
+        "--seed",
+        str(SEED),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=SEED.parents[1])
     try:
         assert process.stdout is not None

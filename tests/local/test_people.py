@@ -37,7 +37,7 @@ def test_the_seed_has_people_in_two_tenants() -> None:
     assert len({person.tenant for person in read_people(SEED)}) == 2
 
 
-@pytest.mark.parametrize("content", ["tenants: [{people: []}]", "tenants: 3", "{", "- x"])
+@pytest.mark.parametrize("content", ["tenants: [{name: x, people: [{}]}]", "tenants: 3", "{", "- x"])
 def test_a_file_without_people_is_an_error_with_words(tmp_path: Path, content: str) -> None:
     seed = tmp_path / "seed.yaml"
     seed.write_text(content)

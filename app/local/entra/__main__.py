@@ -22,11 +22,12 @@ def main() -> int:
         print("entra: signs everybody in without a password: --host must be loopback", file=sys.stderr)  # noqa: T201
         return 1
     try:
+        people = read_people(arguments.seed)
         files = certificates(arguments.state)
         listening = _listen(arguments.host, arguments.port)
         port = listening.getsockname()[1]
         host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
-        entra = Entra(f"https://{host}:{port}", read_people(arguments.seed), arguments.state)
+        entra = Entra(f"https://{host}:{port}", people, arguments.state)
     except (SeedError, OSError, ValueError) as error:
         print(f"entra: {error}", file=sys.stderr)  # noqa: T201
         return 1

@@ -1,0 +1,117 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from app.cli import app
+from app.core.errors import Conflict, SeedError
+from app.local.commands import describe_event, explain
+from app.local.client import ServerEvent
+from app.local.guarded import ServiceFailed
+from app.settings import Settings
+
+
+def _run(tmp_path: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "app.cli", *arguments],
+        env={**os.environ, "SWITCHBOARD_HOME": str(tmp_path / "home"), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_help_names_every_command() -> None:
+    told = CliRunner().invoke(app, ["--help"]).output
+    for command in ("up", "run", "demo", "migrate", "doctor"):
+        assert command in told
+
+
+def test_an_error_is_one_json_object_and_status_1(tmp_path: Path) -> None:
+    done = _run(tmp_path, "run", "summarize", "missing.docx", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"]["code"] == "file_not_found"
+    assert done.stderr == ""
+
+
+def test_an_error_for_people_is_one_sentence(tmp_path: Path) -> None:
+    done = _run(tmp_path, "run", "sing", "--text", "x")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: there is no task type 'sing'")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_setting_is_a_sentence_too(tmp_path: Path) -> None:
+    done = _run(tmp_path, "migrate", SWITCHBOARD_API_PORT="many")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: a setting is wrong: ")
+    assert "api_port" in done.stderr
+
+
+def test_migrate_without_a_database_says_which_variable(tmp_path: Path) -> None:
+    done = _run(tmp_path, "migrate")
+    assert done.returncode == 1
+    assert "DATABASE_OWNER_URL is not set" in done.stderr
+
+
+def test_up_refuses_production(tmp_path: Path) -> None:
+    done = _run(tmp_path, "up", SWITCHBOARD_ENV="production")
+    assert done.returncode == 1
+    assert "SWITCHBOARD_ENV=production" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_state_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = _run(tmp_path, "up", SWITCHBOARD_HOME=str(tmp_path / "file" / "below"))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert str(tmp_path / "file") in done.stderr.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (Conflict("it has ended"), "conflict", "it has ended"),
+        (ServiceFailed("no Postgres here"), "service_failed", "no Postgres here"),
+        (SeedError("infra/seed.yaml: tenants[0]: wrong"), "seed_error", "infra/seed.yaml"),
+        (FileNotFoundError(2, "No such file", "/x"), "system_error", "/x: No such file"),
+        (KeyError("content of a document"), "internal_error", "KeyError"),
+    ],
+)
+def test_every_error_has_a_code_and_words(error: Exception, code: str, words: str) -> None:
+    body = explain(error)
+    assert body["code"] == code
+    assert words in body["message"]
+    assert "content of a document" not in body["message"]
+
+
+def test_a_wrong_setting_is_explained_without_its_value() -> None:
+    with pytest.raises(ValueError, match="lease_seconds") as caught:
+        Settings.model_validate({"lease_seconds": "secret"})
+    body = explain(caught.value)
+    assert body["code"] == "bad_setting"
+    assert "secret" not in body["message"]
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (ServerEvent("state", {"state": "running"}), "the job is running"),
+        (
+            ServerEvent("progress", {"phase": "map", "done": 2, "total": 9, "message": "reading"}),
+            "reading 2 of 9",
+        ),
+        (ServerEvent("progress", {"phase": "map"}), "map"),
+        (ServerEvent("waiting", {"reason": "budget"}), "waiting: budget"),
+        (ServerEvent("result", {"link": "x"}), ""),
+    ],
+)
+def test_events_are_told_in_words(event: ServerEvent, words: str) -> None:
+    assert describe_event(event) == words
