@@ -28,9 +28,10 @@ class Authenticator:
         except InvalidToken as error:
             _log.info("token refused", reason=error.reason)
             raise
-        tenant, member = await self._rows(claims)
+        # Before the rows: somebody who may not use this door leaves no member behind.
         if scope not in claims.scopes:
             raise ScopeMissing(scope)
+        tenant, member = await self._rows(claims)
         # Entra says what a role allows its people; our row says what it allows here. Both must agree.
         granted = {role.value for role in Role} & claims.roles & {member.role.value}
         return Principal(

@@ -127,7 +127,9 @@ class SigningKeys:
         keys = {}
         for one in (await self._json(address))["keys"]:
             if one.get("kty") == "RSA" and one.get("use", "sig") == "sig" and isinstance(one.get("kid"), str):
-                keys[one["kid"]] = SigningKey(jwt.PyJWK(one, "RS256").key, str(one.get("issuer", "")))
+                # One key that we cannot read must not take away the others.
+                with contextlib.suppress(jwt.PyJWTError, ValueError, TypeError):
+                    keys[one["kid"]] = SigningKey(jwt.PyJWK(one, "RS256").key, str(one.get("issuer", "")))
         if not keys:
             raise ValueError("the issuer has no keys")
         return keys

@@ -46,10 +46,14 @@ class AccessTokens:
 
     async def verify(self, raw: str) -> Claims:
         """Believe a token or not. Raises: `InvalidToken`, `KeysUnavailable`."""
-        kid, tid = _unverified(raw)
-        key = await self._keys.get(kid)
+        kid, tid, unverified = _unverified(raw)
         issuer = f"{self._authority}/{tid}/v2.0"
-        if key.issuer.replace("{tenantid}", tid) not in ("", issuer):
+        # Nothing is believed yet, but a token that is plainly not for us must not cost a fetch.
+        if unverified.get("aud") != self._audience or unverified.get("iss") != issuer:
+            raise InvalidToken("audience_or_issuer")
+        self._check_kind(unverified)
+        key = await self._keys.get(kid)
+        if key.issuer.replace("{tenantid}", tid) != issuer:
             raise InvalidToken("issuer_of_key")
         try:
             claims = jwt.decode(
@@ -65,29 +69,36 @@ class AccessTokens:
             raise InvalidToken(type(error).__name__) from None
         return self._delegated(claims)
 
-    def _delegated(self, claims: dict[str, Any]) -> Claims:
-        if claims["ver"] != "2.0":
+    def _check_kind(self, claims: dict[str, Any]) -> None:
+        """A v2.0 token with which one of our programs acts for a person."""
+        if claims.get("ver") != "2.0":
             raise InvalidToken("version")
-        if claims.get("azp") not in self._client_ids:
+        client = claims.get("azp")
+        if not isinstance(client, str) or client not in self._client_ids:
             raise InvalidToken("client")
         scopes = claims.get("scp")
         if not isinstance(scopes, str) or not scopes or claims.get("idtyp") == "app":
             raise InvalidToken("not_delegated")
+
+    def _delegated(self, claims: dict[str, Any]) -> Claims:
+        self._check_kind(claims)
         if not isinstance(claims["oid"], str) or not _GUID.fullmatch(claims["oid"]):
             raise InvalidToken("object_id")
-        roles = claims.get("roles") or []
+        roles = claims.get("roles", [])
+        if not isinstance(roles, list):
+            raise InvalidToken("roles")
         return Claims(
             entra_tenant_id=UUID(claims["tid"]),
             entra_object_id=UUID(claims["oid"]),
             client_id=claims["azp"],
-            scopes=frozenset(scopes.split()),
+            scopes=frozenset(claims["scp"].split()),
             roles=frozenset(role for role in roles if isinstance(role, str)),
             is_guest=claims.get("acct") == 1,
         )
 
 
-def _unverified(raw: str) -> tuple[str, str]:
-    """The key id and the tenant, after every rule that needs no key; nothing is believed yet."""
+def _unverified(raw: str) -> tuple[str, str, dict[str, Any]]:
+    """Key id, tenant and claims of a token that has the right form; nothing is believed yet."""
     if len(raw) > _LARGEST_TOKEN:
         raise InvalidToken("size")
     try:
@@ -102,4 +113,4 @@ def _unverified(raw: str) -> tuple[str, str]:
     kid, tid = header.get("kid"), claims.get("tid")
     if not isinstance(kid, str) or not isinstance(tid, str) or not _GUID.fullmatch(tid):
         raise InvalidToken("key_or_tenant")
-    return kid, tid
+    return kid, tid, claims

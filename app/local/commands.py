@@ -13,14 +13,12 @@ from rich.console import Console
 from rich.text import Text
 
 from app.core.errors import AppError, SeedError
-from app.local import doctor as diagnosis
 from app.local.client import ServerEvent
 from app.local.demo import Progress, Task, perform, summary
 from app.local.display import Log, addresses, finished_job
 from app.local.guarded import ServiceFailed
 from app.local.model_server import ModelMissing
 from app.local.running import Running, log_file, watch_parent
-from app.local.seed import migrate as migrate_database
 from app.local.state import State, StateLocked
 from app.local.supervisor import StopRequested, Supervisor
 from app.settings import MissingSetting, Settings
@@ -143,12 +141,17 @@ def describe_event(event: ServerEvent) -> str:
 
 def migrate(out: Console) -> None:
     """Bring the database of the settings to the newest state. Raises: `ServiceFailed`, `SeedError`."""
+    # Alembic is for this command and for a start of the system; the others do without its load time.
+    from app.local.seed import migrate as migrate_database
+
     for line in migrate_database(Settings()):
         out.print(line, markup=False, highlight=False)
 
 
 def doctor(out: Console) -> int:
     """Print one line a check; 0 when nothing is wrong."""
+    from app.local import doctor as diagnosis
+
     problems = 0
     for check in diagnosis.examine(State.default()):
         mark = Text("ok      ", style="green") if check.ok else Text("problem ", style="bold red")

@@ -14,11 +14,13 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from app.copilot.catalog import task_types
+from app.core.errors import SeedError
 from app.identity.sign_in import sign_in
 from app.local.client import Client, ClientError, ServerEvent, check_file
 from app.local.display import Log
+from app.local.entra.people import Person, read_people
 from app.local.guarded import ServiceFailed
-from app.local.people import find_person, read_people
+from app.local.people import find_person
 from app.local.running import Running, find_running, in_use, log_file, read_running, retire, watch_parent
 from app.local.state import State, StateLocked
 from app.local.supervisor import StopRequested, Supervisor, seed_file
@@ -65,9 +67,9 @@ def perform(task: Task, progress: Progress) -> None:
     parameters = check(task)
     if read_running(State.default()) is None:
         # A wrong name is told before a whole system starts for it.
-        find_person(read_people(seed_file(os.environ)), task.tenant, task.user)
+        find_person(_people(seed_file(os.environ)), task.tenant, task.user)
     with system(progress, offline=task.offline) as running:
-        person = find_person(read_people(Path(running.seed)), task.tenant, task.user)
+        person = find_person(_people(Path(running.seed)), task.tenant, task.user)
         progress.phase(f"signing in as {person.name} of {person.tenant}")
         with Client(running.api, _token(running, person.login)) as client:
             documents = []
@@ -228,6 +230,13 @@ def _followed(client: Client, job_id: str, progress: Progress) -> dict[str, Any]
         failure.body |= {key: value for key, value in given.items() if value is not None}
         raise failure
     return job
+
+
+def _people(seed: Path) -> Sequence[Person]:
+    try:
+        return read_people(seed).of("organizations")
+    except SeedError as error:
+        raise ClientError("seed_error", str(error)) from error
 
 
 def _token(running: Running, login: str) -> str:

@@ -8,14 +8,14 @@
 Every process runs under a watchdog: when this one ends, kill -9 included, nothing stays behind.
 """
 
-import asyncio
+import importlib
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,10 +23,8 @@ from typing import Self
 import httpx
 
 from app.core.crypto import LocalKeyring
-from app.core.database import Database, psycopg_url
 from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID, SCOPE
 from app.local.guarded import ServiceFailed
-from app.local.migrate import prepare
 from app.local.postgres import EmbeddedPostgres
 from app.local.process import Child, Keeper, Say
 from app.local.running import (
@@ -38,11 +36,8 @@ from app.local.running import (
     running_file,
     write_running,
 )
-from app.local.seed import migrate
 from app.local.state import State
 from app.local.valkey import EmbeddedValkey
-from app.local.vendors import announce_vendors
-from app.settings import Settings
 from app.vocabulary import Environment
 
 SEED = Path(__file__).resolve().parents[2] / "infra" / "seed.yaml"
@@ -129,8 +124,9 @@ class Supervisor:
         remove_running(self._state)
         api_port = self._api_port(ports)
         self._describe_environment(ports, api_port)
-        with ThreadPoolExecutor(max_workers=4, thread_name_prefix="start") as pool:
+        with ThreadPoolExecutor(max_workers=5, thread_name_prefix="start") as pool:
             started = [
+                pool.submit(importlib.import_module, "app.local.preparation"),
                 pool.submit(self._start_database, ports),
                 pool.submit(self._start_valkey, ports),
                 pool.submit(self._start_entra),
@@ -186,6 +182,8 @@ class Supervisor:
             port = ports.take("postgres")
             server = EmbeddedPostgres(self._state.path / "postgres", port=port)
             self._keep("postgres", server)
+            # Alembic and SQLAlchemy: loaded by another thread meanwhile, and never by a plain `run`.
+
             urls = prepare(server.url, self._state.path / "postgres-roles.json")
             self._add(urls.environment())
         if "DATABASE_OWNER_URL" not in self._environment:
@@ -193,19 +191,12 @@ class Supervisor:
                 NAME, "DATABASE_OWNER_URL is not set: the schema is taken as it is (switchboard migrate)"
             )
             return
-        with _applied(self._environment):
-            settings = Settings()
-            for line in migrate(settings):
-                self._say(NAME, line)
-            self.announcements = asyncio.run(self._announce(settings.required("database_owner_url")))
+        from app.local.preparation import prepare_database
 
-    async def _announce(self, owner_url: str) -> list[str]:
-        database = Database(psycopg_url(owner_url), pool_size=1, application_name="switchboard-up")
-        try:
-            async with database.system() as session:
-                return await announce_vendors(session, self._environment, self._offline)
-        finally:
-            await database.close()
+        prepared = prepare_database(self._environment, offline=self._offline)
+        for line in prepared.lines:
+            self._say(NAME, line)
+        self.announcements = prepared.announcements
 
     def _start_valkey(self, ports: Ports) -> None:
         if "REDIS_URL" not in self._given:
@@ -301,15 +292,3 @@ _PROCESSES = {
 def seed_file(environ: Mapping[str, str]) -> Path:
     """The configuration file that the system starts with."""
     return Path(environ.get("SWITCHBOARD_SEED") or SEED)
-
-
-@contextmanager
-def _applied(environment: Mapping[str, str]) -> Iterator[None]:
-    """Let this process read the environment of the system while it prepares the database."""
-    before = dict(os.environ)
-    os.environ.update(environment)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

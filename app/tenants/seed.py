@@ -1,10 +1,11 @@
 """The `tenants:` part of a configuration file: development tenants with their people. Idempotent."""
 
+from collections import Counter
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import null, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import new_id
@@ -48,7 +49,8 @@ class SeedTenant(_Closed):
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     entra_tenant_id: UUID
-    state: TenantState = TenantState.ACTIVE
+    state: TenantState | None = None
+    """Left out: a new tenant is active, a known one stays as it is."""
     allow_guests: bool = False
     people: list[SeedPerson] = []
     policy: SeedPolicy | None = None
@@ -69,8 +71,13 @@ def parse_tenants(tenants: list[dict[str, Any]], *, file: str = "infra/seed.yaml
             "\n".join(f"{file}: {_place(one['loc'])}: {one['msg']}" for one in error.errors())
         ) from None
     people = [person.object_id for tenant in parsed for person in tenant.people]
-    for ids, what in (([one.entra_tenant_id for one in parsed], "entra_tenant_id"), (people, "object_id")):
-        doubled = {str(one) for one in ids if ids.count(one) > 1}
+    logins = [person.login.casefold() for tenant in parsed for person in tenant.people]
+    for ids, what in (
+        ([str(one.entra_tenant_id) for one in parsed], "entra_tenant_id"),
+        ([str(one) for one in people], "object_id"),
+        (logins, "login"),
+    ):
+        doubled = {one for one, times in Counter(ids).items() if times > 1}
         if doubled:
             raise SeedError(f"{file}: tenants: {what} {', '.join(sorted(doubled))} stands there twice")
     return parsed
@@ -88,44 +95,46 @@ async def import_tenants(
     Gives one line for each tenant. Raises: `SeedError`.
     """
     parsed = parse_tenants(tenants, file=file)
-    await session.execute(
-        insert(Tenant)
-        .values(id=PLATFORM, name="PLATFORM", state=TenantState.ACTIVE, allow_guests=False)
-        .on_conflict_do_nothing()
-    )
+    if await session.get(Tenant, PLATFORM) is None:
+        session.add(Tenant(id=PLATFORM, entra_tenant_id=None, name="PLATFORM", state=TenantState.ACTIVE))
     for tenant in parsed:
         await _import_one(session, tenant)
     return [f"tenant {tenant.name}: {len(tenant.people)} people" for tenant in parsed]
 
 
-async def _import_one(session: AsyncSession, tenant: SeedTenant) -> None:
-    values = {"name": tenant.name, "state": tenant.state, "allow_guests": tenant.allow_guests}
-    tenant_id = await session.scalar(
-        insert(Tenant)
-        .values(id=new_id(), entra_tenant_id=tenant.entra_tenant_id, **values)
-        .on_conflict_do_update(index_elements=["entra_tenant_id"], set_=values)
-        .returning(Tenant.id)
-    )
-    for person in tenant.people:
-        await session.execute(
-            insert(Member)
-            .values(
-                tenant_id=tenant_id,
-                id=new_id(),
-                entra_object_id=person.object_id,
-                display_name=person.name,
-                role=person.role,
-                state=MemberState.ACTIVE,
-            )
-            .on_conflict_do_update(
-                index_elements=["tenant_id", "entra_object_id"],
-                set_={"display_name": person.name, "role": person.role},
-            )
-        )
-    if tenant.policy is not None:
-        policy = tenant.policy.model_dump()
-        await session.execute(
-            insert(TenantPolicy)
-            .values(tenant_id=tenant_id, **policy)
-            .on_conflict_do_update(index_elements=["tenant_id"], set_=policy)
-        )
+async def _import_one(session: AsyncSession, entry: SeedTenant) -> None:
+    """Write what differs: even an UPDATE that changes nothing would raise the configuration number."""
+    query = select(Tenant).where(Tenant.entra_tenant_id == entry.entra_tenant_id)
+    tenant = (await session.execute(query)).scalar_one_or_none()
+    if tenant is None:
+        tenant = Tenant(id=new_id(), entra_tenant_id=entry.entra_tenant_id, state=TenantState.ACTIVE)
+        session.add(tenant)
+    tenant.name, tenant.allow_guests = entry.name, entry.allow_guests
+    if entry.state is not None:
+        tenant.state = entry.state
+    await session.flush()
+    for person in entry.people:
+        await _import_person(session, tenant.id, person)
+    if entry.policy is not None:
+        await _import_policy(session, tenant.id, entry.policy)
+    await session.flush()
+
+
+async def _import_person(session: AsyncSession, tenant_id: UUID, person: SeedPerson) -> None:
+    query = select(Member).where(Member.tenant_id == tenant_id, Member.entra_object_id == person.object_id)
+    member = (await session.execute(query)).scalar_one_or_none()
+    if member is None:
+        member = Member(tenant_id=tenant_id, entra_object_id=person.object_id, state=MemberState.ACTIVE)
+        session.add(member)
+    member.display_name, member.role = person.name, person.role
+
+
+async def _import_policy(session: AsyncSession, tenant_id: UUID, entry: SeedPolicy) -> None:
+    policy = await session.get(TenantPolicy, tenant_id)
+    if policy is None:
+        policy = TenantPolicy(tenant_id=tenant_id)
+        session.add(policy)
+    for name, value in entry.model_dump().items():
+        if getattr(policy, name) != value:
+            # None would be stored as JSON's null, which is not SQL's.
+            setattr(policy, name, null() if value is None else value)

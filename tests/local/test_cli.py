@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.core.errors import Conflict, SeedError
-from app.local.commands import describe_event, explain
 from app.local.client import ServerEvent
+from app.local.commands import describe_event, explain
 from app.local.guarded import ServiceFailed
 from app.settings import Settings
 

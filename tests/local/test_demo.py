@@ -40,7 +40,7 @@ def test_a_wrong_parameter_is_told_before_anything_starts(pair: str, words: str)
 
 
 def test_an_unknown_task_type_is_told_with_those_there_are() -> None:
-    with pytest.raises(ClientError, match="no task type 'sing'; there is: .*summarize"):
+    with pytest.raises(ClientError, match=r"no task type 'sing'; there is: .*summarize"):
         check(Task("sing", text="a text"))
 
 

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import ipaddress
+import os
 import socket
 import sys
 from pathlib import Path
@@ -13,11 +14,15 @@ from app.core.errors import SeedError
 from app.local.entra.certificates import certificates
 from app.local.entra.people import read_people
 from app.local.entra.server import Entra
+from app.vocabulary import Environment
 
 
 def main() -> int:
     """Listen until SIGTERM or SIGINT; 1 with one plain line when it cannot."""
     arguments = _arguments()
+    if os.environ.get("SWITCHBOARD_ENV") != Environment.DEVELOPMENT:
+        print("entra: needs SWITCHBOARD_ENV=development: it asks for no password", file=sys.stderr)  # noqa: T201
+        return 1
     if not _is_loopback(arguments.host):
         print("entra: signs everybody in without a password: --host must be loopback", file=sys.stderr)  # noqa: T201
         return 1

@@ -37,8 +37,17 @@ class Registration:
         """Whether answers may go there; a registered `http://localhost` fits every port."""
         if uri in self.redirect_uris:
             return True
-        asked = urlsplit(uri)
-        if asked.scheme != "http" or asked.hostname != "localhost" or asked.username is not None:
+        try:
+            asked = urlsplit(uri)
+            _ = asked.port
+        except ValueError:
+            return False
+        if (
+            asked.fragment
+            or asked.scheme != "http"
+            or asked.hostname != "localhost"
+            or asked.username is not None
+        ):
             return False
         paths = {urlsplit(one).path.rstrip("/") for one in self.redirect_uris if _is_loopback(one)}
         return asked.path.rstrip("/") in paths
