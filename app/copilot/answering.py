@@ -35,7 +35,6 @@ class Question:
     parameters: Mapping[str, Any]
     """Only what binds the answer: pools excludes members that cannot follow one of them."""
     least_sentences: int = 1
-    user_watches: bool = False
 
     @property
     def translated(self) -> bool:
@@ -55,7 +54,6 @@ def ask(question: Question, reading: Reading) -> tuple[ModelRequest, Verify]:
         response_schema=claims_schema([block.id for block in reading.blocks], most=question.sentences),
         input_tokens_estimate=reading.tokens() + PROMPT_TOKENS,
         max_output_tokens=answer_tokens(question.sentences, question.language),
-        user_watches=question.user_watches,
     )
     return request, _verify(question, reading)
 

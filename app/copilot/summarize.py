@@ -223,7 +223,6 @@ async def _ask(
         language=_language(context) if is_final else context.language,
         source_language=_source_language(context, evidence),
         parameters=binding,
-        user_watches=is_final,
     )
     request, verify = ask(question, Reading.of(evidence, context.mark_key))
     answer = await context.call(request, verify)

@@ -125,13 +125,14 @@ class Supervisor:
         api_port = self._api_port(ports)
         self._describe_environment(ports, api_port)
         with ThreadPoolExecutor(max_workers=5, thread_name_prefix="start") as pool:
+            loading = pool.submit(importlib.import_module, "app.local.preparation")
             started = [
-                pool.submit(importlib.import_module, "app.local.preparation"),
                 pool.submit(self._start_database, ports),
                 pool.submit(self._start_valkey, ports),
                 pool.submit(self._start_entra),
                 pool.submit(self._start_model),
             ]
+        loading.result()
         for future in started:
             future.result()
         for name, module in _PROCESSES.items():
@@ -183,6 +184,7 @@ class Supervisor:
             server = EmbeddedPostgres(self._state.path / "postgres", port=port)
             self._keep("postgres", server)
             # Alembic and SQLAlchemy: loaded by another thread meanwhile, and never by a plain `run`.
+            from app.local.migrate import prepare
 
             urls = prepare(server.url, self._state.path / "postgres-roles.json")
             self._add(urls.environment())

@@ -88,7 +88,7 @@ for i = 1, (#numbers - 3) / 3 do
     end
     if limited then
       redis.call('ZADD', leases, now + lease, holder)
-      redis.call('PEXPIRE', leases, math.max(lease, redis.call('PTTL', leases)) + 1000)
+      redis.call('PEXPIRE', leases, math.max(lease + 1000, redis.call('PTTL', leases)))
       if not held and (rpm >= 0 or tpm >= 0) then
         redis.call('HINCRBY', window, 'r' .. second, 1)
         redis.call('HINCRBY', window, 't' .. second, tokens)

@@ -1,0 +1,121 @@
+"""The whole embedded system, for real: started, used, killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.local.demo import SAMPLE
+from app.local.running import is_ready, read_running, running_file
+from app.local.state import State, StateLocked
+from app.local.supervisor import Supervisor
+
+pytestmark = pytest.mark.processes
+
+
+def _environment(home: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
+    return {**kept, "SWITCHBOARD_HOME": str(home)}
+
+
+@contextmanager
+def _up(home: Path) -> Iterator["subprocess.Popen[str]"]:
+    """`switchboard up`, once it says that it is ready."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "up", "--offline"],
+        env=_environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        told = []
+        for line in process.stdout:
+            told.append(line)
+            if line.startswith("switchboard│ ready"):
+                break
+        else:
+            pytest.fail("".join(told))
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "app.cli", "run", *arguments],
+        env=_environment(home),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+
+def test_the_system_does_a_job_and_leaves_nothing_behind_when_it_is_killed(home: Path) -> None:
+    with _up(home) as process:
+        running = read_running(State(home))
+        assert running is not None
+        assert running.pid == process.pid
+        assert is_ready(running.api)
+
+        done = _run(home, "summarize", str(SAMPLE), "--json", "--param", "length=sentence")
+        assert done.returncode == 0, done.stdout + done.stderr
+        answer = json.loads(done.stdout)
+        assert answer["state"] == "succeeded"
+        assert answer["result"]["text"]
+        assert {"segment", "anchor", "quote"} <= answer["result"]["citations"][0].keys()
+        assert answer["result"]["coverage"]["ratio"] == 1.0
+        assert answer["decision"]["member"]["deployment"]
+
+        refused = _run(home, "summarize", str(SAMPLE), "--json", "--user", "nobody")
+        assert refused.returncode == 1
+        assert json.loads(refused.stdout)["error"]["code"] == "unknown_person"
+
+        with pytest.raises(StateLocked), Supervisor(State(home), say=lambda _name, _line: None, environ={}):
+            pass
+
+        below = psutil.Process(process.pid).children(recursive=True)
+        assert len(below) >= 2 * 8
+        process.kill()
+        assert psutil.wait_procs(below, timeout=40)[1] == []
+    assert read_running(State(home)) is None
+
+
+def test_interrupting_ends_cleanly_and_a_command_alone_starts_the_system_for_itself(home: Path) -> None:
+    with _up(home) as process:
+        below = psutil.Process(process.pid).children(recursive=True)
+        worker = next(one for one in below if one.cmdline()[-1] == "workers.reaper")
+        worker.kill()
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "reaper" in line and "starting it again" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        assert process.wait(40) == 0
+        assert process.stdout.read().rstrip().endswith("switchboard│ stopped")
+        assert not running_file(State(home)).exists()
+        assert psutil.wait_procs(below, timeout=1)[1] == []
+
+    done = _run(home, "summarize", str(SAMPLE), "--offline")
+    assert done.returncode == 0, done.stderr
+    assert "starting the system on this machine" in done.stderr
+    assert "46 of 46 segments read (100%)" in done.stdout
+    assert not running_file(State(home)).exists()
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A state folder outside pytest's own, which is closed to the user that Postgres runs as under root."""
+    with tempfile.TemporaryDirectory(prefix="switchboard-test-") as folder:
+        yield State(Path(folder)).ensure().path
