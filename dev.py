@@ -137,9 +137,9 @@ def install(root: Path, python: Path) -> None:
             "neither uv nor pip is here: install one of them"
             " (Debian and Ubuntu: apt install python3-pip) and start again"
         )
-    print("==> installing with pip: about half a minute", flush=True)
+    print("==> installing with pip: this takes a minute or two", flush=True)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python)]
-    options = ["--quiet", "--no-deps", "--no-warn-script-location"]
+    options = ["-qq", "--no-deps", "--no-warn-script-location"]
     locked = call([*pip, "install", *options, "--require-hashes", "-r", LOCK], root)
     if not locked or not call([*pip, "install", *options, "--no-build-isolation", "-e", "."], root):
         raise SetUpFailed("pip could not install the packages of requirements.lock; its words are above")

@@ -18,10 +18,12 @@ from app.core.clock import new_id
 from app.core.crypto import LocalKeyring
 from app.core.database import Database, psycopg_url
 from app.core.redis import connect
-from app.local.migrate import ROLES, upgrade
+from app.local.migrate import ROLES, create_role, upgrade
 from app.local.postgres import EmbeddedPostgres
 from app.local.valkey import EmbeddedValkey
 from app.vocabulary import PLATFORM
+
+pytest_plugins = ["tests.house"]
 
 # No key or address of the machine may reach a test: no real model call can leave it.
 for name in list(os.environ):
@@ -53,7 +55,7 @@ def postgres(service_folder: Path) -> Iterator[EmbeddedPostgres]:
     with EmbeddedPostgres(service_folder / "postgres", durable=False) as server:
         with psycopg.connect(server.url, autocommit=True) as connection:
             for role in ROLES:
-                connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'test' NOSUPERUSER NOBYPASSRLS")
+                create_role(connection, role, "test")
             connection.execute("CREATE DATABASE migrated OWNER switchboard_owner")
         upgrade(url_for(server, "switchboard_owner", "migrated"))
         yield server

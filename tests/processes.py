@@ -33,11 +33,13 @@ ROOT = Path(__file__).resolve().parents[1]
 SEED = ROOT / "infra" / "seed.yaml"
 
 
-async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 30.0, what: str = "it") -> None:
-    """Ask again and again until it is true. Raises: AssertionError when time is up."""
+async def until(
+    condition: Callable[[], Awaitable[bool]], autopsy: Callable[[], str] = str, *, seconds: float = 30.0
+) -> None:
+    """Ask again and again until it is true. Raises: AssertionError with the autopsy when time is up."""
     end = time.monotonic() + seconds
     while not await condition():
-        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        assert time.monotonic() < end, f"waited {seconds} s in vain\n{autopsy()}"
         await asyncio.sleep(0.02)
 
 
@@ -110,7 +112,7 @@ class System:
         log = self.folder / f"{name}-{len(self.children)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", module or modules[name]],
+                [sys.executable, "-X", "faulthandler", "-m", module or modules[name]],
                 cwd=ROOT,
                 env={**self.environment(), **extra},
                 stdout=output,
@@ -133,8 +135,14 @@ class System:
                 child.thaw()
                 child.kill()
 
-    def logs(self) -> str:
-        return "\n".join(f"=== {child.log.name}\n{child.log.read_text()[-3000:]}" for child in self.children)
+    def autopsy(self) -> str:
+        """Every log, with the stacks of what still runs; ends the processes."""
+        for child in self.children:
+            if child.alive:
+                child.thaw()
+                child.process.send_signal(signal.SIGABRT)
+                child.process.wait(10)
+        return "\n".join(f"=== {child.log.name}\n{child.log.read_text()[-4000:]}" for child in self.children)
 
     async def workers_ready(self, count: int) -> None:
         """Until so many processes say that they live."""
@@ -145,7 +153,7 @@ class System:
             )
             return len(rows) >= count
 
-        await until(ready, what=f"{count} workers\n{self.logs()}")
+        await until(ready, self.autopsy)
 
     async def configure(self, *, base_url: str | None = None, platform: dict[str, Any] | None = None) -> None:
         """Import the seed's pools, or a vendor's (`scripted`) alone in front of the extractive member."""
@@ -215,7 +223,7 @@ class System:
         async def over() -> bool:
             return (await self.job(job_id))["state"] in {"succeeded", "partial", "failed", "cancelled"}
 
-        await until(over, seconds=seconds, what=f"the end of {job_id}\n{self.logs()}")
+        await until(over, self.autopsy, seconds=seconds)
         return await self.job(job_id)
 
 

@@ -1,17 +1,16 @@
 """Jobs: submit, look, list, cancel."""
 
-import hashlib
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
 
+from app.addin.documents import ReadFile, read_text, store
 from app.addin.resources import job_resource, read_job
 from app.addin.schemas import JobPage, JobResource, NewJobRequest
 from app.copilot.submit import Submission, submit
 from app.documents import service as documents
 from app.http.guards import Caller, InProcess, TenantSealer, TenantSession
-from app.http.services import Services
 from app.identity.principal import Principal
 from app.jobs import cancel as cancelling
 from app.jobs import service as jobs
@@ -38,6 +37,8 @@ async def submit_job(
 ) -> JobResource:
     """Accept work. The answer is the job; look again at `Location`, or follow its events."""
     key = None if idempotency_key is None else (idempotency_key, request_hash(body.model_dump(mode="json")))
+    # Reading takes its time: it comes before the transaction does anything.
+    text = None if body.input.text is None else await read_text(state, body.input.text)
     job_id = await _replayed(session, caller, key)
     if job_id is None:
         submission = Submission(
@@ -45,7 +46,7 @@ async def submit_job(
             parameters=body.parameters,
             host=body.host,
             lane=body.lane,
-            documents=await _documents(body, caller, state, session, sealer),
+            documents=await _documents(body, text, caller, session, sealer),
             idempotency=key,
         )
         job_id = await submit(
@@ -115,27 +116,19 @@ async def _replayed(session: TenantSession, caller: Principal, key: tuple[str, b
 
 
 async def _documents(
-    body: NewJobRequest, caller: Principal, state: Services, session: TenantSession, sealer: TenantSealer
+    body: NewJobRequest,
+    text: ReadFile | None,
+    caller: Principal,
+    session: TenantSession,
+    sealer: TenantSealer,
 ) -> list[documents.DocumentView]:
     """The documents named, or the pane's text as one."""
-    if body.input.text is None:
-        return await documents.describe(
-            session,
-            sealer,
-            tenant_id=caller.tenant_id,
-            member_id=caller.member_id,
-            document_ids=body.input.documents,
-        )
-    content = body.input.text.encode()
-    return [
-        await documents.store(
-            session,
-            sealer,
-            tenant_id=caller.tenant_id,
-            member_id=caller.member_id,
-            name="selection.txt",
-            size_bytes=len(content),
-            sha256=hashlib.sha256(content).digest(),
-            extracted=await state.extractor.extract("selection.txt", content),
-        )
-    ]
+    if text is not None:
+        return [await store(session, sealer, caller, text)]
+    return await documents.describe(
+        session,
+        sealer,
+        tenant_id=caller.tenant_id,
+        member_id=caller.member_id,
+        document_ids=body.input.documents,
+    )

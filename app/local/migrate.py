@@ -15,9 +15,14 @@ import app.tables  # noqa: F401 - Alembic compares with every room's tables
 from app.core.database import libpq_url, psycopg_url
 
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
-ROLES = ("switchboard_owner", "switchboard_app", "switchboard_system")
+OWNER = "switchboard_owner"
+ROLES = (OWNER, "switchboard_app", "switchboard_system")
+_ATTRIBUTES = "NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE"
 _MIGRATING = 7_203_000
 """Advisory lock of migrations: two `migrate` at once run one after the other."""
+_IDLE_SECONDS = 5
+"""A process that freezes inside a transaction lets go of its locks after this. On the role, because a
+pooler passes no session settings on; nothing of ours waits for anybody inside a transaction."""
 
 
 def alembic_config(owner_url: str) -> Config:
@@ -62,12 +67,10 @@ def prepare(superuser_url: str, passwords: Path, *, database: str = "switchboard
     known = _passwords(passwords)
     with psycopg.connect(superuser_url, autocommit=True) as connection:
         for role in ROLES:
-            _create_role(connection, role, known[role])
+            create_role(connection, role, known[role])
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone() is None:
             connection.execute(
-                sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                    sql.Identifier(database), sql.Identifier(ROLES[0])
-                )
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(OWNER))
             )
     place = superuser_url.rsplit("@", 1)[1].split("/", maxsplit=1)[0]
     owner, member, system = (f"postgresql://{role}:{known[role]}@{place}/{database}" for role in ROLES)
@@ -86,20 +89,28 @@ def _passwords(path: Path) -> dict[str, str]:
     return made
 
 
-def _create_role(connection: psycopg.Connection, role: str, password: str) -> None:
-    exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
-    statement = "ALTER ROLE {} {}" if exists else "CREATE ROLE {} {}"
+def create_role(connection: psycopg.Connection, role: str, password: str) -> None:
+    """Create one of our roles, or give the one that is there this password."""
+    name = sql.Identifier(role)
+    if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
+        connection.execute(sql.SQL("CREATE ROLE {}").format(name))
     connection.execute(
-        sql.SQL(statement + " LOGIN PASSWORD {} NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE").format(
-            sql.Identifier(role), sql.SQL("WITH"), sql.Literal(password)
-        )
+        sql.SQL("ALTER ROLE {} LOGIN PASSWORD {} " + _ATTRIBUTES).format(name, sql.Literal(password))
     )
+    if role != OWNER:
+        connection.execute(
+            sql.SQL("ALTER ROLE {} SET idle_in_transaction_session_timeout = {}").format(
+                name, sql.Literal(f"{_IDLE_SECONDS}s")
+            )
+        )
 
 
 def roles_sql() -> str:
     """What a database administrator runs once, where `migrate` itself may not create roles."""
-    lines = [
-        f"CREATE ROLE {role} LOGIN PASSWORD '<a password>' NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;"
+    lines = [f"CREATE ROLE {role} LOGIN PASSWORD '<a password>' {_ATTRIBUTES};" for role in ROLES]
+    lines += [
+        f"ALTER ROLE {role} SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s';"
         for role in ROLES
+        if role != OWNER
     ]
-    return "\n".join([*lines, f"ALTER DATABASE <your database> OWNER TO {ROLES[0]};"])
+    return "\n".join([*lines, f"ALTER DATABASE <your database> OWNER TO {OWNER};"])

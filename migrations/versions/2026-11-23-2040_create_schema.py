@@ -706,8 +706,7 @@ def _secure_tables() -> None:
     open_to_system("budgets", update=("reserved_micros", "spent_micros"))
     # Not a tenant's: the tenants themselves, living processes, the configuration counter.
     op.execute(
-        "GRANT SELECT ON tenants, configuration_revision, alembic_version"
-        f" TO {role('app')}, {role('system')}"
+        f"GRANT SELECT ON tenants, configuration_revision, alembic_version TO {role('app')}, {role('system')}"
     )
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON worker_heartbeats TO {role('system')}")
     op.execute("INSERT INTO configuration_revision (singleton, number) VALUES (true, 0)")

@@ -13,15 +13,14 @@ from fastapi import FastAPI
 from app.main import create_app
 from app.settings import Settings
 from tests.entra import GRACE
-from tests.journeys.conftest import House, entra, house
+from tests.house import House
 
-__all__ = ["entra", "house"]
 SNAPSHOT = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 OPEN = {"/health/live", "/health/ready"}
 
 
 def application() -> FastAPI:
-    return create_app(Settings(env="development"))  # type: ignore[arg-type]
+    return create_app(Settings(env="development"))
 
 
 def rendered() -> str:

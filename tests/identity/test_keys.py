@@ -137,10 +137,13 @@ async def test_keys_of_yesterday_are_not_believed_unchecked(
 
 
 async def test_keys_are_not_fetched_from_another_address(entra: RunningEntra, keys: SigningKeys) -> None:
-    entra.app.authority = "https://127.0.0.1:9"
+    # The same server, with a certificate that we trust, under a name that is not the authority's.
+    entra.app.authority = entra.url.replace("127.0.0.1", "localhost")
 
     with pytest.raises(KeysUnavailable):
         await keys.get(entra.app.keys.current.kid)
+
+    assert entra.key_fetches == 0
 
 
 async def test_an_issuer_that_publishes_nothing_is_an_outage(entra: RunningEntra, keys: SigningKeys) -> None:

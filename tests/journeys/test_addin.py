@@ -9,7 +9,7 @@ import pytest
 
 from app.local import state
 from tests.entra import ADA, ALAN, GRACE
-from tests.journeys.conftest import House, serve
+from tests.house import House, serve
 
 SAMPLES = Path(state.__file__).parent / "samples"
 TEXT = (
@@ -227,6 +227,6 @@ async def test_health_says_what_is_missing(house: House) -> None:
 async def test_ids_are_issued_and_echoed(house: House) -> None:
     answer = await house.client().get("/me", headers={"client-request-id": "from-the-pane"})
     assert answer.headers["client-request-id"] == "from-the-pane"
-    assert uuid.UUID(answer.headers["request-id"])
+    assert uuid.UUID(answer.headers["request-id"]).version == 7
     answer = await house.client().get("/nothing-here")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")

@@ -6,7 +6,7 @@ After each scenario: no job lost, one terminal state, one checkpoint a step, eve
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -79,12 +79,6 @@ def platform(base_url: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def vendor() -> Iterator[ScriptedVendor]:
-    with ScriptedVendor().on_thread() as running:
-        yield running
-
-
-@pytest.fixture
 async def running(
     database: TestDatabase, redis_url: str, tmp_path: Path, keyring: LocalKeyring, vendor: ScriptedVendor
 ) -> AsyncIterator[System]:
@@ -96,7 +90,7 @@ async def running(
 async def check_invariants(running: System, job_id: UUID, *, state: str = "succeeded") -> dict[str, Any]:
     """What must hold whatever happened; gives the result."""
     job = await running.job(job_id)
-    assert job["state"] == state, (job["error"], running.logs())
+    assert job["state"] == state, job["error"] or running.autopsy()
     steps = await running.rows("SELECT * FROM job_steps WHERE job_id = :id", id=job_id)
     assert {step["state"] for step in steps} == {"done"}
     assert all(step["sealed_output"] is not None for step in steps)
@@ -125,7 +119,7 @@ async def test_a_worker_killed_in_the_middle_of_sixty_steps_costs_only_what_was_
     async def a_third_is_done() -> bool:
         return await done_steps(running, job_id) >= 20
 
-    await until(a_third_is_done, what="a third of the steps")
+    await until(a_third_is_done, running.autopsy)
     first.kill()
     lost = await running.rows("SELECT id FROM job_steps WHERE job_id = :id AND state = 'running'", id=job_id)
     killed = time.monotonic()
@@ -148,7 +142,7 @@ async def test_hints_sent_three_times_do_nothing_more(running: System, vendor: S
     from app.settings import Settings
     from workers.celery_app import TASK, make_celery
 
-    celery = make_celery(Settings(redis_url=running.redis_url))  # type: ignore[arg-type]
+    celery = make_celery(Settings(redis_url=running.redis_url))
     vendor.always("scripted", Behaviour(delay_seconds=0.2))
     running.start("worker")
     await running.workers_ready(1)
@@ -216,7 +210,7 @@ async def test_redis_killed_with_steps_in_flight_loses_nothing(
         async def in_flight() -> bool:
             return len(vendor.seen) >= 4
 
-        await until(in_flight, what="calls in flight")
+        await until(in_flight, running.autopsy)
         valkey.kill()
         submitted_meanwhile = await running.submit(SHORT)
         await asyncio.sleep(3)  # the outage itself
@@ -241,7 +235,7 @@ async def test_a_worker_frozen_past_its_lease_writes_nothing_when_it_wakes(
     async def claimed() -> bool:
         return len(vendor.seen) == 1
 
-    await until(claimed, what="the first call")
+    await until(claimed, running.autopsy)
     sleeper.freeze()
     running.start("worker")
     await running.finished(job_id)
@@ -257,7 +251,7 @@ async def test_a_worker_frozen_past_its_lease_writes_nothing_when_it_wakes(
     async def noticed() -> bool:
         return "lease lost" in sleeper.log.read_text() or await settled(running)
 
-    await until(noticed, what=f"the sleeper to notice\n{running.logs()}")
+    await until(noticed, running.autopsy)
     (after,) = await running.rows(
         "SELECT fencing, sealed_output FROM job_steps WHERE job_id = :id", id=job_id
     )
@@ -293,16 +287,16 @@ async def test_cancelling_a_running_job_closes_the_vendors_socket_within_a_secon
     async def asked() -> bool:
         return len(vendor.seen) == 1
 
-    await until(asked, what=f"the call\n{running.logs()}")
+    await until(asked, running.autopsy)
     stopped = time.monotonic()
     assert await stop_job(running, job_id) == "cancelled"
 
     async def closed() -> bool:
         return vendor.abandoned == 1
 
-    await until(closed, seconds=5, what=f"the socket to close\n{running.logs()}")
+    await until(closed, running.autopsy, seconds=5)
     assert time.monotonic() - stopped < 1.0
-    await until(lambda: settled(running), what="the ledger")
+    await until(lambda: settled(running), running.autopsy)
     assert (await running.job(job_id))["state"] == "cancelled"
     (call,) = await running.rows("SELECT outcome, cost_micros, reserved_micros FROM model_calls")
     assert call["outcome"] == "cancelled"
@@ -336,7 +330,7 @@ async def test_a_terminated_worker_hands_its_steps_back(running: System, vendor:
     async def asked() -> bool:
         return len(vendor.seen) == 1
 
-    await until(asked, what=f"the call\n{running.logs()}")
+    await until(asked, running.autopsy)
     vendor.always("scripted", None)
     started = time.monotonic()
     await asyncio.to_thread(worker.terminate)

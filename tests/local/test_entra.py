@@ -263,6 +263,21 @@ def test_a_code_is_good_for_its_program_its_address_and_its_verifier(
     assert _redeem(browser, **({"code": code} | changes)).json()["error_codes"] == [number]
 
 
+def test_a_code_is_not_redeemed_at_another_tenants_address(browser: httpx.Client) -> None:
+    code = _answer(_authorize(browser))["code"]
+
+    answer = _token(
+        browser,
+        _FABRIKAM,
+        grant_type="authorization_code",
+        code=code,
+        redirect_uri=_REDIRECT,
+        code_verifier=_VERIFIER,
+    )
+
+    assert answer.json()["error_codes"] == [50020]
+
+
 def test_a_refresh_token_renews_until_it_is_revoked(entra: RunningEntra, browser: httpx.Client) -> None:
     first = _redeem(browser, _answer(_authorize(browser))["code"]).json()
 

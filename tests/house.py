@@ -77,7 +77,7 @@ class House:
         async def over() -> bool:
             return (await self.job(job_id, login))["finished_at"] is not None
 
-        await until(over, what=f"{job_id}\n{self.system.logs()}")
+        await until(over, self.system.autopsy)
         return await self.job(job_id, login)
 
     async def follow(
