@@ -16,9 +16,9 @@ from sqlalchemy import text
 
 from app.core.clock import new_id
 from app.core.crypto import LocalKeyring
-from app.core.database import Database, psycopg_url
+from app.core.database import Database, libpq_url, psycopg_url
 from app.core.redis import connect
-from app.local.migrate import ROLES, create_role, upgrade
+from app.local.migrate import OWNER, ROLES, create_role, upgrade
 from app.local.postgres import EmbeddedPostgres
 from app.local.valkey import EmbeddedValkey
 from app.vocabulary import PLATFORM
@@ -57,7 +57,10 @@ def postgres(service_folder: Path) -> Iterator[EmbeddedPostgres]:
             for role in ROLES:
                 create_role(connection, role, "test")
             connection.execute("CREATE DATABASE migrated OWNER switchboard_owner")
-        upgrade(url_for(server, "switchboard_owner", "migrated"))
+        owner_url = url_for(server, OWNER, "migrated")
+        upgrade(owner_url)
+        # The first connection to a database builds a cache of the catalogue, which clones then share.
+        psycopg.connect(libpq_url(owner_url)).close()
         yield server
 
 
@@ -87,13 +90,22 @@ class TestDatabase:
     other_member_id: UUID
 
 
+def _strategy(connection: psycopg.Connection) -> str:
+    """Measured for our schema: 20 ms by copy_file_range where there is one, 48 ms by the log, 166 ms by copy."""
+    try:
+        connection.execute("SET file_copy_method = clone")
+    except psycopg.errors.InvalidParameterValue:
+        return "wal_log"
+    return "file_copy"
+
+
 @pytest.fixture
 def database_name(postgres: EmbeddedPostgres) -> Iterator[str]:
     """The name of a database cloned from the migrated template, dropped at the end."""
     name = f"test_{secrets.token_hex(8)}"
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute(
-            f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY file_copy OWNER switchboard_owner"
+            f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY {_strategy(connection)} OWNER switchboard_owner"
         )
         yield name
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -7,28 +7,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from app.copilot.types import Answer, Verify
+from app.copilot.windows import context_tokens
 from app.core.crypto import Sealer
 from app.documents.segments import Segment
 from app.jobs.events import EventWriter
 from app.jobs.leases import ClaimedStep
 from app.llm.loop import Accepted, CallScope, ModelCaller
 from app.llm.types import ModelRequest
-from app.pools.values import RevisionFacts
-from app.vocabulary import MemberPurpose, ProviderKind, StepKind
-
-EXTRACTIVE_CONTEXT_TOKENS = 8192
-"""What one request holds when only extractive members serve: no window binds them, only patience."""
-
-
-def context_tokens(revision: RevisionFacts) -> int:
-    """The largest input, in tokens, that a generative member of the pool takes in one request."""
-    windows = [
-        member.deployment.context_window - member.deployment.max_output_tokens
-        for member in revision.members
-        if member.purpose == MemberPurpose.SERVING
-        and member.deployment.provider.kind != ProviderKind.EXTRACTIVE
-    ]
-    return max(windows, default=EXTRACTIVE_CONTEXT_TOKENS)
+from app.vocabulary import StepKind
 
 
 @dataclass(frozen=True)

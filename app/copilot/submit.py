@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.copilot.catalog import task_types
-from app.copilot.context import context_tokens
 from app.copilot.errors import InvalidParameters, UnknownTaskType
 from app.copilot.types import TaskType
+from app.copilot.windows import context_tokens
 from app.core.crypto import Sealer
 from app.core.errors import ErrorDetail
 from app.documents.service import DocumentView

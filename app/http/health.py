@@ -1,11 +1,7 @@
 """Liveness: the loop turns. Readiness: database at head, Redis, keys; with what is missing."""
 
 import asyncio
-from functools import lru_cache
-from pathlib import Path
 
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
@@ -14,17 +10,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.http.guards import InProcess
 from app.http.services import Services
+from migrations import HEAD
 
 router = APIRouter(prefix="/health", tags=["health"])
 _SECONDS = 3.0
-
-
-@lru_cache(maxsize=1)
-def newest_migration() -> str | None:
-    """The revision that this code expects."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).resolve().parents[2] / "migrations"))
-    return ScriptDirectory.from_config(config).get_current_head()
 
 
 @router.get("/live")
@@ -48,8 +37,8 @@ async def _database(state: Services) -> str:
             found = await session.scalar(text("SELECT version_num FROM alembic_version"))
     except (SQLAlchemyError, TimeoutError, OSError):
         return "unreachable"
-    if found != newest_migration():
-        return f"schema is at {found}, not at {newest_migration()}: run `switchboard migrate`"
+    if found != HEAD:
+        return f"schema is at {found}, not at {HEAD}: run `switchboard migrate`"
     return "ok"
 
 

@@ -1,9 +1,11 @@
 """Tenant isolation as the catalogue of a migrated database shows it."""
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from app.local.migrate import alembic_config
+from migrations import HEAD
 from tests.conftest import TestDatabase
 
 WITHOUT_TENANT = {"tenants", "worker_heartbeats", "configuration_revision", "alembic_version"}
@@ -85,6 +87,11 @@ async def test_content_columns_are_sealed_types() -> None:
     for table, columns in CONTENT.items():
         for column in columns - {"wrapped"}:
             assert isinstance(Base.metadata.tables[table].columns[column].type, SealedBytes), (table, column)
+
+
+def test_the_expected_revision_is_the_newest() -> None:
+    config = alembic_config("postgresql://nobody@127.0.0.1/none")
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
 
 
 async def test_migrations_leave_no_drift_and_go_back(database: TestDatabase) -> None:
