@@ -7,6 +7,7 @@ from typing import Any
 
 from app.copilot.checks import Band, check_language, check_shape, check_single_sentences, check_support
 from app.copilot.citations import Claims, claims_schema, verify_claims
+from app.copilot.narrow import narrow_schema
 from app.copilot.reading import Reading
 from app.copilot.types import Verify
 from app.llm.types import Message, ModelRequest, ModelResult, Render
@@ -52,6 +53,9 @@ def ask(question: Question, reading: Reading) -> tuple[ModelRequest, Verify]:
         language=question.language,
         render=_render(question, reading),
         response_schema=claims_schema([block.id for block in reading.blocks], most=question.sentences),
+        narrow_schema=narrow_schema(
+            reading.evidence, most=question.sentences, language=question.source_language
+        ),
         input_tokens_estimate=reading.tokens() + PROMPT_TOKENS,
         max_output_tokens=answer_tokens(question.sentences, question.language),
     )

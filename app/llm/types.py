@@ -46,6 +46,9 @@ class ModelRequest:
     response_schema: Mapping[str, Any] | None
     input_tokens_estimate: int
     max_output_tokens: int
+    narrow_schema: Mapping[str, Any] | None = None
+    """A stricter form of `response_schema` (patterns, enumerated strings) for deployments with the
+    capability `grammar`; every answer that fits it fits the wider one."""
     user_watches: bool = False
 
 

@@ -47,7 +47,7 @@ class SeedDeployment(_Strict):
     provider: str
     model_name: str = Field(min_length=1)
     model_class: ModelClass = ModelClass.GENERAL
-    capabilities: list[Literal["json_schema", "tools"]] = Field(default_factory=list)
+    capabilities: list[Literal["json_schema", "grammar", "tools"]] = Field(default_factory=list)
     languages: list[str] | None = None
     context_window: int = Field(gt=0)
     max_output_tokens: int = Field(gt=0)

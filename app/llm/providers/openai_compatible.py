@@ -112,18 +112,23 @@ class OpenAICompatibleProvider:
             options["max_tokens"] = limit
         else:
             options["extra_body"] = {"max_tokens": limit}
-        if request.response_schema is not None:
+        schema = request.response_schema
+        if request.narrow_schema is not None and _GRAMMAR in self._deployment.capabilities:
+            schema = request.narrow_schema
+        if schema is not None:
             options["response_format"] = {
                 "type": "json_schema",
                 "json_schema": {
                     "name": "answer",
-                    "schema": dict(request.response_schema),
-                    "strict": request.response_schema.get("additionalProperties") is False,
+                    "schema": dict(schema),
+                    "strict": schema.get("additionalProperties") is False,
                 },
             }
         return options
 
 
+_GRAMMAR = "grammar"
+"""Capability of servers that compile a schema into a grammar (llama.cpp, vLLM)."""
 _NO_CALLBACKS = RunnableConfig(callbacks=[])
 
 

@@ -1,0 +1,92 @@
+"""The pages in docs/ and the README say what is true."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from app.local import state
+from app.pools.seed_schema import parse
+from app.settings import Settings
+from tests.house import House
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ELSEWHERE = {
+    "SWITCHBOARD_HOME",  # read by app/local/state.py before there are settings
+}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def known_variables() -> set[str]:
+    fields = Settings.model_fields
+    return {field.alias or f"SWITCHBOARD_{name.upper()}" for name, field in fields.items()} | ELSEWHERE
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_variable_named_exists(page: Path) -> None:
+    named = set(re.findall(r"\b(?:SWITCHBOARD|DATABASE|REDIS)_[A-Z_]*[A-Z]\b", page.read_text()))
+    assert named - known_variables() == set()
+
+
+def test_every_setting_is_documented() -> None:
+    assert (
+        known_variables() - set(re.findall(r"\b[A-Z_]+\b", (ROOT / "docs" / "operating.md").read_text()))
+        == set()
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_command_of_the_product_is_one() -> None:
+    from app.cli import app as cli
+
+    commands = {
+        command.name or command.callback.__name__ for command in cli.registered_commands if command.callback
+    }
+    named = {name for page in PAGES for name in re.findall(r"`switchboard ([a-z]+)", page.read_text())}
+    assert named <= commands
+
+
+def test_every_module_to_run_is_there() -> None:
+    for page in PAGES:
+        for module in re.findall(r"`python -m ([\w.]+)`", page.read_text()):
+            assert (ROOT / (module.replace(".", "/") + ".py")).exists(), module
+
+
+def test_the_example_of_a_vendor_is_valid() -> None:
+    (example,) = blocks(ROOT / "docs" / "models.md", "yaml")
+    assert parse(yaml.safe_load(example)).pools[0].name == "summaries"
+
+
+@pytest.mark.processes
+async def test_the_add_in_example_runs(house: House, tmp_path: Path) -> None:
+    import asyncio
+
+    house.system.start_all()
+    (example,) = blocks(ROOT / "docs" / "addin.md", "python")
+    memo = Path(state.__file__).parent / "samples" / "memo.docx"
+    (tmp_path / "memo.docx").write_bytes(memo.read_bytes())
+    given = f'API, TOKEN, FILE = "{house.api}", "{house.entra.token()}", "memo.docx"\n'
+    ran = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", given + example],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr + house.system.autopsy()
+    assert "result" in ran.stdout.split("\n")
+    assert '"ratio": 1.0' in ran.stdout
