@@ -76,21 +76,21 @@ class Relay:
         async with self._database.system() as session:
             if not await lead(session, dispatch.LEADER):
                 return _POLL_SECONDS
-            picked = await dispatch.next_steps(session, stale_hint_seconds=self._stale_hint_seconds)
+            floor = await dispatch.look(session, stale_hint_seconds=self._stale_hint_seconds)
+            picked = await dispatch.next_steps(session, floor, stale_hint_seconds=self._stale_hint_seconds)
             hinted: list[tuple[ReadyStep, Reservation | None]] = []
             for step in picked:
                 planned = await self._plan(step)
                 if isinstance(planned, Wait):
                     await dispatch.postpone(session, step, seconds=planned.seconds)
                     continue
-                reservation = planned if isinstance(planned, Reservation) else None
-                await dispatch.mark_hinted(
-                    session, step, reservation=reservation.as_json() if reservation is not None else None
-                )
-                hinted.append((step, reservation))
-            due = await dispatch.next_due_seconds(session)
+                hinted.append((step, planned if isinstance(planned, Reservation) else None))
+            await dispatch.mark_hinted(
+                session, [(step, place.as_json() if place is not None else None) for step, place in hinted]
+            )
         if hinted and not await self._publish([step for step, _ in hinted]):
             await self._take_back(hinted)
+        due = floor.next_due_seconds
         return _POLL_SECONDS if due is None else max(0.01, min(_POLL_SECONDS, due))
 
     async def _plan(self, step: ReadyStep) -> Reservation | Wait | Unplanned:

@@ -1,7 +1,7 @@
 """Runs steps on the persistent loop: claims, keeps leases alive, stops what it no longer holds.
 
-One statement a third of the lease renews all leases of the process and says that it lives. A step that
-the answer does not name is not ours any more: cancelled by its member, or taken over.
+One statement renews all leases of the process, often enough for the lease and for the heartbeat. A step
+that the answer does not name is not ours any more: cancelled by its member, or taken over.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from app.core.clock import new_id
 from app.core.database import Database
 from app.core.listener import Listener
 from app.core.logging import get_logger
-from app.jobs.dispatch import hints_are_ignored
+from app.jobs.dispatch import HEARTBEAT_SECONDS, hints_are_ignored
 from app.jobs.leases import ClaimedStep, beat, claim, hand_back, renew
 from app.jobs.notify import CANCELLED, CONFIGURATION
 from app.settings import Settings
@@ -32,6 +32,11 @@ _DEAF_SECONDS = 30.0
 class _Held:
     step: ClaimedStep
     task: "asyncio.Task[None]"
+
+
+def keep_seconds(lease_seconds: float) -> float:
+    """Time between renewals; a process not heard of for `HEARTBEAT_SECONDS` counts as dead, whatever its leases."""
+    return min(lease_seconds, HEARTBEAT_SECONDS) / 3
 
 
 class Worker:
@@ -127,7 +132,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         renewed = loop.time()
         while True:
-            await asyncio.sleep(self._settings.lease_seconds / 3)
+            await asyncio.sleep(keep_seconds(self._settings.lease_seconds))
             try:
                 await asyncio.wait_for(self._keep(), self._settings.lease_seconds / 3)
                 renewed = loop.time()

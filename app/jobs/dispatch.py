@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.jobs.leases import SCHEMA_VERSION
@@ -67,39 +68,64 @@ def share_slots(capacity: int, used: Mapping[Lane, int]) -> Slots:
     )
 
 
-_SLOTS = text(
+@dataclass(frozen=True)
+class Floor:
+    """What a dispatcher sees at a glance: free slots, who waits, and when a postponed step is due."""
+
+    slots: Slots
+    waiting: frozenset[Lane]
+    next_due_seconds: float | None
+
+
+_FLOOR = text(
     """
+    WITH used AS (
+        SELECT lane, count(*) AS steps FROM job_steps
+        WHERE (state = 'running' AND lease_expires_at > clock_timestamp())
+           OR (state = 'queued' AND hinted_at > clock_timestamp() - make_interval(secs => :stale))
+        GROUP BY lane
+    )
     SELECT
       (SELECT coalesce(sum(capacity), 0) FROM worker_heartbeats
         WHERE seen_at > clock_timestamp() - make_interval(secs => :heartbeat)) AS capacity,
-      count(*) FILTER (WHERE lane = 'interactive') AS interactive,
-      count(*) FILTER (WHERE lane = 'background') AS background
-    FROM job_steps
-    WHERE (state = 'running' AND lease_expires_at > clock_timestamp())
-       OR (state = 'queued' AND hinted_at > clock_timestamp() - make_interval(secs => :stale))
+      (SELECT jsonb_object_agg(lane, steps) FROM used) AS used,
+      EXISTS (SELECT 1 FROM job_steps WHERE state = 'queued' AND lane = 'interactive') AS interactive,
+      EXISTS (SELECT 1 FROM job_steps WHERE state = 'queued' AND lane = 'background') AS background,
+      (SELECT extract(epoch FROM min(run_after) - clock_timestamp()) FROM job_steps
+        WHERE state = 'queued' AND run_after > clock_timestamp()) AS due
     """
 )
 
 
-async def free_slots(session: AsyncSession, *, stale_hint_seconds: float) -> Slots:
-    """How many steps may be hinted now: capacity of living processes, less leases and fresh hints."""
-    row = (await session.execute(_SLOTS, {"heartbeat": HEARTBEAT_SECONDS, "stale": stale_hint_seconds})).one()
-    used = {Lane.INTERACTIVE: row.interactive, Lane.BACKGROUND: row.background}
-    return share_slots(int(row.capacity), used)
-
-
-async def next_steps(session: AsyncSession, *, stale_hint_seconds: float) -> list[ReadyStep]:
-    """The steps to start now: interactive before background, but for what is owed to background."""
-    slots = await free_slots(session, stale_hint_seconds=stale_hint_seconds)
-    stale = stale_hint_seconds
-    owed = await pick(session, lane=Lane.BACKGROUND, slots=slots.owed_to_background, stale_hint_seconds=stale)
-    left = slots.free - len(owed)
-    interactive = await pick(session, lane=Lane.INTERACTIVE, slots=left, stale_hint_seconds=stale)
-    left -= len(interactive) + slots.kept_for_interactive
-    # What was just picked is not yet marked as hinted, so the second pick finds it again first.
-    more = await pick(
-        session, lane=Lane.BACKGROUND, slots=len(owed) + left if left > 0 else 0, stale_hint_seconds=stale
+async def look(session: AsyncSession, *, stale_hint_seconds: float) -> Floor:
+    """Capacity of living processes less leases and fresh hints, in one statement."""
+    row = (await session.execute(_FLOOR, {"heartbeat": HEARTBEAT_SECONDS, "stale": stale_hint_seconds})).one()
+    used = {Lane(lane): steps for lane, steps in (row.used or {}).items()}
+    waiting = {Lane.INTERACTIVE: row.interactive, Lane.BACKGROUND: row.background}
+    return Floor(
+        share_slots(int(row.capacity), used),
+        frozenset(lane for lane, somebody in waiting.items() if somebody),
+        None if row.due is None else max(0.0, float(row.due)),
     )
+
+
+async def next_steps(session: AsyncSession, floor: Floor, *, stale_hint_seconds: float) -> list[ReadyStep]:
+    """The steps to start now: interactive before background, but for what is owed to background."""
+    slots, stale = floor.slots, stale_hint_seconds
+    owed: list[ReadyStep] = []
+    if Lane.BACKGROUND in floor.waiting:
+        owed = await pick(
+            session, lane=Lane.BACKGROUND, slots=slots.owed_to_background, stale_hint_seconds=stale
+        )
+    left = slots.free - len(owed)
+    interactive: list[ReadyStep] = []
+    if Lane.INTERACTIVE in floor.waiting:
+        interactive = await pick(session, lane=Lane.INTERACTIVE, slots=left, stale_hint_seconds=stale)
+    left -= len(interactive) + slots.kept_for_interactive
+    if left <= 0 or Lane.BACKGROUND not in floor.waiting:
+        return [*owed, *interactive]
+    # What was just picked is not yet marked as hinted, so the second pick finds it again first.
+    more = await pick(session, lane=Lane.BACKGROUND, slots=len(owed) + left, stale_hint_seconds=stale)
     known = {step.id for step in owed}
     return [*owed, *interactive, *(step for step in more if step.id not in known)]
 
@@ -208,16 +234,24 @@ async def _take_turns(session: AsyncSession, lane: Lane, rows: Sequence[Any]) ->
 
 
 async def mark_hinted(
-    session: AsyncSession, step: ReadyStep, *, reservation: Mapping[str, Any] | None
+    session: AsyncSession, hinted: Sequence[tuple[ReadyStep, Mapping[str, Any] | None]]
 ) -> None:
-    """Remember that a hint for the step goes out now, and what was reserved for it."""
-    await session.execute(
-        text(
-            "UPDATE job_steps SET hinted_at = clock_timestamp(), hint_count = hint_count + 1,"
-            " reservation = :reservation WHERE tenant_id = :tenant AND id = :step AND state = 'queued'"
-        ).bindparams(bindparam("reservation", type_=JobStep.reservation.type)),
-        {"tenant": step.tenant_id, "step": step.id, "reservation": reservation},
-    )
+    """Remember that hints for these steps go out now, and what was reserved for each."""
+    if hinted:
+        await session.execute(
+            text(
+                "UPDATE job_steps s SET hinted_at = clock_timestamp(), hint_count = hint_count + 1,"
+                " reservation = h.reservation"
+                " FROM jsonb_to_recordset(:hinted) AS h(tenant uuid, step uuid, reservation jsonb)"
+                " WHERE s.tenant_id = h.tenant AND s.id = h.step AND s.state = 'queued'"
+            ).bindparams(bindparam("hinted", type_=JSONB)),
+            {
+                "hinted": [
+                    {"tenant": str(step.tenant_id), "step": str(step.id), "reservation": reservation}
+                    for step, reservation in hinted
+                ]
+            },
+        )
 
 
 async def postpone(session: AsyncSession, step: ReadyStep, *, seconds: float) -> None:
@@ -239,17 +273,6 @@ async def forget_hints(session: AsyncSession, steps: Sequence[ReadyStep]) -> Non
         .values(hinted_at=None, hint_count=0)
         .execution_options(synchronize_session=False)
     )
-
-
-async def next_due_seconds(session: AsyncSession) -> float | None:
-    """Seconds until the next postponed step is due; None when none waits."""
-    seconds = await session.scalar(
-        text(
-            "SELECT extract(epoch FROM min(run_after) - clock_timestamp()) FROM job_steps"
-            " WHERE state = 'queued' AND run_after > clock_timestamp()"
-        )
-    )
-    return None if seconds is None else max(0.0, float(seconds))
 
 
 async def hints_are_ignored(session: AsyncSession, *, seconds: float = 10.0) -> bool:

@@ -22,14 +22,13 @@ async def pick(
     async with desk.database.system.system() as session:
         steps = await dispatch.pick(session, lane=lane, slots=slots, stale_hint_seconds=STALE)
         if hint:
-            for step in steps:
-                await dispatch.mark_hinted(session, step, reservation=None)
+            await dispatch.mark_hinted(session, [(step, None) for step in steps])
         return steps
 
 
 async def free(desk: Desk) -> Slots:
     async with desk.database.system.system() as session:
-        return await dispatch.free_slots(session, stale_hint_seconds=STALE)
+        return (await dispatch.look(session, stale_hint_seconds=STALE)).slots
 
 
 async def workers(desk: Desk, capacity: int) -> None:
@@ -77,7 +76,7 @@ async def test_a_postponed_step_holds_no_slot_and_comes_back(desk: Desk) -> None
     (step,) = await pick(desk, 5, hint=False)
     async with desk.database.system.system() as session:
         await dispatch.postpone(session, step, seconds=60)
-        due = await dispatch.next_due_seconds(session)
+        due = (await dispatch.look(session, stale_hint_seconds=STALE)).next_due_seconds
     assert due is not None
     assert 50 < due <= 60
     assert await pick(desk, 5) == []
@@ -128,9 +127,9 @@ async def test_the_background_lane_is_its_own(desk: Desk) -> None:
 
 async def next_lanes(desk: Desk) -> Counter[Lane]:
     async with desk.database.system.system() as session:
-        steps = await dispatch.next_steps(session, stale_hint_seconds=STALE)
-        for step in steps:
-            await dispatch.mark_hinted(session, step, reservation=None)
+        floor = await dispatch.look(session, stale_hint_seconds=STALE)
+        steps = await dispatch.next_steps(session, floor, stale_hint_seconds=STALE)
+        await dispatch.mark_hinted(session, [(step, None) for step in steps])
     assert len({step.id for step in steps}) == len(steps)
     return Counter(step.lane for step in steps)
 

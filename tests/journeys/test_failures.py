@@ -19,6 +19,7 @@ from app.jobs import dispatch
 from app.jobs.cancel import cancel
 from app.jobs.complete import result_place
 from app.local.valkey import EmbeddedValkey
+from app.vocabulary import Lane
 from tests.conftest import TestDatabase
 from tests.processes import System, system, until
 from tests.scripted_vendor import Behaviour, ScriptedVendor
@@ -174,8 +175,8 @@ async def test_a_relay_that_dies_after_sending_is_replaced(running: System, vend
     second = await running.submit(SHORT + " It was cold.")
     # A hint was marked and never sent: the next relay offers the step again when the hint is stale.
     async with running.database.system.system() as session:
-        for step in await dispatch.next_steps(session, stale_hint_seconds=2.0):
-            await dispatch.mark_hinted(session, step, reservation=None)
+        steps = await dispatch.pick(session, lane=Lane.INTERACTIVE, slots=1, stale_hint_seconds=2.0)
+        await dispatch.mark_hinted(session, [(step, None) for step in steps])
     running.start("relay")
     await running.finished(second, seconds=10)
     await check_invariants(running, second)

@@ -1,0 +1,52 @@
+import pytest
+
+from app.copilot.endings import Again, Never, ending
+from app.core.errors import ErrorDetail
+from app.jobs.errors import Discard, Postpone
+from app.llm.errors import AllResting, CallFailed, Hop
+from app.pools.errors import NoEligibleMember
+from app.vocabulary import CallOutcome
+
+
+def end(error: Exception, attempt: int = 1) -> Again | Never:
+    return ending(error, attempt=attempt, max_attempts=4, jitter=0.5)
+
+
+def failed(*codes: str) -> CallFailed:
+    hops = [Hop("a", CallOutcome.FAILED, code) for code in codes]
+    return CallFailed("no model answered", code=codes[-1], hops=hops)
+
+
+def test_waiting_for_a_place_is_no_attempt() -> None:
+    assert end(AllResting(7.0), attempt=4) == Again(7.0, counted=False, code="all_resting")
+    assert end(Postpone(3.0, "later"), attempt=4) == Again(3.0, counted=False, code="postponed")
+
+
+@pytest.mark.parametrize("code", ["unavailable", "timed_out", "rate_limited"])
+def test_what_may_pass_is_tried_again_until_the_last_attempt(code: str) -> None:
+    again = end(failed("invalid_output", code))
+    assert isinstance(again, Again)
+    assert again.counted
+    assert isinstance(end(failed(code), attempt=4), Never)
+
+
+def test_answers_that_fail_their_checks_are_not_asked_for_again() -> None:
+    assert end(failed("invalid_output")) == Never({"code": "invalid_output", "message": "no model answered"})
+
+
+def test_what_is_expected_says_why() -> None:
+    nobody = NoEligibleMember("nobody may", details=[ErrorDetail("region", "a runs elsewhere", "a")])
+    never = end(nobody)
+    assert isinstance(never, Never)
+    assert never.error["details"] == [{"code": "region", "message": "a runs elsewhere"}]
+    assert end(Discard("no_text", "there is no text")) == Never(
+        {"code": "no_text", "message": "there is no text"}
+    )
+
+
+def test_a_bug_is_tried_again_and_then_told_without_its_words() -> None:
+    assert isinstance(end(KeyError("secret")), Again)
+    never = end(KeyError("secret"), attempt=4)
+    assert isinstance(never, Never)
+    assert never.is_bug
+    assert "secret" not in never.error["message"]
