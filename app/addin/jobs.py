@@ -16,6 +16,7 @@ from app.jobs import cancel as cancelling
 from app.jobs import service as jobs
 from app.jobs.accept import find_replay, request_hash
 from app.jobs.states import FINAL_JOB_STATES
+from app.usage.ledger import job_usages
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -76,9 +77,8 @@ async def list_jobs(
     views = await jobs.page(
         session, tenant_id=caller.tenant_id, member_id=caller.member_id, before=before, limit=limit + 1
     )
-    shown = [
-        await job_resource(session, view, tenant_id=caller.tenant_id, result=None) for view in views[:limit]
-    ]
+    used = await job_usages(session, caller.tenant_id, [view.id for view in views])
+    shown = [job_resource(view, used[view.id], result=None) for view in views[:limit]]
     more = f"/addin/v1/jobs?before={shown[-1].id}&limit={limit}" if len(views) > limit else None
     return JobPage(value=shown, next_link=more)
 

@@ -1,6 +1,7 @@
 """Rooms' values as the add-in's resources."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from app.addin.schemas import JobResource, ProgressResource, UsageResource
 from app.core.crypto import Sealer
 from app.jobs.complete import result_place
 from app.jobs.service import JobView, view
-from app.usage.ledger import job_usage
+from app.usage.ledger import JobUsage, job_usage
 from app.vocabulary import Lane, OfficeHost
 
 
@@ -19,7 +20,8 @@ async def read_job(
 ) -> JobResource:
     """A member's own job with its result. Raises: `JobNotFound`."""
     job = await view(session, tenant_id=tenant_id, member_id=member_id, job_id=job_id)
-    return await job_resource(session, job, tenant_id=tenant_id, result=open_result(sealer, job))
+    used = await job_usage(session, tenant_id, job_id)
+    return job_resource(job, used, result=open_result(sealer, job))
 
 
 def open_result(sealer: Sealer, job: JobView) -> dict[str, Any] | None:
@@ -30,11 +32,8 @@ def open_result(sealer: Sealer, job: JobView) -> dict[str, Any] | None:
     return result
 
 
-async def job_resource(
-    session: AsyncSession, job: JobView, *, tenant_id: UUID, result: dict[str, Any] | None
-) -> JobResource:
+def job_resource(job: JobView, used: JobUsage, *, result: dict[str, Any] | None) -> JobResource:
     """A job as the add-in sees it."""
-    used = await job_usage(session, tenant_id, job.id)
     return JobResource(
         id=job.id,
         task_type=job.task_type,
@@ -48,12 +47,6 @@ async def job_resource(
         progress=ProgressResource(phase=job.phase, done=job.steps_done, total=job.steps_total),
         result=result,
         decision=job.decision,
-        usage=UsageResource(
-            input_tokens=used.input_tokens,
-            output_tokens=used.output_tokens,
-            cost_micros=used.cost_micros,
-            currency=used.currency,
-            calls=used.calls,
-        ),
+        usage=UsageResource(**asdict(used)),
         error=job.error,
     )

@@ -178,22 +178,29 @@ async def settle_orphans(session: AsyncSession, older_than_seconds: float) -> in
     return len(rows.all())
 
 
-async def job_usage(session: AsyncSession, tenant_id: UUID, job_id: UUID) -> JobUsage:
-    """Sum of a job's calls."""
+async def job_usages(session: AsyncSession, tenant_id: UUID, job_ids: Sequence[UUID]) -> dict[UUID, JobUsage]:
+    """Sums of the calls of each of these jobs."""
     spent = func.sum(ModelCall.cost_micros).filter(ModelCall.outcome != CallOutcome.PENDING)
     reserved = func.sum(ModelCall.reserved_micros).filter(ModelCall.outcome == CallOutcome.PENDING)
-    row = (
-        await session.execute(
-            select(
-                func.coalesce(func.sum(ModelCall.input_tokens), 0),
-                func.coalesce(func.sum(ModelCall.output_tokens), 0),
-                func.coalesce(spent, 0) + func.coalesce(reserved, 0),
-                func.coalesce(func.max(ModelCall.currency), "EUR"),
-                func.count(),
-            ).where(ModelCall.tenant_id == tenant_id, ModelCall.job_id == job_id)
+    rows = await session.execute(
+        select(
+            ModelCall.job_id,
+            func.sum(ModelCall.input_tokens),
+            func.sum(ModelCall.output_tokens),
+            func.coalesce(spent, 0) + func.coalesce(reserved, 0),
+            func.max(ModelCall.currency),
+            func.count(),
         )
-    ).one()
-    return JobUsage(int(row[0]), int(row[1]), int(row[2]), row[3], row[4])
+        .where(ModelCall.tenant_id == tenant_id, ModelCall.job_id.in_(job_ids))
+        .group_by(ModelCall.job_id)
+    )
+    found = {row[0]: JobUsage(int(row[1]), int(row[2]), int(row[3]), row[4], row[5]) for row in rows}
+    return {job_id: found.get(job_id, JobUsage(0, 0, 0, "EUR", 0)) for job_id in job_ids}
+
+
+async def job_usage(session: AsyncSession, tenant_id: UUID, job_id: UUID) -> JobUsage:
+    """Sum of a job's calls."""
+    return (await job_usages(session, tenant_id, [job_id]))[job_id]
 
 
 async def job_calls(session: AsyncSession, tenant_id: UUID, job_id: UUID) -> list[CallView]:
