@@ -11,6 +11,7 @@ from app import tables
 from app.addin.routes import router as addin
 from app.core.logging import configure
 from app.http import health, problems
+from app.http.body_limits import BodyLimits
 from app.http.request_ids import RequestIds
 from app.http.services import Services
 from app.settings import Settings, get_settings
@@ -46,6 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
             ],
             expose_headers=["Location", "Operation-Location", "Retry-After", "request-id"],
         )
+    app.add_middleware(BodyLimits)
     app.add_middleware(RequestIds)
     return app
 

@@ -66,6 +66,8 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"{names} is only for development: unset it or set SWITCHBOARD_ENV=development"
                 )
+            if not self.entra_authority.startswith("https://"):
+                raise ValueError("SWITCHBOARD_ENTRA_AUTHORITY must begin with https://")
         elif self.api_host not in _LOOPBACK:
             raise ValueError("development binds to loopback only: set SWITCHBOARD_API_HOST to 127.0.0.1")
         return self

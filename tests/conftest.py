@@ -17,6 +17,7 @@ from sqlalchemy import text
 from app.core.clock import new_id
 from app.core.crypto import LocalKeyring
 from app.core.database import Database, libpq_url, psycopg_url
+from app.core.logging import configure
 from app.core.redis import connect
 from app.local.migrate import OWNER, ROLES, create_role, upgrade
 from app.local.postgres import EmbeddedPostgres
@@ -24,6 +25,7 @@ from app.local.valkey import EmbeddedValkey
 from app.vocabulary import PLATFORM
 
 pytest_plugins = ["tests.house"]
+configure("console", process="tests")
 
 # No key or address of the machine may reach a test: no real model call can leave it.
 for name in list(os.environ):

@@ -1,6 +1,6 @@
 """Uploading a document: raw bytes in, segments counted, bad files refused here."""
 
-import hashlib
+import asyncio
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
@@ -9,14 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.addin.schemas import DocumentResource
 from app.core.crypto import Sealer
+from app.core.errors import BadRequest
 from app.documents import service
 from app.documents.errors import FileTooLarge
+from app.documents.reading import read
 from app.documents.segments import Extracted
 from app.http.guards import Caller, InProcess, TenantSealer, TenantSession
-from app.http.services import Services
 from app.identity.principal import Principal
 
 router = APIRouter(prefix="/documents", tags=["documents"])
+_BODY_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,7 @@ class ReadFile:
     """A file that has been read, but not yet kept."""
 
     name: str
-    size_bytes: int
-    sha256: bytes
+    content: bytes
     extracted: Extracted
 
 
@@ -39,13 +40,17 @@ async def upload(
     name: Annotated[str, Query(min_length=1, max_length=255, description="File name with its extension.")],
 ) -> DocumentResource:
     """Take a document; the body is the file itself."""
-    file = await _read(state, name, await _body(request, state.settings.max_upload_bytes))
-    return DocumentResource.model_validate(asdict(await store(session, sealer, caller, file)))
+    async with state.uploads.place(caller.tenant_id):
+        content = await _body(request, state.settings.max_upload_bytes)
+        extracted = await state.extractor.extract(name, content, group=caller.tenant_id)
+        stored = await store(session, sealer, caller, ReadFile(name, content, extracted))
+    return DocumentResource.model_validate(asdict(stored))
 
 
-async def read_text(state: Services, text: str) -> ReadFile:
-    """The pane's text as a file. Raises: the errors of `app.documents.errors`."""
-    return await _read(state, "selection.txt", text.encode())
+async def read_text(text: str) -> ReadFile:
+    """The pane's text as a file; plain text needs no process to read it safely."""
+    content = text.encode()
+    return ReadFile("selection.txt", content, await asyncio.to_thread(read, "selection.txt", content))
 
 
 async def store(
@@ -58,26 +63,29 @@ async def store(
         tenant_id=caller.tenant_id,
         member_id=caller.member_id,
         name=file.name,
-        size_bytes=file.size_bytes,
-        sha256=file.sha256,
+        size_bytes=len(file.content),
+        sha256=sealer.digest("document", file.content),
         extracted=file.extracted,
     )
 
 
-async def _read(state: Services, name: str, content: bytes) -> ReadFile:
-    extracted = await state.extractor.extract(name, content)
-    return ReadFile(name, len(content), hashlib.sha256(content).digest(), extracted)
-
-
 async def _body(request: Request, limit: int) -> bytes:
-    """The body, refused as soon as it is known to be too large."""
+    """The body, refused as soon as it is known to be too large or too slow."""
     announced = request.headers.get("content-length", "0")
+    if not announced.isdigit() or int(announced) > limit:
+        raise _too_large(limit)
     body = bytearray()
-    if not announced.isdigit() or int(announced) <= limit:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > limit:
-                break
-        else:
-            return bytes(body)
-    raise FileTooLarge(f"The file has more than {limit // 2**20} MB; split it or send the part you need.")
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > limit:
+                    raise _too_large(limit)
+    except TimeoutError:
+        message = f"The file did not arrive within {_BODY_SECONDS:.0f} seconds; send it again."
+        raise BadRequest(message, target="content") from None
+    return bytes(body)
+
+
+def _too_large(limit: int) -> FileTooLarge:
+    return FileTooLarge(f"The file has more than {limit // 2**20} MB; split it or send the part you need.")

@@ -37,9 +37,13 @@ async def submit_job(
     idempotency_key: IdempotencyKey = None,
 ) -> JobResource:
     """Accept work. The answer is the job; look again at `Location`, or follow its events."""
-    key = None if idempotency_key is None else (idempotency_key, request_hash(body.model_dump(mode="json")))
+    key = (
+        None
+        if idempotency_key is None
+        else (idempotency_key, request_hash(sealer, body.model_dump(mode="json")))
+    )
     # Reading takes its time: it comes before the transaction does anything.
-    text = None if body.input.text is None else await read_text(state, body.input.text)
+    text = None if body.input.text is None else await read_text(body.input.text)
     job_id = await _replayed(session, caller, key)
     if job_id is None:
         submission = Submission(

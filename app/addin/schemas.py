@@ -4,9 +4,26 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from app.vocabulary import JobState, Lane, OfficeHost
+
+_DEEPEST = 8
+
+
+def _shallow(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what is nested so deeply that a later writer of JSON would give up."""
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    if level:
+        raise ValueError(f"nested more than {_DEEPEST} levels deep")
+    return value
 
 
 class _Closed(BaseModel):
@@ -32,7 +49,7 @@ class NewJobRequest(_Closed):
     """Work to accept."""
 
     task_type: Annotated[str, Field(min_length=1, max_length=64)]
-    parameters: dict[str, Any] = {}
+    parameters: Annotated[dict[str, Any], AfterValidator(_shallow)] = {}
     host: OfficeHost = OfficeHost.WORD
     lane: Lane = Lane.INTERACTIVE
     input: JobInput

@@ -19,6 +19,8 @@ from app.vocabulary import JobState
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 _LONGEST_SECONDS = 600.0
+_LOOK_SECONDS = 0.9
+"""How often a stream asks whether its caller is still let in."""
 _ENDING = frozenset({"result", "error"})
 
 
@@ -32,7 +34,15 @@ async def own_job(job_id: UUID, caller: Caller, state: InProcess) -> JobView:
     return await _view(state, caller, job_id)
 
 
-@router.get("/{job_id}/events", response_class=EventSourceResponse)
+async def place(caller: Caller, state: InProcess) -> AsyncIterator[None]:
+    """A place among the streams of this process, held until the stream has ended."""
+    async with state.streams.place(caller.member_id):
+        yield
+
+
+@router.get(
+    "/{job_id}/events", response_class=EventSourceResponse, dependencies=[Depends(place, scope="request")]
+)
 async def follow_job(
     job: Annotated[JobView, Depends(own_job)],
     caller: Caller,
@@ -45,24 +55,35 @@ async def follow_job(
     if after is None:
         # What the client has seen cannot be continued: say what there is, and go on from the start.
         yield ServerSentEvent(event="snapshot", data={"text": _text(sealer, job)})
-    if job.state in FINAL_JOB_STATES and (after is None or not await state.hub.exists(sealer, job_id=job.id)):
+    if after is None or not await state.hub.exists(sealer, job_id=job.id):
         for ending in _ending(sealer, job):
             yield ending
-        return
-    end = asyncio.get_running_loop().time() + _LONGEST_SECONDS
-    async for event in state.hub.follow(sealer, job_id=job.id, after=after or "0"):
+        if job.state in FINAL_JOB_STATES:
+            return
+    async for event in _followed(state, caller, sealer, job.id, after or "0"):
+        yield event
+
+
+async def _followed(
+    state: Services, caller: Principal, sealer: Sealer, job_id: UUID, after: str
+) -> AsyncIterator[ServerSentEvent]:
+    """Live events; when none comes, what the job's row says."""
+    clock = asyncio.get_running_loop().time
+    end, look_again = clock() + _LONGEST_SECONDS, clock() + _LOOK_SECONDS
+    async for event in state.hub.follow(sealer, job_id=job_id, after=after):
         if event is not None:
             yield ServerSentEvent(event=event.type, id=event.id, data=dict(event.body))
             if event.type in _ENDING or event.body.get("state") == JobState.CANCELLED:
                 return
-        else:
-            await state.authenticator.still_allowed(caller)
-            now = await _view(state, caller, job.id)
-            if now.state in FINAL_JOB_STATES:
-                for ending in _ending(sealer, now):
-                    yield ending
+        elif endings := _ending(sealer, await _view(state, caller, job_id)):
+            for ending in endings:
+                yield ending
+            return
+        if clock() > look_again:
+            look_again = clock() + _LOOK_SECONDS
+            if not await state.authenticator.still_allowed(caller):
                 return
-        if asyncio.get_running_loop().time() > end:
+        if clock() > end:
             return
 
 
@@ -72,7 +93,9 @@ def _text(sealer: Sealer, job: JobView) -> str:
 
 
 def _ending(sealer: Sealer, job: JobView) -> list[ServerSentEvent]:
-    """The end of a job as its row tells it."""
+    """The end of a job as its row tells it; nothing while it goes on."""
+    if job.state not in FINAL_JOB_STATES:
+        return []
     events = [ServerSentEvent(event="state", data={"state": job.state})]
     if job.error is not None:
         events.append(ServerSentEvent(event="error", data={"error": job.error}))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from app.copilot.citations import Claim
 from app.copilot.figures import SourceFigures, find_figures, units
 from app.copilot.names import SourceNames
+from app.core.addresses import find_addresses, has_harmful_address, has_markup, stand_in
 from app.core.sentences import split_sentences
 from app.documents.language import detect
 from app.llm.errors import InvalidOutput
@@ -44,10 +45,7 @@ _PREAMBLE = re.compile(
     r"|voici\b|bien sûr\b|résumé\s*:|claro\b[,!.]|aquí (?:está|tiene)\b|resumen\s*:|ecco\b|riassunto\s*:)",
     re.IGNORECASE,
 )
-_MARKUP = re.compile(r"!\[|</?[a-z!][^>]*>|\]\(|^\s*(?:#{1,6}\s|```)|<\|", re.IGNORECASE)
-_LINK = re.compile(
-    r"(?:\b[a-z][a-z0-9+.-]{1,9}://|\bwww\.|\bmailto:|\bjavascript:)[^\s<>\"')\]]*", re.IGNORECASE
-)
+_OWN_MARKS = re.compile(r"^\s*(?:#{1,6}\s|```)|<\|")
 
 
 @dataclass(frozen=True)
@@ -104,9 +102,10 @@ def check_language(text: str, language: str) -> None:
 
 
 def check_shape(claims: Sequence[Claim], band: Band) -> None:
-    """Length in the band, no preamble, and no markup or link that the source does not have.
+    """Length in the band, no preamble, no HTML or image, and no address that the source does not have.
 
-    An image is never delivered: fetching it could carry text away. Raises: InvalidOutput.
+    Whatever a program fetches or opens by itself is never delivered: it could carry text away. Raises:
+    InvalidOutput.
     """
     if len(claims) < band.least_sentences:
         raise InvalidOutput(f"too_short: {len(claims)} sentences, at least {band.least_sentences} were asked")
@@ -127,13 +126,12 @@ def check_single_sentences(claims: Sequence[Claim], language: str) -> None:
 def _check_sentence(claim: Claim, number: int) -> None:
     if not any(character.isalnum() for character in claim.text):
         raise InvalidOutput(f"too_short: sentence {number} says nothing")
-    if "![" in claim.text:
-        raise InvalidOutput(f"markup: sentence {number} has an image")
     support = claim.support.casefold()
-    if any(match.group().casefold() not in support for match in _MARKUP.finditer(claim.text)):
-        raise InvalidOutput(f"markup: sentence {number} has markup its source does not have")
-    if any(match.group().rstrip(".,;:").casefold() not in support for match in _LINK.finditer(claim.text)):
-        raise InvalidOutput(f"link: sentence {number} has a link its source does not have")
+    marks = _OWN_MARKS.finditer(claim.text)
+    if has_markup(claim.text) or any(match.group().casefold() not in support for match in marks):
+        raise InvalidOutput(f"markup: sentence {number} has markup or an image")
+    if has_harmful_address(claim.text) or not stand_in(find_addresses(claim.text), claim.support):
+        raise InvalidOutput(f"link: sentence {number} has an address its source does not have")
     opening = _PREAMBLE.match(claim.text)
     if opening is not None and claim.text.casefold()[:40] not in " ".join(support.split()):
         raise InvalidOutput(f"preamble: sentence {number} speaks about the answer")

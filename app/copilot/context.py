@@ -14,7 +14,7 @@ from app.jobs.events import EventWriter
 from app.jobs.leases import ClaimedStep
 from app.llm.loop import Accepted, CallScope, ModelCaller
 from app.llm.types import ModelRequest
-from app.vocabulary import StepKind
+from app.vocabulary import JobState, StepKind
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,13 @@ class StepEvents:
     writer: EventWriter
     sealer: Sealer
     step: ClaimedStep
+
+    async def begin(self) -> None:
+        """From now on the stream refuses the events of earlier holders; the first step says that the job runs."""
+        step = self.step
+        await self.writer.take_over(step.tenant_id, step.job_id, step.id, step.fencing)
+        if step.starts_job:
+            await self.emit("state", {"state": JobState.RUNNING})
 
     async def emit(self, event_type: str, body: Mapping[str, Any]) -> None:
         """Append an event to the job's stream."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.core.errors import ErrorDetail, Unprocessable
+from app.core.errors import ErrorDetail, TooLarge, Unprocessable
 
 
 class UnknownTaskType(Unprocessable):
@@ -16,6 +16,19 @@ class UnknownTaskType(Unprocessable):
             f"There is no task type {name[:64]!r}; there is {', '.join(known)}"
             " (GET /addin/v1/task-types describes each).",
             target="task_type",
+        )
+
+
+class JobTooLarge(TooLarge):
+    """More text than one job may read."""
+
+    code = "job_too_large"
+    title = "Too much text"
+
+    def __init__(self, tokens: int, most: int) -> None:
+        super().__init__(
+            f"The documents have about {tokens:,} tokens and a job may read {most:,}; send fewer or a part.",
+            target="input.documents",
         )
 
 

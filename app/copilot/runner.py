@@ -38,7 +38,7 @@ from app.jobs.service import Predecessor
 from app.jobs.states import FINAL_JOB_STATES
 from app.llm.loop import CallScope
 from app.usage import ledger
-from app.vocabulary import JobState, StepState
+from app.vocabulary import StepState
 
 _log = get_logger(__name__)
 
@@ -47,8 +47,7 @@ async def run_step(runtime: Runtime, step: ClaimedStep) -> None:
     """Run a claimed step to its end, whatever that is. Raises: only what cancels the coroutine."""
     sealer = await runtime.keys.sealer(step.tenant_id)
     events = StepEvents(runtime.events, sealer, step)
-    # The first event of a holder: from now on the stream refuses those of earlier holders.
-    await events.emit("state", {"state": JobState.RUNNING, "kind": step.kind})
+    await events.begin()
     scope: CallScope | None = None
     try:
         scope = await _scope(runtime, step, sealer)

@@ -22,7 +22,7 @@ from app.pools.limits import Limits
 from app.settings import Settings
 from app.tenants.keys import TenantKeys
 
-_SEGMENT_CACHE_JOBS = 4
+_SEGMENT_CACHE_JOBS = 2
 
 
 class SegmentCache:

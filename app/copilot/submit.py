@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.copilot.catalog import task_types
-from app.copilot.errors import InvalidParameters, UnknownTaskType
+from app.copilot.errors import InvalidParameters, JobTooLarge, UnknownTaskType
 from app.copilot.types import TaskType
 from app.copilot.windows import context_tokens
 from app.core.crypto import Sealer
@@ -23,6 +23,9 @@ from app.pools.selection import Demand, select
 from app.pools.values import RevisionFacts
 from app.tenants.policy import Policy
 from app.vocabulary import Lane, OfficeHost, StepKind
+
+MOST_TOKENS = 1_500_000
+"""About three thousand pages: what a worker holds of one job stays below a hundred megabytes."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +76,15 @@ async def submit(
 ) -> UUID:
     """Accept the job in the caller's transaction and give its id.
 
-    Raises: `UnknownTaskType`, `InvalidParameters`, `NoRoute`, `NoEligibleMember`, `TooManyJobs`,
+    Raises: `UnknownTaskType`, `InvalidParameters`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`, `TooManyJobs`,
     `IdempotencyKeyReused`.
     """
     task_type = find_task_type(submission.task_type)
     parameters = checked_parameters(task_type, submission.parameters)
     language = main_language(submission.documents)
     tokens = sum(document.estimated_tokens for document in submission.documents)
+    if tokens > MOST_TOKENS:
+        raise JobTooLarge(tokens, MOST_TOKENS)
     policy = await configuration.policy(tenant_id)
     route = choose_route(
         await configuration.routes(tenant_id),

@@ -95,6 +95,8 @@ class Database:
             max_overflow=0,
             pool_timeout=10,
             pool_pre_ping=True,
+            # Parameters may be content; an error that names them must not carry it into a log.
+            hide_parameters=True,
             # prepare_threshold=None: pgbouncer in transaction mode has no prepared statements.
             connect_args={
                 "prepare_threshold": None,

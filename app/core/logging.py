@@ -2,8 +2,26 @@
 
 import logging
 import sys
+import traceback
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
+
+
+def _place_of_exception(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Type and place of an exception, without its message: that may be a document's text."""
+    given = event.pop("exc_info", None)
+    error = given[1] if isinstance(given, tuple) else sys.exc_info()[1] if given is True else given
+    if isinstance(error, BaseException):
+        event["error"] = type(error).__name__
+        event["at"] = [
+            f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(error.__traceback__)
+        ]
+    return event
 
 
 def configure(log_format: str, *, process: str) -> None:
@@ -29,7 +47,7 @@ def configure(log_format: str, *, process: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                _place_of_exception,
                 renderer,
             ],
         )

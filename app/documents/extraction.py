@@ -1,7 +1,8 @@
 """Reading documents in processes with limits, so that no file can harm or hold up the API.
 
 Two processes are started ahead and answer one document at a time. One that exceeds its wall time, CPU
-time or memory, or breaks, is ended and replaced; the event loop only ever waits for pipes.
+time or memory, or breaks, is ended and replaced; the event loop only ever waits for pipes. A group (a
+tenant) has one at most, so that its files hold up nobody else's.
 """
 
 import asyncio
@@ -10,6 +11,8 @@ import json
 import os
 import signal
 import sys
+from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,8 +37,13 @@ _log = get_logger(__name__)
 
 _PROCESSES = 2
 _LONGEST_WAIT_SECONDS = 60.0
+_LONGEST_WAIT_IN_GROUP_SECONDS = 20.0
 _DOCUMENTS_A_PROCESS = 200
 """Then it is replaced: what a library leaks does not add up."""
+_CPU_SECONDS = 10.0
+"""For a file of `_SMALL_BYTES` or less; sound ones of that size take a second or two."""
+_SMALL_BYTES = 5 * 2**20
+_CPU_SECONDS_A_BYTE = 1.0 / 2**20
 _CHUNK = 256 * 1024
 _ROOT = Path(app.__file__).parents[1]
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
@@ -51,6 +59,8 @@ class Extractor:
         self._free: asyncio.Queue[_Child] = asyncio.Queue()
         self._children: set[_Child] = set()
         self._starting: set[asyncio.Task[None]] = set()
+        self._turns: dict[object, asyncio.Lock] = {}
+        self._callers: Counter[object] = Counter()
         self._closed = False
 
     def start(self) -> None:
@@ -58,8 +68,12 @@ class Extractor:
         for _ in range(_PROCESSES - len(self._children) - len(self._starting)):
             self._replace(None)
 
-    async def extract(self, name: str, content: bytes) -> Extracted:
-        """The segments of a file. `name` counts for its extension only. Raises: documents.errors."""
+    async def extract(self, name: str, content: bytes, *, group: object | None = None) -> Extracted:
+        """The segments of a file. `name` counts for its extension only.
+
+        Files of one `group` (hashable) are read one after another; None is no group. Raises:
+        documents.errors, `ExtractionBusy` after 20 s behind the group's others or 60 s without a process.
+        """
         if not content:
             raise EmptyFile
         if len(content) > self._largest:
@@ -67,11 +81,15 @@ class Extractor:
                 f"The file has {len(content) / 2**20:.1f} MiB and may have {self._largest / 2**20:.0f};"
                 " split it and send the parts."
             )
+        async with self._turn(group):
+            return await self._extract(name, content)
+
+    async def _extract(self, name: str, content: bytes) -> Extracted:
         child = await self._take()
         keep = False
         try:
             async with asyncio.timeout(self._seconds):
-                extracted = await child.read(name, content, self._seconds)
+                extracted = await child.read(name, content, _cpu_seconds(len(content), self._seconds))
             keep = True
             return extracted
         except DocumentError:
@@ -86,6 +104,29 @@ class Extractor:
                 self._free.put_nowait(child)
             else:
                 self._replace(child)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, group: object | None) -> AsyncIterator[None]:
+        """Be the only one of the group, in the order of arrival. Raises: `ExtractionBusy`."""
+        if group is None:
+            yield
+            return
+        turn = self._turns.setdefault(group, asyncio.Lock())
+        self._callers[group] += 1
+        try:
+            try:
+                async with asyncio.timeout(_LONGEST_WAIT_IN_GROUP_SECONDS):
+                    await turn.acquire()
+            except TimeoutError as error:
+                raise ExtractionBusy from error
+            try:
+                yield
+            finally:
+                turn.release()
+        finally:
+            self._callers[group] -= 1
+            if not self._callers[group]:
+                del self._callers[group], self._turns[group]
 
     async def close(self) -> None:
         """End the processes; what is being read is given up."""
@@ -222,6 +263,11 @@ class _Child:
         async with self.pipe:
             kind, length = frames.HEAD.unpack(await pipe.readexactly(frames.HEAD.size))
             return kind, await pipe.readexactly(length)
+
+
+def _cpu_seconds(size_bytes: int, most: float) -> float:
+    """CPU time that a file may take: a second more for each MiB above the small ones."""
+    return min(most, _CPU_SECONDS + max(0, size_bytes - _SMALL_BYTES) * _CPU_SECONDS_A_BYTE)
 
 
 def _load(body: bytes, offset: int) -> list[Segment]:

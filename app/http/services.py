@@ -12,6 +12,7 @@ from app.core.database import Database
 from app.core.listener import Listener
 from app.core.redis import connect
 from app.documents.extraction import Extractor
+from app.http.places import Places
 from app.identity.authenticate import Authenticator
 from app.identity.keys import SigningKeys
 from app.identity.tokens import AccessTokens
@@ -39,6 +40,8 @@ class Services:
     extractor: Extractor
     hub: EventHub
     listener: Listener
+    uploads: Places
+    streams: Places
 
     @classmethod
     def open(cls, settings: Settings) -> "Services":
@@ -73,6 +76,9 @@ class Services:
             extractor=Extractor(settings),
             hub=EventHub(redis),
             listener=Listener(settings.direct_url(), {CONFIGURATION: configuration.changed}),
+            # Bodies are held in memory: eight of the largest are what a process can bear.
+            uploads=Places("uploads", most=8, most_each=4),
+            streams=Places("event streams", most=2000, most_each=20),
         )
 
     def start(self) -> None:

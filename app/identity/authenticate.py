@@ -44,12 +44,14 @@ class Authenticator:
             scopes=claims.scopes,
         )
 
-    async def still_allowed(self, principal: Principal) -> None:
-        """Ask again during a long answer. Raises: `TenantNotOnboarded`, `MemberBlocked`."""
-        tenant = await self._active_tenant(principal.entra_tenant_id)
+    async def still_allowed(self, principal: Principal) -> bool:
+        """Ask again during a long answer: whether the tenant is active and the member not blocked."""
+        try:
+            tenant = await self._active_tenant(principal.entra_tenant_id)
+        except TenantNotOnboarded:
+            return False
         member = await self._directory.member(tenant.id, principal.entra_object_id, _NAME)
-        if member.state is not MemberState.ACTIVE:
-            raise MemberBlocked
+        return member.state is MemberState.ACTIVE
 
     async def _rows(self, claims: Claims) -> tuple[TenantView, MemberView]:
         tenant = await self._active_tenant(claims.entra_tenant_id)

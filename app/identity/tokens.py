@@ -93,7 +93,8 @@ class AccessTokens:
             client_id=claims["azp"],
             scopes=frozenset(claims["scp"].split()),
             roles=frozenset(role for role in roles if isinstance(role, str)),
-            is_guest=claims.get("acct") == 1,
+            # `acct` is optional; whoever signed in elsewhere says so in `idp`.
+            is_guest=claims.get("acct") == 1 or claims.get("idp", claims["iss"]) != claims["iss"],
         )
 
 

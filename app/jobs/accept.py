@@ -1,6 +1,5 @@
 """Accepting work: the job, its inputs and its first step in the caller's transaction."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,9 +42,9 @@ def parameters_place(job_id: UUID) -> Place:
     return Place("jobs", job_id, "sealed_parameters")
 
 
-def request_hash(body: Mapping[str, Any]) -> bytes:
-    """A digest of a request's meaning, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).digest()
+def request_hash(sealer: Sealer, body: Mapping[str, Any]) -> bytes:
+    """A keyed digest of a request's meaning, whatever the order of its keys."""
+    return sealer.digest("request", json.dumps(body, sort_keys=True, default=str).encode())
 
 
 async def find_replay(

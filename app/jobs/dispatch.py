@@ -172,6 +172,8 @@ _PICK = text(
                 SELECT id, tenant_id, job_id, member_id, task_type, kind, lane, estimated_tokens, fencing, run_after
                 FROM job_steps
                 WHERE state = 'queued' AND lane = :lane AND tenant_id = t.tenant_id
+                  AND EXISTS (SELECT 1 FROM members m WHERE m.tenant_id = t.tenant_id
+                              AND m.id = job_steps.member_id AND m.state = 'active')
                   AND run_after <= clock_timestamp() AND schema_version <= :version
                   AND (hinted_at IS NULL OR hinted_at < clock_timestamp()
                        - make_interval(secs => :stale * power(2, least(hint_count - 1, 5))))

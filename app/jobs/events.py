@@ -11,6 +11,7 @@ Redis: an event's id is `{epoch}.{redis id}`, and an unknown epoch means "begin 
 import asyncio
 import contextlib
 import json
+import re
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -28,13 +29,18 @@ _log = get_logger(__name__)
 EPOCH_KEY = "switchboard:epoch"
 _LIFETIME_SECONDS = 900
 _MAX_EVENTS = 2000
+_REDIS_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 
 # A holder that lost its lease has a smaller fencing number than the one stored: its event is refused.
 _APPEND = """
 local stored = tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or '0')
 local given = tonumber(ARGV[2])
 if given < stored then return false end
-if given > stored then redis.call('HSET', KEYS[2], ARGV[1], given) end
+if given > stored then
+  redis.call('HSET', KEYS[2], ARGV[1], given)
+  redis.call('EXPIRE', KEYS[2], ARGV[6])
+end
+if ARGV[3] == '' then return '' end
 local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[5], '*', 'type', ARGV[3], 'payload', ARGV[4])
 redis.call('EXPIRE', KEYS[1], ARGV[6])
 redis.call('EXPIRE', KEYS[2], ARGV[6])
@@ -84,18 +90,21 @@ class EventWriter:
     ) -> bool:
         """Append unless a newer holder of the step has written; True if it was taken."""
         payload = json.dumps({**body, "step_id": str(step_id), "fencing": fencing}, ensure_ascii=False)
-        stream = _stream(sealer.tenant_id, job_id)
+        sealed = bytes(sealer.seal(_place(job_id), payload.encode()))
+        return await self._run(sealer.tenant_id, job_id, step_id, fencing, event_type, sealed)
+
+    async def take_over(self, tenant_id: UUID, job_id: UUID, step_id: UUID, fencing: int) -> bool:
+        """Refuse the events of earlier holders of the step from now on."""
+        return await self._run(tenant_id, job_id, step_id, fencing, "", b"")
+
+    async def _run(
+        self, tenant_id: UUID, job_id: UUID, step_id: UUID, fencing: int, event_type: str, sealed: bytes
+    ) -> bool:
+        stream = _stream(tenant_id, job_id)
         try:
             taken = await self._append(
                 keys=[stream, f"{stream}:fences"],
-                args=[
-                    str(step_id),
-                    fencing,
-                    event_type,
-                    bytes(sealer.seal(_place(job_id), payload.encode())),
-                    _MAX_EVENTS,
-                    _LIFETIME_SECONDS,
-                ],
+                args=[str(step_id), fencing, event_type, sealed, _MAX_EVENTS, _LIFETIME_SECONDS],
             )
         except (RedisError, OSError) as error:
             _log.info("event not written", job_id=str(job_id), reason=type(error).__name__)
@@ -154,6 +163,9 @@ class EventHub:
         if not last_event_id:
             return "0"
         epoch, _, redis_id = last_event_id.partition(".")
+        # It comes from the client and goes into the read that all streams share: exactly Redis's form.
+        if not _REDIS_ID.fullmatch(redis_id) or max(_order(redis_id)) >= 2**63:
+            return None
         try:
             if epoch != await current_epoch(self._redis):
                 return None
@@ -219,7 +231,4 @@ class EventHub:
 
 def _order(redis_id: str) -> tuple[int, int]:
     milliseconds, _, sequence = redis_id.partition("-")
-    try:
-        return int(milliseconds), int(sequence or 0)
-    except ValueError:
-        return 0, 0
+    return int(milliseconds), int(sequence or 0)

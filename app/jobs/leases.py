@@ -49,6 +49,8 @@ class ClaimedStep:
     sealed_parameters: Sealed
     steps_total: int
     steps_done: int
+    starts_job: bool
+    """Whether this claim made the job run."""
 
 
 async def claim(
@@ -97,13 +99,14 @@ async def claim(
     ).one_or_none()
     if taken is None:
         return None
-    if job.state == JobState.QUEUED:
+    starts_job = job.state == JobState.QUEUED
+    if starts_job:
         await session.execute(
             update(Job)
             .where(Job.tenant_id == tenant_id, Job.id == job.id)
             .values(state=JobState.RUNNING, started_at=func.now())
         )
-    return _claimed(job, taken[0], float(taken.seconds_left))
+    return _claimed(job, taken[0], float(taken.seconds_left), starts_job=starts_job)
 
 
 def _in_seconds(seconds: float) -> Any:
@@ -111,7 +114,7 @@ def _in_seconds(seconds: float) -> Any:
     return func.clock_timestamp() + text(f"interval '{seconds:.3f} seconds'")
 
 
-def _claimed(job: Job, step: JobStep, seconds_left: float) -> ClaimedStep:
+def _claimed(job: Job, step: JobStep, seconds_left: float, *, starts_job: bool) -> ClaimedStep:
     return ClaimedStep(
         tenant_id=step.tenant_id,
         id=step.id,
@@ -135,6 +138,7 @@ def _claimed(job: Job, step: JobStep, seconds_left: float) -> ClaimedStep:
         sealed_parameters=job.sealed_parameters,
         steps_total=job.steps_total,
         steps_done=job.steps_done,
+        starts_job=starts_job,
     )
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import time
 from types import FrameType
@@ -15,7 +16,7 @@ from rich.text import Text
 from app.core.errors import AppError, SeedError
 from app.local.client import ServerEvent
 from app.local.demo import Progress, Task, perform, summary
-from app.local.display import Log, addresses, finished_job
+from app.local.display import Log, addresses, clean, cleaned, finished_job
 from app.local.guarded import ServiceFailed
 from app.local.model_server import ModelMissing
 from app.local.running import Running, log_file, watch_parent
@@ -23,6 +24,8 @@ from app.local.state import State, StateLocked
 from app.local.supervisor import StopRequested, Supervisor
 from app.settings import MissingSetting, Settings
 
+# JSON escapes the others itself.
+_JSON_CONTROLS = re.compile(r"[\x7f-\x9f]")
 _NOTED = frozenset({"state", "waiting", "restarted"})
 _EXPECTED = (ServiceFailed, StateLocked, MissingSetting, ModelMissing, SeedError)
 
@@ -81,15 +84,15 @@ def run(out: Console, err: Console, task: Task, *, as_json: bool) -> None:
 
     def done(job: dict[str, Any], seconds: float) -> None:
         if as_json:
-            out.file.write(json.dumps(summary(job), ensure_ascii=False) + "\n")
+            out.file.write(json_line(summary(job)))
             return
         for line in progress.announcements:
-            err.print(line, style="dim", markup=False)
+            err.print(clean(line), style="dim", markup=False)
         out.print(finished_job(job, seconds=seconds, name=task.task_type))
 
     progress.done = done
     if not as_json:
-        progress.phase = lambda sentence: err.print(f"… {sentence}", style="dim", markup=False)
+        progress.phase = lambda sentence: err.print(f"… {clean(sentence)}", style="dim", markup=False)
     perform(task, progress)
 
 
@@ -99,6 +102,7 @@ def demo(out: Console, task: Task) -> None:
     with out.status("beginning", spinner="dots") as status:
 
         def note(sentence: str) -> None:
+            sentence = clean(sentence)
             out.print(Text(f"{time.monotonic() - began:6.1f} s  {sentence}", style="dim"))
             status.update(Text(sentence))
 
@@ -111,7 +115,7 @@ def demo(out: Console, task: Task) -> None:
 
         def done(job: dict[str, Any], seconds: float) -> None:
             for line in progress.announcements:
-                out.print(Text(line, style="dim"))
+                out.print(Text(clean(line), style="dim"))
             name = ", ".join(file.name for file in task.files)
             out.print(finished_job(job, seconds=seconds, name=f"{task.task_type.capitalize()}: {name}"))
             status.update("finishing")
@@ -120,9 +124,15 @@ def demo(out: Console, task: Task) -> None:
         perform(task, progress)
 
 
+def json_line(value: Any) -> str:
+    """One line of JSON, the same for a program and harmless for a terminal."""
+    line = json.dumps(value, ensure_ascii=False)
+    return _JSON_CONTROLS.sub(lambda found: f"\\u{ord(found.group()):04x}", line) + "\n"
+
+
 def describe_event(event: ServerEvent) -> str:
-    """An event of a job in a few words; empty when there is nothing to say."""
-    body = event.body
+    """An event of a job in a few words, safe for a terminal; empty when there is nothing to say."""
+    body = cleaned(event.body)
     match event.type:
         case "state":
             return f"the job is {body.get('state')}"
@@ -145,7 +155,7 @@ def migrate(out: Console) -> None:
     from app.local.seed import migrate as migrate_database
 
     for line in migrate_database(Settings()):
-        out.print(line, markup=False, highlight=False)
+        out.print(clean(line), markup=False, highlight=False)
 
 
 def doctor(out: Console) -> int:
@@ -155,16 +165,21 @@ def doctor(out: Console) -> int:
     problems = 0
     for check in diagnosis.examine(State.default()):
         mark = Text("ok      ", style="green") if check.ok else Text("problem ", style="bold red")
-        out.print(mark + Text(f"{check.name:<16}{check.detail}"), soft_wrap=True, highlight=False)
+        out.print(mark + Text(clean(f"{check.name:<16}{check.detail}")), soft_wrap=True, highlight=False)
         if not check.ok:
             problems += 1
-            out.print(Text(f"        {'':<16}→ {check.advice}"), soft_wrap=True, highlight=False)
+            out.print(Text(clean(f"        {'':<16}→ {check.advice}")), soft_wrap=True, highlight=False)
     out.print("Everything is in place." if not problems else f"{problems} to look at.")
     return 1 if problems else 0
 
 
 def explain(error: Exception) -> dict[str, Any]:
     """Any error as {code, message}: its own words if we expected it, its kind if we did not."""
+    body: dict[str, Any] = cleaned(_explained(error))
+    return body
+
+
+def _explained(error: Exception) -> dict[str, Any]:
     if isinstance(error, AppError):
         return {"code": error.code, "message": error.message, "target": error.target, "details": []}
     if isinstance(error, _EXPECTED):

@@ -17,7 +17,7 @@ from app.copilot.catalog import task_types
 from app.core.errors import SeedError
 from app.identity.sign_in import sign_in
 from app.local.client import Client, ClientError, ServerEvent, check_file
-from app.local.display import Log
+from app.local.display import Log, cleaned
 from app.local.entra.people import Person, read_people
 from app.local.guarded import ServiceFailed
 from app.local.people import find_person
@@ -62,8 +62,18 @@ class Progress:
 def perform(task: Task, progress: Progress) -> None:
     """Do the task on the running system, or on one started for its duration.
 
-    Raises: `ClientError` for everything that goes wrong on the way, the job's own failure included.
+    Raises: `ClientError` for everything that goes wrong on the way, the job's own failure included; its
+    `body` is safe for a terminal.
     """
+    try:
+        _perform(task, progress)
+    except ClientError as error:
+        # Names of files and words of the API may hold what a terminal obeys.
+        error.body = cleaned(error.body)
+        raise
+
+
+def _perform(task: Task, progress: Progress) -> None:
     parameters = check(task)
     if read_running(State.default()) is None:
         # A wrong name is told before a whole system starts for it.

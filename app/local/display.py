@@ -1,5 +1,6 @@
 """What people see on a terminal: the log with coloured names, the progress of a job, its readable end."""
 
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,12 +14,30 @@ from rich.table import Table
 from rich.text import Text
 
 from app.core.clock import now
+from app.local.state import private_file
 
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 _NAME_WIDTH = 11
 _OLD_LOG_BYTES = 10 * 2**20
 _QUOTE_CHARACTERS = 160
 _MICROS = 1_000_000
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def clean(text: str) -> str:
+    """A text without the control characters that a terminal obeys; ends of lines and tabs stay."""
+    return _CONTROLS.sub("", text)
+
+
+def cleaned(value: Any) -> Any:
+    """A JSON value with all its texts clean."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {clean(str(key)): cleaned(one) for key, one in value.items()}
+    if isinstance(value, Sequence):
+        return [cleaned(one) for one in value]
+    return value
 
 
 class Log:
@@ -31,10 +50,9 @@ class Log:
         self._colours: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        if self._path.exists() and self._path.stat().st_size > _OLD_LOG_BYTES:
+        if private_file(self._path).stat().st_size > _OLD_LOG_BYTES:
             self._path.replace(self._path.with_suffix(".log.1"))
-        self._path.touch(mode=0o600)
-        self._file = self._path.open("a", encoding="utf-8")
+        self._file = private_file(self._path).open("a", encoding="utf-8")
         return self
 
     def __exit__(
@@ -45,6 +63,7 @@ class Log:
 
     def say(self, name: str, line: str) -> None:
         """Write one line of the process `name`."""
+        line = clean(line)
         with self._lock:
             if self._file.closed:
                 return
@@ -60,16 +79,17 @@ def addresses(rows: Mapping[str, str], *, title: str) -> RenderableType:
     """A box of names and addresses."""
     table = Table.grid(padding=(0, 2))
     for name, value in rows.items():
-        table.add_row(Text(name, style="bold"), Text(value))
-    return Panel(table, title=title, title_align="left", border_style="green", expand=False)
+        table.add_row(Text(name, style="bold"), Text(clean(value)))
+    return Panel(table, title=_title(title), title_align="left", border_style="green", expand=False)
 
 
 def finished_job(job: Mapping[str, Any], *, seconds: float, name: str) -> RenderableType:
     """The end of a job for people: answer, citations with their place, coverage, who wrote it, cost, time."""
+    job = cleaned(job)
     result = job.get("result") or {}
     decision = job.get("decision") or {}
     parts: list[RenderableType] = [
-        Panel(Text(str(result.get("text", ""))), title=name, title_align="left", border_style="cyan")
+        Panel(Text(str(result.get("text", ""))), title=_title(name), title_align="left", border_style="cyan")
     ]
     citations = result.get("citations") or []
     if citations:
@@ -78,6 +98,11 @@ def finished_job(job: Mapping[str, Any], *, seconds: float, name: str) -> Render
     for label, value in _facts(job, result, decision, seconds):
         facts.add_row(Text(label, style="bold"), Text(value))
     return Group(*parts, facts)
+
+
+def _title(name: str) -> Text:
+    """A name as it is: in a plain string Rich would read markup."""
+    return Text(clean(name))
 
 
 def _citations(citations: Sequence[Mapping[str, Any]]) -> RenderableType:

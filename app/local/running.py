@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from app.local.guarded import ServiceFailed
-from app.local.state import State, free_port
+from app.local.state import State, free_port, private_file
 
 _PATIENCE_SECONDS = 3.0
 _LOOK_SECONDS = 0.1
@@ -48,7 +48,7 @@ def log_file(state: State) -> Path:
 
 def write_running(state: State, running: Running) -> None:
     """Publish the addresses in one step, so that a reader never sees half a file."""
-    scratch = state.path / "running.json.new"
+    scratch = private_file(state.path / "running.json.new")
     scratch.write_text(json.dumps(asdict(running), indent=2))
     scratch.replace(running_file(state))
 
@@ -106,7 +106,7 @@ def is_free(port: int) -> bool:
 @contextmanager
 def in_use(state: State) -> Iterator[None]:
     """Tell whoever runs the system here that somebody works with it."""
-    with (state.path / "users.lock").open("a") as handle:
+    with private_file(state.path / "users.lock").open("a") as handle:
         fcntl.flock(handle, fcntl.LOCK_SH)
         yield
 
@@ -115,7 +115,7 @@ def retire(state: State) -> None:
     """Withdraw the addresses and wait until nobody works with the system any more."""
     # In this order: a client locks first and reads the addresses then, so none is overlooked.
     remove_running(state)
-    with (state.path / "users.lock").open("a") as handle:
+    with private_file(state.path / "users.lock").open("a") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
 
 
@@ -158,7 +158,7 @@ class Ports:
 
     def _remember(self, name: str, port: int) -> int:
         self._known[name] = port
-        self._file.write_text(json.dumps(self._known, indent=2, sort_keys=True))
+        private_file(self._file).write_text(json.dumps(self._known, indent=2, sort_keys=True))
         return port
 
 

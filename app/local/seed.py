@@ -13,6 +13,7 @@ from app.local.migrate import upgrade
 from app.pools.seed import import_platform
 from app.settings import Settings
 from app.tenants.seed import import_tenants
+from app.vocabulary import Environment
 
 _VERSION = 1
 _PARTS = {"version", "tenants", "platform"}
@@ -25,6 +26,10 @@ def migrate(settings: Settings) -> list[str]:
     """
     owner_url = settings.required("database_owner_url")
     seed = read_seed(settings.seed) if settings.seed is not None else {}
+    if settings.env is Environment.PRODUCTION and seed.get("tenants"):
+        raise SeedError(
+            f"{settings.seed}: tenants: only development imports tenants; customers are onboarded"
+        )
     upgrade(owner_url)
     return ["schema is up to date", *asyncio.run(_import(owner_url, seed, settings.seed))]
 

@@ -39,20 +39,36 @@ class State:
         return cls(Path(home) / "switchboard" / name)
 
     def ensure(self) -> "State":
-        """Make the folder. Others may pass through it (Postgres runs as another user), not read it."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.path.chmod(0o711)
+        """Make the folder, private. Of root others may pass through it: Postgres runs as another user."""
+        private_folder(self.path, passable=os.geteuid() == 0)
         return self
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Be the only system on this folder. Raises: `StateLocked`."""
-        with (self.path / "lock").open("a") as handle:
+        with private_file(self.path / "lock").open("a") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise StateLocked(f"a system is already running on {self.path}") from error
             yield
+
+
+def private_folder(path: Path, *, passable: bool = False) -> Path:
+    """Make the folder for its owner alone; `passable` lets others go through it, not read it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o711 if passable else 0o700)
+    return path
+
+
+def private_file(path: Path) -> Path:
+    """Make the file for its owner alone, and take from others what an older one gave them."""
+    handle = os.open(path, os.O_CREAT | os.O_RDONLY, 0o600)
+    try:
+        os.fchmod(handle, 0o600)
+    finally:
+        os.close(handle)
+    return path
 
 
 def free_port() -> int:

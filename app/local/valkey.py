@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from app.local.guarded import Guarded, ServiceFailed
-from app.local.state import free_port
+from app.local.state import free_port, private_file, private_folder
 
 _START_SECONDS = 15.0
 
@@ -51,7 +51,7 @@ class EmbeddedValkey:
 
     def start(self) -> Self:
         """Start and wait until it answers. Raises: `ServiceFailed`."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self._folder)
         configuration = "\n".join(
             (
                 f"port {self.port}",
@@ -67,7 +67,7 @@ class EmbeddedValkey:
                 "",
             )
         )
-        log = self._folder / "valkey.log"
+        log = private_file(self._folder / "valkey.log")
         with log.open("ab") as output:
             self._guarded = Guarded([binary(), "-"], output=output, stdin=configuration, grace_seconds=5.0)
         end = time.monotonic() + _START_SECONDS

@@ -646,8 +646,6 @@ STEP_COLUMNS = (
 
 def _secure_tables() -> None:
     for table in (
-        "members",
-        "tenant_keys",
         "documents",
         "document_parts",
         "provider_credentials",
@@ -660,6 +658,10 @@ def _secure_tables() -> None:
     ):
         secure(table)
     secure("tenant_policies", app="SELECT")
+    # A member is made at first sight and a data key on first use; roles, states and rotation are not the doors'.
+    secure("members", app="SELECT, INSERT")
+    secure("tenant_keys", app="SELECT, INSERT")
+    open_to_system("members", read=("tenant_id", "id", "state"))
     secure("model_calls", app="SELECT, INSERT, UPDATE")
     for table in CONFIGURATION:
         secure(table, platform_readable=True)

@@ -8,7 +8,8 @@ from app.llm.errors import InvalidOutput
 
 SOURCE = (
     "Contoso raised its prices by 12 % on 1 March 2027. See https://contoso.example/prices for the list. "
-    "Here is a list: <b>bold</b> is written so."
+    "Here is a list: <b>bold</b> is written so, <img src=x> too. Write to <ann@contoso.example>, at Contoso.com"
+    " (or https://contoso.example/d?q= alone); \\\\contoso\\share and file:/x and data:text/plain,x are there."
 )
 BAND = Band(1, 3, 1000)
 
@@ -90,6 +91,31 @@ def test_the_asked_language_passes_and_short_texts_are_not_judged(text: str, lan
         ("See https://evil.example/x for prices.", "link"),
         ("See www.evil.example for prices.", "link"),
         ("See https://contoso.example/prices?stolen=1 now.", "link"),
+        ("See https://contoso.example/price for prices.", "link"),
+        ("See https://contoso.example/d?q='SECRET' now.", "link"),
+        ("See https://contoso.example/PRICES now.", "link"),
+        ("See evil.example/?d=x now.", "link"),
+        ("See evil.example?d=x now.", "link"),
+        ("See secret.evil.com now.", "link"),
+        ("See secret.contoso.com now.", "link"),
+        ("See ｈｔｔｐｓ：／／evil.example now.", "link"),
+        ("See ht&#116;ps://evil.example now.", "link"),
+        ("See 203.0.113.7/secret now.", "link"),
+        ("Write to secret@evil.example now.", "link"),
+        ("Write to mailto:secret@evil.example now.", "link"),
+        ("Open ms-word:ofe|u|x now.", "link"),
+        ("Open \\\\evil\\share now.", "link"),
+        ("Open \\\\contoso\\share now.", "link"),
+        ("Open //evil.example/x now.", "link"),
+        ("Open data:text/plain,x now.", "link"),
+        ("Open file:/etc now.", "link"),
+        ("Open file:/x now.", "link"),
+        ("Open javascript:alert now.", "link"),
+        ("Prices <img src=x> rose.", "markup"),
+        ("Prices <img src=x onerror=y", "markup"),
+        ("Prices &lt;img src=x&gt; rose.", "markup"),
+        ("Here is a list: <b>bold</b> is written so.", "markup"),
+        ("Prices <!-- rose", "markup"),
         ("...", "too_short"),
         ("x" * 2000, "too_long"),
     ],
@@ -104,7 +130,12 @@ def test_what_is_not_a_plain_sentence_is_rejected(text: str, code: str) -> None:
     [
         "Prices rose.",
         "See https://contoso.example/prices for the list.",
-        "Here is a list: <b>bold</b> is written so.",
+        "The list is there (https://contoso.example/prices).",
+        "Write to <ann@contoso.example> or to contoso.com.",
+        "The query is “https://contoso.example/d?q=”!",
+        "Prices rose, e.g. by 3.5 at Contoso Inc. in v1.2 of file.docx and/or ASP.x, i.e. 10.5/11.5, z.B. so.",
+        "Prices rose.In 2027 they fell.No more: see data: and file: above, Node.js and README.md.",
+        "Did prices rise in file.docx? They did at 12:30 // more.",
         "5 < 7 and 9 > 8 hold.",
         "价格上涨了。",
     ],
@@ -124,3 +155,11 @@ def test_several_sentences_under_one_citation_are_rejected() -> None:
     check_single_sentences([claim("Prices rose, i.e. by 12 %.")], "en")
     with pytest.raises(InvalidOutput, match="too_long"):
         check_single_sentences([claim("Prices rose. They rose a lot. They rose again.")], "en")
+
+
+def test_a_link_that_ends_in_other_writing_is_still_whole() -> None:
+    text = "请访问https://contoso.example/x。价格上涨了。"
+    check_shape(
+        [claim("见 https://contoso.example/x 。", text), claim("请访问https://contoso.example/x。", text)],
+        BAND,
+    )

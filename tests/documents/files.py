@@ -3,6 +3,7 @@
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 
 import pypdf
@@ -126,3 +127,25 @@ def encrypted_office_file() -> bytes:
     return (
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504) + "EncryptedPackage".encode("utf-16-le") + bytes(480)
     )
+
+
+def repetitive_pdf(pages: int, *, letters: int, same_object: bool) -> bytes:
+    """A small PDF of many pages with the same content, in one page object or one for each."""
+    text = zlib.compress(b"BT /F1 8 Tf 10 10 Td " + b"(a) Tj " * letters + b"ET", 9)
+    numbers = [5] * pages if same_object else [*range(5, 5 + pages)]
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Resources<</Font<</F1 3 0 R>>>>/Contents 4 0 R>>"
+    kids = b" ".join(b"%d 0 R" % number for number in numbers)
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Count %d/Kids[%s]>>" % (pages, kids),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        b"<</Length %d/Filter/FlateDecode>>stream\n%s\nendstream" % (len(text), text),
+        *(page for _ in dict.fromkeys(numbers)),
+    ]
+    content, table = b"%PDF-1.7\n", b"0000000000 65535 f \n"
+    for number, each in enumerate(objects, start=1):
+        table += b"%010d 00000 n \n" % len(content)
+        content += b"%d 0 obj\n%s\nendobj\n" % (number, each)
+    size = len(objects) + 1
+    end = b"xref\n0 %d\n%strailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF"
+    return content + end % (size, table, size, len(content))

@@ -6,13 +6,13 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from time import process_time
+from time import monotonic, process_time
 
 import psutil
 import pytest
 
 import app
-from app.documents import frames
+from app.documents import extraction, frames
 from app.documents.errors import (
     EmptyFile,
     ExtractionBusy,
@@ -27,7 +27,7 @@ from app.documents.reading import read
 from app.documents.segments import load_segments
 from app.settings import Settings
 from app.vocabulary import Environment
-from tests.documents.files import paragraph, pdf_file, word_file
+from tests.documents.files import paragraph, pdf_file, repetitive_pdf, word_file
 
 _SLOW = b"A line of its own.\n\n" * 150_000
 
@@ -93,6 +93,50 @@ async def test_a_file_that_needs_too_much_memory_is_refused_and_the_next_is_read
         await extractor.extract("a.docx", word_file(body))
     assert (await extractor.extract("a.txt", b"next")).segments[0].text == "next"
     await extractor.close()
+
+
+async def test_a_small_file_may_not_take_the_time_of_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extraction, "_CPU_SECONDS", 0.5)
+    extractor = Extractor(_settings())
+    before = monotonic()
+    with pytest.raises(ExtractionTimedOut):
+        await extractor.extract("a.pdf", repetitive_pdf(2_000, letters=5_000, same_object=False))
+    assert monotonic() - before < 30
+    await extractor.close()
+
+
+def test_the_time_grows_with_the_file_up_to_the_setting() -> None:
+    allowed = [extraction._cpu_seconds(size * 2**20, 60.0) for size in (0, 5, 6, 25, 100)]
+    assert allowed == [10.0, 10.0, 11.0, 30.0, 60.0]
+    assert extraction._cpu_seconds(2**20, 0.5) == 0.5
+
+
+async def test_a_group_has_one_process_and_leaves_the_other(extractor: Extractor) -> None:
+    slow = [asyncio.create_task(extractor.extract("a.txt", _SLOW, group="one")) for _ in range(3)]
+    for group in ("two", None, "two"):
+        assert (await extractor.extract("a.txt", b"text", group=group)).segments[0].text == "text"
+    assert not any(task.done() for task in slow)
+    for task in slow:
+        task.cancel()
+    await asyncio.gather(*slow, return_exceptions=True)
+    assert (await extractor.extract("a.txt", b"next", group="one")).segments[0].text == "next"
+    assert not extractor._turns
+    assert not extractor._callers
+
+
+async def test_who_waits_too_long_behind_its_group_is_told(
+    extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extraction, "_LONGEST_WAIT_IN_GROUP_SECONDS", 0.05)
+    slow = asyncio.create_task(extractor.extract("a.txt", _SLOW, group="one"))
+    # What waits for the loop before the call has its turn after it.
+    await asyncio.sleep(0)
+    with pytest.raises(ExtractionBusy):
+        await extractor.extract("a.txt", b"text", group="one")
+    assert not slow.done()
+    slow.cancel()
+    await asyncio.gather(slow, return_exceptions=True)
+    assert not extractor._turns
 
 
 async def test_a_process_that_died_is_replaced(extractor: Extractor) -> None:

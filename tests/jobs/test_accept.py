@@ -2,6 +2,8 @@ import asyncio
 
 import pytest
 
+from app.core.clock import new_id
+from app.core.crypto import Sealer
 from app.jobs.accept import request_hash
 from app.jobs.errors import IdempotencyKeyReused, JobNotFound, TooManyJobs
 from app.jobs.repository import JobRepository
@@ -22,7 +24,7 @@ async def test_parameters_are_sealed_at_rest(desk: Desk) -> None:
 
 
 async def test_fifty_equal_requests_at_once_make_one_job(desk: Desk) -> None:
-    digest = request_hash({"task_type": "summarize"})
+    digest = request_hash(desk.sealer, {"task_type": "summarize"})
     ids = await asyncio.gather(*(desk.accept(idempotency=("key-1", digest)) for _ in range(50)))
     assert len(set(ids)) == 1
     assert len(await desk.rows("SELECT id FROM jobs")) == 1
@@ -30,13 +32,13 @@ async def test_fifty_equal_requests_at_once_make_one_job(desk: Desk) -> None:
 
 
 async def test_a_key_used_for_another_body_is_a_conflict(desk: Desk) -> None:
-    await desk.accept(idempotency=("key-1", request_hash({"a": 1})))
+    await desk.accept(idempotency=("key-1", request_hash(desk.sealer, {"a": 1})))
     with pytest.raises(IdempotencyKeyReused):
-        await desk.accept(idempotency=("key-1", request_hash({"a": 2})))
+        await desk.accept(idempotency=("key-1", request_hash(desk.sealer, {"a": 2})))
 
 
 async def test_the_same_key_of_another_tenant_is_another_job(desk: Desk) -> None:
-    digest = request_hash({"a": 1})
+    digest = request_hash(desk.sealer, {"a": 1})
     mine = await desk.accept(idempotency=("key-1", digest))
     theirs = await desk.accept(idempotency=("key-1", digest), other_tenant=True)
     assert mine != theirs
@@ -72,5 +74,7 @@ async def test_a_job_is_visible_to_its_member_only(desk: Desk) -> None:
             await JobRepository(session, database.tenant_id).view(job_id, member_id=database.member_id)
 
 
-def test_a_request_hash_does_not_depend_on_the_order_of_keys() -> None:
-    assert request_hash({"a": 1, "b": 2}) == request_hash({"b": 2, "a": 1})
+def test_a_request_hash_is_keyed_and_does_not_depend_on_the_order_of_keys() -> None:
+    one, other = (Sealer(new_id(), {1: key * 32}) for key in (b"a", b"b"))
+    assert request_hash(one, {"a": 1, "b": 2}) == request_hash(one, {"b": 2, "a": 1})
+    assert request_hash(one, {"a": 1}) != request_hash(other, {"a": 1})

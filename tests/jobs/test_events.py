@@ -114,3 +114,12 @@ async def test_losing_redis_loses_the_event_and_nothing_else() -> None:
     sealer = Sealer(new_id(), {1: KEY})
     assert not await write(EventWriter(away), sealer, new_id(), new_id(), 1)
     await away.aclose()
+
+
+async def test_taking_over_writes_no_event_and_refuses_the_earlier_holder(redis: Redis) -> None:
+    sealer, job_id, step_id = Sealer(new_id(), {1: KEY}), new_id(), new_id()
+    writer = EventWriter(redis)
+    assert await write(writer, sealer, job_id, step_id, 1, fencing=1)
+    assert await writer.take_over(sealer.tenant_id, job_id, step_id, 2)
+    assert not await write(writer, sealer, job_id, step_id, 2, fencing=1)
+    assert await redis.xlen(f"events:{sealer.tenant_id}:{job_id}") == 1

@@ -2,14 +2,19 @@
 
 import asyncio
 import uuid
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from app.jobs import dispatch
 from app.local import state
+from app.vocabulary import Lane
 from tests.entra import ADA, ALAN, GRACE
 from tests.house import House, serve
+from tests.processes import until
 
 SAMPLES = Path(state.__file__).parent / "samples"
 TEXT = (
@@ -230,3 +235,83 @@ async def test_ids_are_issued_and_echoed(house: House) -> None:
     assert uuid.UUID(answer.headers["request-id"]).version == 7
     answer = await house.client().get("/nothing-here")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+async def test_a_body_without_end_is_refused_before_anybody_asks_who_sent_it(house: House) -> None:
+    async with httpx.AsyncClient(trust_env=False) as anonymous:
+
+        async def endless() -> AsyncIterator[bytes]:
+            for _ in range(64):
+                yield b"[" * 2**20
+
+        answer = await anonymous.post(f"{house.api}/addin/v1/jobs", content=endless())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+
+async def test_json_nested_too_deeply_is_malformed(house: House) -> None:
+    nested = '{"a":' * 900 + "1" + "}" * 900
+    body = f'{{"task_type": "summarize", "input": {{"text": "x"}}, "parameters": {nested}}}'
+    answer = await house.client().post(
+        "/jobs", content=body, headers={"Idempotency-Key": "k", "Content-Type": "application/json"}
+    )
+    assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.processes
+async def test_a_forged_event_id_of_one_member_silences_nobody(house: House) -> None:
+    house.system.start_all()
+    job_id = (await house.submit({"input": {"text": TEXT}})).json()["id"]
+    epoch = (await house.follow(job_id))[0].id.partition(".")[0]
+    forged = await house.follow(job_id, after=f"{epoch}.99999999999999999999999-0")
+    assert forged[0].type == "snapshot"
+    waiting = (await house.submit({"input": {"text": TEXT + " Again."}}, GRACE)).json()["id"]
+    events = await house.follow(waiting, GRACE)
+    assert "text" in {event.type for event in events}
+
+
+async def test_a_blocked_members_stream_ends_and_its_steps_wait(house: House) -> None:
+    job_id = (await house.submit({"input": {"text": TEXT}})).json()["id"]
+    following = asyncio.create_task(house.follow(job_id))
+    await house.system.rows("UPDATE members SET state = 'blocked' RETURNING 1")
+    assert await following == []
+    answer = await house.client().get("/me")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "member_blocked")
+    async with house.system.database.system.system() as session:
+        assert await dispatch.pick(session, lane=Lane.INTERACTIVE, slots=5, stale_hint_seconds=2.0) == []
+
+
+async def test_uploads_under_way_are_bounded_for_each_tenant(house: House) -> None:
+    release = asyncio.Event()
+    started = asyncio.Semaphore(0)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"The harbour "
+        started.release()
+        await release.wait()
+        yield b"was closed."
+
+    client = house.client()
+    uploads = [
+        asyncio.create_task(client.post("/documents", params={"name": "a.txt"}, content=slow()))
+        for _ in range(4)
+    ]
+    for _ in uploads:
+        await started.acquire()
+
+    # All four have begun; the server has counted them when it refuses the fifth.
+    async def refused() -> bool:
+        answer = await client.post("/documents", params={"name": "b.txt"}, content=b"The harbour was closed.")
+        return answer.status_code == 429 and "retry-after" in answer.headers
+
+    await until(refused)
+    other = await house.upload("c.txt", b"The harbour was closed.", GRACE)
+    assert other["segments"] == 1
+    release.set()
+    assert {answer.status_code for answer in await asyncio.gather(*uploads)} == {201}
+
+
+async def test_too_much_text_for_one_job_is_refused_at_the_door(house: House) -> None:
+    document = await house.upload("text.txt", TEXT.encode())
+    await house.system.rows("UPDATE documents SET estimated_tokens = 2000000 RETURNING 1")
+    answer = await house.submit({"input": {"documents": [document["id"]]}})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "job_too_large")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.core.addresses import has_harmful_address, has_markup
 from app.llm.errors import BadRequest
 from app.llm.providers.extractive import ExtractiveProvider
 from app.llm.types import Block, ModelRequest, TokenUsage
@@ -73,6 +74,29 @@ async def test_headings_boilerplate_and_links_are_left_out() -> None:
     found = " ".join(await sentences(request(REPORT, most=10)))
     for unwanted in ("Annual report", "Copyright", "https://", "Page 3"):
         assert unwanted not in found
+
+
+@pytest.mark.parametrize(
+    "harmful",
+    [
+        "The harbour has <img src=x> a picture of its containers and of its terminal.",
+        "The harbour keeps its containers at \\\\evil\\share and its terminal elsewhere.",
+        "The harbour keeps its containers at data:text/plain,x and its terminal elsewhere.",
+        "The harbour keeps its containers at //evil.example/x and its terminal elsewhere.",
+    ],
+)
+async def test_what_may_not_be_delivered_is_passed_over(harmful: str) -> None:
+    plain = "The council wrote to ann@contoso.example about contoso.example/prices on that same day."
+    assert await sentences(request([harmful, plain], most=3)) == [plain]
+    (part,) = await sentences(request([harmful], most=3))
+    assert part in harmful
+    assert not has_markup(part)
+    assert not has_harmful_address(part)
+
+
+async def test_a_text_of_links_alone_is_still_quoted() -> None:
+    text = "See https://harbour.example/containers for more about the containers."
+    assert await sentences(request([text])) == [text]
 
 
 async def test_what_the_text_is_about_beats_an_aside() -> None:

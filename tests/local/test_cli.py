@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.core.errors import Conflict, SeedError
 from app.local.client import ServerEvent
-from app.local.commands import describe_event, explain
+from app.local.commands import describe_event, explain, json_line
 from app.local.guarded import ServiceFailed
 from app.settings import Settings
 
@@ -115,3 +115,26 @@ def test_a_wrong_setting_is_explained_without_its_value() -> None:
 )
 def test_events_are_told_in_words(event: ServerEvent, words: str) -> None:
     assert describe_event(event) == words
+
+
+def test_an_event_holds_nothing_that_a_terminal_obeys() -> None:
+    assert describe_event(ServerEvent("text", {"sentence": "a\x1b[2J\x9b1mb"})) == "a[2J1mb"
+    assert describe_event(ServerEvent("waiting", {"reason": "\x1b]0;x\x07"})) == "waiting: ]0;x"
+
+
+def test_an_expected_error_holds_nothing_that_a_terminal_obeys() -> None:
+    assert explain(SeedError("a\x1b[2Jb"))["message"] == "a[2Jb"
+
+
+def test_json_is_the_same_for_a_program_and_harmless_for_a_terminal() -> None:
+    value = {"text": "ä\x1b[2J\x7f\x9b\x9f\n"}
+    line = json_line(value)
+    assert json.loads(line) == value
+    assert [one for one in line if one < " " or "\x7f" <= one <= "\x9f"] == ["\n"]
+
+
+def test_the_name_of_a_missing_file_is_told_without_its_controls(tmp_path: Path) -> None:
+    done = _run(tmp_path, "run", "summarize", "a\x1b[2Jb.docx")
+    assert done.returncode == 1
+    assert "a[2Jb.docx" in done.stderr
+    assert "\x1b" not in done.stderr

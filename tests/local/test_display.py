@@ -3,9 +3,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
-from app.local.display import Log, finished_job, place
+from app.local.display import Log, addresses, clean, cleaned, finished_job, place
 
 _JOB: dict[str, Any] = {
     "id": "7",
@@ -35,9 +37,13 @@ _JOB: dict[str, Any] = {
 }
 
 
-def _shown(job: dict[str, Any]) -> str:
+_EVIL = "\x1b]0;mine\x07\x1b[2J\x9b31mtext\x00\r\x7f"
+_HARMLESS = "]0;mine[2J31mtext"
+
+
+def _shown(job: dict[str, Any], *, name: str = "memo.docx") -> str:
     console = Console(file=io.StringIO(), width=200)
-    console.print(finished_job(job, seconds=1.25, name="memo.docx"))
+    console.print(finished_job(job, seconds=1.25, name=name))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -101,3 +107,55 @@ def test_a_large_log_is_put_aside(tmp_path: Path) -> None:
         log.say("api", "fresh")
     assert file.stat().st_size < 1000
     assert (tmp_path / "switchboard.log.1").exists()
+
+
+@given(st.text(st.one_of(st.characters(max_codepoint=0xA0), st.characters(exclude_categories=["Cs"]))))
+def test_of_control_characters_only_ends_of_lines_and_tabs_stay(source: str) -> None:
+    kept = [one for one in source if one in "\n\t" or not (one < " " or "\x7f" <= one <= "\x9f")]
+    assert clean(source) == "".join(kept)
+
+
+def test_json_values_are_cleaned_all_the_way_down() -> None:
+    assert cleaned({_EVIL: [_EVIL, {"a": _EVIL}, 1, None, True]}) == {
+        _HARMLESS: [_HARMLESS, {"a": _HARMLESS}, 1, None, True]
+    }
+
+
+def test_nothing_of_a_job_reaches_the_terminal_as_a_command() -> None:
+    job = {
+        "id": _EVIL,
+        "state": _EVIL,
+        "result": {
+            "text": _EVIL,
+            "citations": [{"anchor": {"type": "word", "part": _EVIL, "ordinal": 0}, "quote": _EVIL}],
+        },
+        "decision": {"why": _EVIL, "hops": [{"deployment": _EVIL, "outcome": "rejected"}]},
+        "usage": {"currency": _EVIL},
+    }
+    shown = _shown(job, name=f"{_EVIL}.docx")
+    assert shown == clean(shown)
+    assert shown.count(_HARMLESS) >= 8
+
+
+@pytest.mark.parametrize("name", ["[red]memo[/red].docx", "[/].docx", "[link=http://x]a.docx"])
+def test_markup_in_the_name_of_a_file_is_shown_as_it_is(name: str) -> None:
+    assert name in _shown(_JOB, name=name)
+
+
+def test_a_box_of_addresses_is_shown_as_it_is() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(addresses({"Entra": _EVIL}, title="[bold]Title[/bold]"))
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert shown == clean(shown)
+    assert "[bold]Title[/bold]" in shown
+
+
+def test_the_log_passes_no_command_on(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    with Log(tmp_path / "log", console) as log:
+        log.say("api", _EVIL)
+    assert isinstance(console.file, io.StringIO)
+    for told in (console.file.getvalue(), (tmp_path / "log").read_text()):
+        assert told == clean(told)
+        assert _HARMLESS in told

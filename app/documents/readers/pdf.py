@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import dataclass, field
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
@@ -21,10 +22,24 @@ from app.vocabulary import SegmentKind
 
 MEDIA_TYPE = "application/pdf"
 MAX_PAGES = 5_000
+MAX_REPEATED_PAGES = 20
+"""How often page objects may stand in the page tree again: few bytes could ask for any amount of work."""
+_READ = (-7_654_321.0, -1.0, -7_654_320.0, 5.0)
+"""Art box that marks a page as read, in memory: pdfium does not say which object a page is."""
 _NEEDS_PASSWORD = (pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY)
 _UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\uffff]")
 _HYPHEN_AT_END = re.compile("[\x02\ufffe]")
 """How pdfium writes a hyphen by which it put a word together over two lines."""
+
+
+@dataclass
+class _Progress:
+    """What the pages so far came to."""
+
+    notes: Counter[str] = field(default_factory=Counter)
+    characters: int = 0
+    """White space and what is not kept count too: they cost as much."""
+    repeated: int = 0
 
 
 def read(content: bytes) -> Extracted:
@@ -47,14 +62,9 @@ def _read(document: pdfium.PdfDocument) -> Extracted:
         raise TooComplex(
             f"The PDF has {count:,} pages, more than {MAX_PAGES:,}; split it and send the parts."
         )
-    notes: Counter[str] = Counter()
-    pages: list[list[Line]] = []
-    characters = 0
-    for number in range(count):
-        lines = _page(document, number, notes)
-        characters += sum(len(line.text) for line in lines)
-        check_size(0, characters)
-        pages.append(lines)
+    progress = _Progress()
+    notes = progress.notes
+    pages = [_page(document, number, progress) for number in range(count)]
     if notes["pages_unreadable"] == count:
         raise UnreadableFile
     if not any(pages):
@@ -66,7 +76,7 @@ def _read(document: pdfium.PdfDocument) -> Extracted:
     body, running = without_running_headers(pages)
     blocks = [block for page in body for block in paragraphs(page)]
     segments = _segments(blocks, running)
-    check_size(len(segments), characters)
+    check_size(len(segments), progress.characters)
     return Extracted(
         media_type=MEDIA_TYPE,
         segments=segments,
@@ -99,23 +109,38 @@ def _segments(blocks: list[Block], running: list[Line]) -> tuple[Segment, ...]:
     return tuple(found)
 
 
-def _page(document: pdfium.PdfDocument, number: int, notes: Counter[str]) -> list[Line]:
+def _page(document: pdfium.PdfDocument, number: int, progress: _Progress) -> list[Line]:
     try:
         page = document[number]
     except pdfium.PdfiumError:
-        notes["pages_unreadable"] += 1
+        progress.notes["pages_unreadable"] += 1
         return []
     try:
+        _refuse_repetition(page, progress)
         text_page = page.get_textpage()
         try:
+            progress.characters += text_page.count_chars()
+            check_size(0, progress.characters)
             return _lines(text_page, number + 1, page.get_bbox())
         finally:
             text_page.close()
     except pdfium.PdfiumError:
-        notes["pages_unreadable"] += 1
+        progress.notes["pages_unreadable"] += 1
         return []
     finally:
         page.close()
+
+
+def _refuse_repetition(page: pdfium.PdfPage, progress: _Progress) -> None:
+    """Count pages whose object was read before. Raises: `TooComplex`."""
+    if page.get_artbox(fallback_ok=False) == _READ:
+        progress.repeated += 1
+        if progress.repeated > MAX_REPEATED_PAGES:
+            raise TooComplex(
+                f"The PDF shows the same page more than {MAX_REPEATED_PAGES} times; print it to a new PDF"
+                " without the repetitions and send that."
+            )
+    page.set_artbox(*_READ)
 
 
 def _lines(

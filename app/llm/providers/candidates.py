@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from app.core.addresses import has_harmful_address, has_markup
 from app.core.sentences import split_sentences
 from app.llm.types import Block
 from app.vocabulary import SegmentKind
@@ -29,8 +30,10 @@ _BOILERPLATE = re.compile(
     r"|table of contents|inhaltsverzeichnis|table des matières|^\W*(?:page|seite)\s+\d+|\.{4,}|_{3,}",
     re.IGNORECASE,
 )
-# Never in a summary: following or fetching these could carry text away.
+# Not in a summary if it can do without: they say little, and following them could carry text away.
 _MARKUP = re.compile(r"!\[|\]\(|</?[a-zA-Z!]|https?://|www\.|<\|")
+# Where a sentence is cut around what may never be delivered.
+_UNSAFE = re.compile(r"<[^<>]*>?|!?\[|\]\([^)\s]*\)?|\S*(?:\\\\|//|:)\S*")
 _POINTS_BACK = re.compile(
     r"\s*(?:this|these|those|he|she|they|it|such|however|therefore|moreover|also|dies|diese[rsn]?|er|sie|es|jedoch"
     r"|daher|außerdem|ce|ces|cela|il|elle|ils|elles|cependant)\b",
@@ -51,13 +54,28 @@ class Candidate:
 
 
 def find_candidates(blocks: Sequence[Block], language: str) -> list[Candidate]:
-    """The sentences fit for a summary; if there are none, whatever the blocks say."""
+    """The sentences fit for a summary; if there are none, whatever the blocks say and may be delivered.
+
+    HTML, images and harmful addresses are passed over, so that they do not fail the document.
+    """
     # What is said twice counts where it is said first.
     first = {" ".join(each.text.casefold().split()): each for each in reversed(_sentences(blocks, language))}
     everything = sorted(first.values(), key=lambda each: each.order)
-    fit = [each for each in everything if _is_fit(each, blocks[each.block].kind)]
-    plain = [each for each in everything if each.words and not _MARKUP.search(each.text)]
-    return fit or plain or everything
+    safe = [each for each in everything if _is_safe(each.text)]
+    fit = [each for each in safe if _is_fit(each, blocks[each.block].kind)]
+    plain = [each for each in safe if each.words and not _MARKUP.search(each.text)]
+    return fit or plain or safe or [part for each in everything for part in _safe_part(each)] or everything
+
+
+def _is_safe(text: str) -> bool:
+    return not has_markup(text) and not has_harmful_address(text)
+
+
+def _safe_part(candidate: Candidate) -> list[Candidate]:
+    """The longest part that may be delivered, still word for word, if one has words."""
+    parts = (part.strip() for part in _UNSAFE.split(candidate.text))
+    longest = max((part for part in parts if words_of(part) and _is_safe(part)), key=len, default="")
+    return [replace(candidate, text=longest, words=words_of(longest))] if longest else []
 
 
 def words_of(text: str) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from openai._vendor.httpx_aiohttp.transport import AiohttpTransport  # the only 
 
 CONNECT_SECONDS = 5.0
 _MOST_CONNECTIONS = 200
+_ALLOCATED = ipaddress.IPv6Network("2000::/3")
+_SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
 
 
 class AddressRefused(OSError):
@@ -24,9 +26,21 @@ class AddressRefused(OSError):
 def public_socket(address: Any) -> socket.socket:
     """A socket for an address (as `getaddrinfo` gives it) of the public internet. Raises: `AddressRefused`."""
     family, kind, protocol, _name, where = address
-    if not ipaddress.ip_address(where[0].split("%")[0]).is_global:
+    if not _is_public(where[0]):
         raise AddressRefused("the endpoint's address is not on the public internet")
     return socket.socket(family, kind, protocol)
+
+
+def _is_public(address: str) -> bool:
+    """Whether packets to it can only leave for the internet.
+
+    Of IPv6 only what is allocated (RFC 4291): outside are NAT64, IPv4-mapped and IPv4-compatible forms,
+    which `is_global` lets pass although they hold an IPv4 address that may be private.
+    """
+    parsed = ipaddress.ip_address(address.split("%")[0])
+    if not parsed.is_global or parsed.is_multicast:
+        return False
+    return isinstance(parsed, ipaddress.IPv4Address) or (parsed in _ALLOCATED and parsed not in _SIX_TO_FOUR)
 
 
 def http_client(*, private_allowed: bool) -> httpx2.AsyncClient:

@@ -4,10 +4,10 @@ import pytest
 from reportlab.pdfgen import canvas
 
 from app.documents.errors import EncryptedFile, NoText, TooComplex, UnreadableFile
-from app.documents.readers import pdf
+from app.documents.readers import limits, pdf
 from app.documents.segments import PdfAnchor
 from app.vocabulary import SegmentKind
-from tests.documents.files import encrypted_pdf, pdf_file
+from tests.documents.files import encrypted_pdf, pdf_file, repetitive_pdf
 
 _SENTENCES = "The committee examined the report and recommends that the board adopt it. " * 5
 
@@ -79,3 +79,20 @@ def test_too_many_pages_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdf, "MAX_PAGES", 1)
     with pytest.raises(TooComplex, match="2 pages"):
         pdf.read(pdf_file([("Normal", "a")], [("Normal", "b")]))
+
+
+def test_one_page_that_is_shown_many_times_is_refused() -> None:
+    with pytest.raises(TooComplex, match="same page more than 20 times"):
+        pdf.read(repetitive_pdf(4_000, letters=1_000, same_object=True))
+
+
+def test_a_few_repetitions_and_equal_pages_of_their_own_are_read() -> None:
+    for pages, same in ((20, True), (60, False)):
+        found = pdf.read(repetitive_pdf(pages, letters=3, same_object=same)).segments
+        assert found[0].text == "aaa"
+
+
+def test_reading_stops_at_the_limit_of_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_CHARACTERS", 2_500)
+    with pytest.raises(TooComplex, match="characters"):
+        pdf.read(repetitive_pdf(5_000, letters=1_000, same_object=False))

@@ -105,7 +105,9 @@ def test_windows_text_is_read_and_noted() -> None:
     assert found.notes == {"encoding_guessed": 1, "characters_unreadable": 1}
 
 
-@pytest.mark.parametrize("content", [b"a\x00b", b"\xff\xfea", bytes(range(1, 9)) * 20])
+@pytest.mark.parametrize(
+    "content", [b"a\x00b", b"\xff\xfea", bytes(range(1, 9)) * 20, b"\x1b[31mred\x1b[0m" * 9]
+)
 def test_what_is_no_text_is_refused(content: bytes) -> None:
     with pytest.raises(UnreadableFile):
         text.read(content)
