@@ -13,7 +13,7 @@ _TAG = (
     # A tag, but not a mail address in angle brackets.
     r"<(?:[!?/]|[a-z](?![\w.+-]*@[\w.-]+>))[^<>]*>"
     # A comment or a tag with attributes, which what follows may close.
-    r"|<!--|<[a-z][^\s<>]*[\s/][^<>]*="
+    r"|<!--|<[a-z](?=[^<>=]*[\s/])[^<>=]*="
 )
 _MARKUP = re.compile(rf"!\[|\]\(|{_TAG}", re.IGNORECASE)
 _NEVER = re.compile(
@@ -36,7 +36,7 @@ _LABELS = r"(?<![\w.@-])(?:[\w-]+\.)+"
 _ADDRESS = re.compile(
     rf"(?<![a-z0-9])(?:[a-z][a-z0-9+.-]{{0,20}}://|(?:{_SCHEMES}):)\S+"
     r"|\bwww\.\S+"
-    r"|[\w.+-]+@(?:[\w-]+\.)+[\w-]+"
+    r"|(?<![\w.+-])[\w.+-]+@(?:[\w-]+\.)+[\w-]+"
     # A name counts as a host for its path or query, or for its ending; a figure as one with four parts.
     rf"|{_LABELS}(?:[^\W\d_]|xn--)[\w-]+(?::\d+)?(?:/|[?#](?=[\w%&=-]))\S*"
     r"|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?[/?]\S+"
@@ -72,12 +72,17 @@ def _stands_in(address: str, seen: str) -> bool:
     _, _, rest = address.rpartition("://")
     # Paths and queries tell capitals apart, and could carry something in them.
     flags = re.NOFLAG if re.search(r"[/?#]", rest) else re.IGNORECASE
-    found = re.finditer(r"(?<![\w./\\@%&=?#+-])" + re.escape(address), seen, flags)
+    # Scripts without spaces write on right before a URL.
+    before = "a-zA-Z0-9_" if rest != address else r"\w"
+    found = re.finditer(rf"(?<![{before}./\\@%&=?#+-]){re.escape(address)}", seen, flags)
     return any(_ENDS.match(seen, match.end()) for match in found)
 
 
 def _seen(text: str) -> str:
-    resolved = unicodedata.normalize("NFKC", html.unescape(text))
+    unescaped = html.unescape(text)
+    if unescaped.isascii() and unescaped.isprintable():
+        return unescaped
+    resolved = unicodedata.normalize("NFKC", unescaped)
     return "".join(
         character
         for character in resolved

@@ -271,9 +271,10 @@ async def test_a_forged_event_id_of_one_member_silences_nobody(house: House) -> 
 
 async def test_a_blocked_members_stream_ends_and_its_steps_wait(house: House) -> None:
     job_id = (await house.submit({"input": {"text": TEXT}})).json()["id"]
-    following = asyncio.create_task(house.follow(job_id))
-    await house.system.rows("UPDATE members SET state = 'blocked' RETURNING 1")
-    assert await following == []
+    async with house.client().stream("GET", f"/jobs/{job_id}/events") as following:
+        assert following.status_code == 200
+        await house.system.rows("UPDATE members SET state = 'blocked' RETURNING 1")
+        assert "event:" not in (await following.aread()).decode()
     answer = await house.client().get("/me")
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "member_blocked")
     async with house.system.database.system.system() as session:

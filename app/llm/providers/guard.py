@@ -37,7 +37,7 @@ def _is_public(address: str) -> bool:
     Of IPv6 only what is allocated (RFC 4291): outside are NAT64, IPv4-mapped and IPv4-compatible forms,
     which `is_global` lets pass although they hold an IPv4 address that may be private.
     """
-    parsed = ipaddress.ip_address(address.split("%")[0])
+    parsed = ipaddress.ip_address(address.partition("%")[0])
     if not parsed.is_global or parsed.is_multicast:
         return False
     return isinstance(parsed, ipaddress.IPv4Address) or (parsed in _ALLOCATED and parsed not in _SIX_TO_FOUR)
