@@ -6,7 +6,7 @@ Reasons begin with a code and carry no content: they are stored in the decision 
 |---|---|
 | unsupported_figure, unsupported_unit | a number, date or amount that the cited source does not have |
 | unsupported_name | a name that the cited source does not have |
-| unrelated | a sentence that shares hardly a word with what it cites |
+| unrelated | a sentence that shares hardly a word with what it cites, or only repeats the headings above it |
 | wrong_language | the answer is in another language than asked |
 | preamble, too_long, too_short, markup, link | the answer is not of the asked shape |
 """
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from app.copilot.citations import Claim
 from app.copilot.figures import SourceFigures, find_figures, units
 from app.copilot.names import SourceNames
+from app.copilot.relation import is_unrelated, only_headings
 from app.core.addresses import find_addresses, has_harmful_address, has_markup, stand_in
 from app.core.sentences import split_sentences
 from app.documents.language import detect
@@ -25,10 +26,8 @@ from app.llm.errors import InvalidOutput
 
 _CONFIDENT = 0.7
 _MINIMUM_LETTERS = 40
-_SHARED_WORDS = 1 / 3
 # An abbreviation may look like an end, so two are taken for one.
 _MOST_SENTENCES_EACH = 2
-_LONG_WORD = re.compile(r"[^\W\d_\u0590-\U0010ffff]{4,}")
 # Written languages that a detector takes for one another.
 _ALIKE = (
     frozenset({"no", "nb", "nn", "da"}),
@@ -58,7 +57,7 @@ class Band:
 
 
 def check_support(claims: Sequence[Claim], *, language: str, translated: bool) -> None:
-    """Every figure and name of a sentence stands in what it cites, and so do some of its words.
+    """Every figure and name of a sentence stands in what it cites, and some of its words below the headings.
 
     Names and words are not compared when the answer is in another language than the document: exonyms
     (München, Munich) have no common form. Raises: InvalidOutput.
@@ -71,22 +70,14 @@ def check_support(claims: Sequence[Claim], *, language: str, translated: bool) -
             )
         if units(claim.text) - source.units:
             raise InvalidOutput(f"unsupported_unit: sentence {number} has a unit its source does not have")
+        if only_headings(claim):
+            raise InvalidOutput(f"unrelated: sentence {number} repeats the headings above its source")
         if translated:
             continue
         if SourceNames(claim.support, language).missing(claim.text):
             raise InvalidOutput(f"unsupported_name: sentence {number} has a name its source does not have")
-        if any(_is_unrelated(sentence, claim.support) for sentence in split_sentences(claim.text, language)):
+        if any(is_unrelated(sentence, claim) for sentence in split_sentences(claim.text, language)):
             raise InvalidOutput(f"unrelated: sentence {number} shares hardly a word with its source")
-
-
-def _is_unrelated(sentence: str, support: str) -> bool:
-    """Whether less than a third of the longer words, by their beginnings, occur in the source.
-
-    Small models write of something else under a true quote. Words of scripts without spaces are not judged.
-    """
-    stems = {word[:5].casefold() for word in _LONG_WORD.findall(sentence)}
-    known = {word[:5].casefold() for word in _LONG_WORD.findall(support)}
-    return len(stems) >= 4 and len(stems & known) < _SHARED_WORDS * len(stems)
 
 
 def check_language(text: str, language: str) -> None:

@@ -41,6 +41,9 @@ class Evidence:
     """One span that is the block's text, or the spans that a fact found earlier stands on."""
     support: str
     """Everything that a sentence citing this block may take figures and names from."""
+    body: str
+    """The support without the headings above it: what such a sentence has to speak of."""
+    headings: tuple[str, ...] = ()
     is_fact: bool = False
     header: str | None = None
 
@@ -59,6 +62,9 @@ class Claim:
     text: str
     spans: tuple[Span, ...]
     support: str
+    body: str
+    """The support without headings."""
+    headings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -166,7 +172,7 @@ def _claim(
     folded: dict[str, FoldedText],
 ) -> Claim | None:
     spans: list[Span] = []
-    support: list[str] = []
+    cited: list[Evidence] = []
     for block_id, quote in citations:
         found = _locate(block_id.strip("[] "), quote, by_id, folded)
         if found is None:
@@ -175,8 +181,16 @@ def _claim(
         for span in evidence.narrowed(start, end):
             if span not in spans and len(spans) < _MAX_CITATIONS:
                 spans.append(span)
-        support.append(evidence.support)
-    return Claim(text, tuple(spans), "\n".join(support)) if text and spans else None
+        cited.append(evidence)
+    if not (text and spans):
+        return None
+    return Claim(
+        text,
+        tuple(spans),
+        support="\n".join(each.support for each in cited),
+        body="\n".join(each.body for each in cited),
+        headings=tuple(dict.fromkeys(heading for each in cited for heading in each.headings)),
+    )
 
 
 def _locate(

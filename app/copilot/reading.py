@@ -94,26 +94,29 @@ def read_pieces(segments: Sequence[Segment], pieces: Sequence[Piece]) -> list[Ev
         if text.strip():
             block = Block(f"B{len(found) + 1}", text, segment.kind, segment.heading_path)
             span = Span(piece.segment, piece.start, piece.end)
-            found.append(Evidence(block, (span,), _support(segment, text), header=piece.header))
+            body = _body(segment, text)
+            support = "\n".join([*segment.heading_path, body])
+            found.append(Evidence(block, (span,), support, body, segment.heading_path, header=piece.header))
     return found
 
 
 def read_facts(segments: Sequence[Segment], facts: Sequence[Fact]) -> list[Evidence]:
     """Evidence for facts; a sentence about one may say what the fact or its source says."""
-    return [
-        Evidence(
-            Block(
-                f"B{at}",
-                fact.text,
-                SegmentKind.PARAGRAPH,
-                segments[fact.spans[0].segment].heading_path,
-            ),
-            fact.spans,
-            "\n".join([fact.text, *(_support(segments[span.segment]) for span in fact.spans)]),
-            is_fact=True,
-        )
-        for at, fact in enumerate(facts, start=1)
-    ]
+    return [_fact_evidence(segments, fact, f"B{at}") for at, fact in enumerate(facts, start=1)]
+
+
+def _fact_evidence(segments: Sequence[Segment], fact: Fact, block_id: str) -> Evidence:
+    sources = [segments[span.segment] for span in fact.spans]
+    headings = tuple(dict.fromkeys(heading for source in sources for heading in source.heading_path))
+    body = "\n".join([fact.text, *(_body(source, source.text) for source in sources)])
+    return Evidence(
+        Block(block_id, fact.text, SegmentKind.PARAGRAPH, sources[0].heading_path),
+        fact.spans,
+        "\n".join([*headings, body]),
+        body,
+        headings,
+        is_fact=True,
+    )
 
 
 def fit(groups: Sequence[Sequence[Fact]], budget_tokens: int) -> list[Fact]:
@@ -133,7 +136,6 @@ def fit(groups: Sequence[Sequence[Fact]], budget_tokens: int) -> list[Fact]:
     return [fact for group in kept for fact in group]
 
 
-def _support(segment: Segment, text: str | None = None) -> str:
-    body = segment.text if text is None else text
-    parts = [*segment.heading_path, segment.table_header or "", body[:_SUPPORT_CHARACTERS]]
-    return "\n".join(parts)
+def _body(segment: Segment, text: str) -> str:
+    """The text under the names of its columns, without the soft hyphens that no answer repeats."""
+    return f"{segment.table_header or ''}\n{text[:_SUPPORT_CHARACTERS]}".replace("\xad", "")

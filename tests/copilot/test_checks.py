@@ -15,7 +15,48 @@ BAND = Band(1, 3, 1000)
 
 
 def claim(text: str, support: str = SOURCE) -> Claim:
-    return Claim(text, (Span(0, 0, 10),), support)
+    return Claim(text, (Span(0, 0, 10),), support, support)
+
+
+def claim_under(headings: tuple[str, ...], text: str, body: str) -> Claim:
+    return Claim(text, (Span(0, 0, 10),), "\n".join([*headings, body]), body, headings)
+
+
+CRAZY = ("The crazy ones", "October 14, 1998.")
+TOOLS = "We make tools for these kinds of people."
+
+
+@pytest.mark.parametrize(
+    ("text", "translated"),
+    [
+        ("The crazy ones > October 14, 1998.", False),
+        ("The crazy ones > October 14, 1998.", True),
+        ("Tools > people make them.", False),
+        ("The crazy ones.", False),
+        ("October 14, 1998.", False),
+        ("Crazy ones of October 14.", False),
+        ("14.", False),
+        ("Go on.", False),
+    ],
+)
+def test_what_only_repeats_the_headings_or_nothing_at_all_is_rejected(text: str, *, translated: bool) -> None:
+    with pytest.raises(InvalidOutput, match="unrelated"):
+        check_support([claim_under(CRAZY, text, TOOLS)], language="en", translated=translated)
+
+
+@pytest.mark.parametrize(
+    ("headings", "text", "body"),
+    [
+        (CRAZY, "On October 14, 1998, they made tools.", TOOLS),
+        (CRAZY, "The crazy ones get tools.", TOOLS),
+        (("Price rise",), "Prices rise.", "The prices rise by 12 %."),
+        (("Numbers",), "The rule 9 > 8 holds.", "Here the rule 9 > 8 holds."),
+        (("Total",), "4,200.", "It is 4200 in all."),
+        (("概要",), "公司上涨。", "公司的价格上涨了。"),
+    ],
+)
+def test_headings_beside_words_of_the_body_pass(headings: tuple[str, ...], text: str, body: str) -> None:
+    check_support([claim_under(headings, text, body)], language="en", translated=False)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ SECOND = "Repairs will take until the end of April, the city said."
 
 def evidence(*texts: str) -> list[Evidence]:
     return [
-        Evidence(Block(f"B{at}", text, SegmentKind.PARAGRAPH), (Span(at + 10, 5, 5 + len(text)),), text)
+        Evidence(Block(f"B{at}", text, SegmentKind.PARAGRAPH), (Span(at + 10, 5, 5 + len(text)),), text, text)
         for at, text in enumerate(texts, start=1)
     ]
 
@@ -76,7 +76,7 @@ def test_a_fence_around_the_json_is_no_fault() -> None:
 def test_a_fact_brings_the_spans_it_stands_on() -> None:
     block = Block("B1", FIRST, SegmentKind.PARAGRAPH)
     spans = (Span(3, 0, 10), Span(7, 2, 9))
-    fact = Evidence(block, spans, FIRST, is_fact=True)
+    fact = Evidence(block, spans, FIRST, FIRST, is_fact=True)
     found = verify_claims(claims_json(("Closed.", "B1", "ice had damaged two cables")), [fact])
     assert found.claims[0].spans == spans
 

@@ -6,7 +6,7 @@ at the end. Counted and left out: hidden text, comments, placeholders, pictures,
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lxml import etree
@@ -61,6 +61,13 @@ class _Draft:
     path: tuple[str, ...]
     level: int | None = None
     header: str | None = None
+    paragraphs: tuple[str, ...] = ()
+    """A table row's paragraphs that have text; the anchor points at the first. Empty: the text is one."""
+
+    def hashes(self) -> tuple[str, str, str | None]:
+        """Hashes of the first paragraph, of the last, and of the second if there are several."""
+        found = [text_hash(text) for text in self.paragraphs or (self.text,)]
+        return found[0], found[-1], found[1] if len(found) > 1 else None
 
 
 def read(content: bytes) -> Extracted:
@@ -199,21 +206,25 @@ class _Reader:
         inlines: list[Inline] = []
         nested: list[Element] = []
         first: Element | None = None
+        own: list[str] = []
         for cell in row.cells:
             paragraphs: list[str] = []
             for block in () if cell is None else blocks(cell, self.counts):
                 if name_of(block) == "w:tbl":
                     nested.append(block)
                     continue
-                first = block if first is None else first
                 inlines.append(self._inline.read(block))
                 paragraphs.append(" ".join(inlines[-1].text.split()))
+                if first is None or not own:
+                    # The first with text, or one without if the row has nothing else.
+                    first = block
+                own += filter(None, paragraphs[-1:])
             texts.append(" ".join(filter(None, paragraphs)))
         while texts and not texts[-1]:
             texts.pop()
         text = _CELL_JOINT.join(texts)
         if any(texts):
-            self._emit(text, story.kind or SegmentKind.TABLE_ROW, story, first, header=header)
+            self._emit(text, story.kind or SegmentKind.TABLE_ROW, story, first, header=header, paragraphs=own)
         for table in nested:
             self._table(table, story)
         self._attached(inlines, story, story.ordinal(first))
@@ -249,6 +260,7 @@ class _Reader:
         *,
         level: int | None = None,
         header: str | None = None,
+        paragraphs: Sequence[str] = (),
     ) -> None:
         text = text.strip()
         self._characters += len(text)
@@ -264,6 +276,7 @@ class _Reader:
                 path=path,
                 level=level,
                 header=header,
+                paragraphs=tuple(paragraphs),
             )
         )
 
@@ -284,18 +297,18 @@ def _ordinals(root: Element) -> dict[Element, int]:
 
 
 def _finish(drafts: list[_Draft]) -> tuple[Segment, ...]:
-    """Number the segments and give each the hashes of its neighbours in the same part."""
-    hashes = [text_hash(draft.text) for draft in drafts]
+    """Number the segments and give each the hashes of its neighbouring paragraphs in the same part."""
+    hashes = [draft.hashes() for draft in drafts]
     before: list[str] = []
-    last: dict[str, str] = {}
-    for draft, own in zip(drafts, hashes, strict=True):
-        before.append(last.get(draft.part, ""))
-        last[draft.part] = own
+    near: dict[str, str] = {}
+    for draft, (_, last, _) in zip(drafts, hashes, strict=True):
+        before.append(near.get(draft.part, ""))
+        near[draft.part] = last
     after: list[str] = []
-    last = {}
-    for draft, own in zip(reversed(drafts), reversed(hashes), strict=True):
-        after.append(last.get(draft.part, ""))
-        last[draft.part] = own
+    near = {}
+    for draft, (first, _, second) in zip(reversed(drafts), reversed(hashes), strict=True):
+        after.append(near.get(draft.part, "") if second is None else second)
+        near[draft.part] = first
     after.reverse()
     return tuple(
         Segment(
@@ -305,7 +318,7 @@ def _finish(drafts: list[_Draft]) -> tuple[Segment, ...]:
             anchor=WordAnchor(
                 part=draft.part,
                 ordinal=draft.ordinal,
-                text_hash=hashes[index],
+                text_hash=hashes[index][0],
                 before_hash=before[index],
                 after_hash=after[index],
                 para_id=draft.para_id,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from app.core.addresses import has_harmful_address, has_markup
 from app.core.sentences import split_sentences
+from app.llm.providers.wording import is_boilerplate, is_whole, shown
 from app.llm.types import Block
 from app.vocabulary import SegmentKind
 
@@ -64,7 +65,27 @@ def find_candidates(blocks: Sequence[Block], language: str) -> list[Candidate]:
     safe = [each for each in everything if _is_safe(each.text)]
     fit = [each for each in safe if _is_fit(each, blocks[each.block].kind)]
     plain = [each for each in safe if each.words and not _MARKUP.search(each.text)]
-    return fit or plain or safe or [part for each in everything for part in _safe_part(each)] or everything
+    return (
+        _best(fit, blocks)
+        or plain
+        or safe
+        or [part for each in everything for part in _safe_part(each)]
+        or everything
+    )
+
+
+def _best(fit: Sequence[Candidate], blocks: Sequence[Block]) -> list[Candidate]:
+    """Whole sentences that are no boilerplate, or the best there are.
+
+    A text that is boilerplate for the most part, as a licence is, is about just that.
+    """
+    terms = {at for at, block in enumerate(blocks) if is_boilerplate(block)}
+    total = sum(len(block.text) for block in blocks)
+    if 2 * sum(len(blocks[at].text) for at in terms) > total:
+        terms.clear()
+    own = [each for each in fit if each.block not in terms]
+    whole = [each for each in own if is_whole(each.text, blocks[each.block].kind)]
+    return whole or own or list(fit)
 
 
 def _is_safe(text: str) -> bool:
@@ -99,9 +120,9 @@ def _sentences(blocks: Sequence[Block], language: str) -> list[Candidate]:
             path, position = block.heading_path, 0
             heading_words = frozenset(words_of(" ".join(path)))
         for nth, sentence in enumerate(_split(block, language)):
-            words = words_of(sentence)
+            words = words_of(shown(sentence))
             weight = _KIND_WEIGHTS.get(block.kind, 0.5) * _place_weight(position, nth, words, heading_words)
-            if _POINTS_BACK.match(sentence):
+            if _POINTS_BACK.match(shown(sentence)):
                 weight *= 0.6
             found.append(Candidate(at, len(found), sentence, words, weight))
         if block.kind is not SegmentKind.HEADING:

@@ -1,5 +1,7 @@
 """The member without a model: it answers with sentences of the document, word for word.
 
+A sentence is shown without its list marker and soft hyphens; its quote has them.
+
 Faithful, in any language, instant and free; it cannot write for an audience, follow a focus, change
 the language or join two sentences into one. It answers in the form that every member answers in, so
 the same checks hold for it.
@@ -13,6 +15,7 @@ from typing import Any
 from app.llm.errors import BadRequest
 from app.llm.providers.candidates import find_candidates
 from app.llm.providers.textrank import choose
+from app.llm.providers.wording import shown
 from app.llm.types import Message, ModelRequest, ModelResult, TokenUsage
 
 RESPONSE_MODEL = "extractive-textrank"
@@ -64,7 +67,7 @@ def _answer(request: ModelRequest) -> str:
     sentences = [
         {
             "citations": [{"block": request.blocks[each.block].id, "quote": each.text}],
-            "text": each.text,
+            "text": shown(each.text),
         }
         for each in chosen
     ]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import snowballstemmer
 
 from app.llm.providers.candidates import Candidate
+from app.llm.providers.wording import repeats
 
 _DAMPING = 0.85
 _ITERATIONS = 30
@@ -20,6 +21,9 @@ _MOST_COMPARED = 500
 """Sentences compared with each other; of more, those with the most common words of the text are."""
 _NOVELTY = 0.7
 """Share of rank against novelty when the next sentence is chosen (maximal marginal relevance)."""
+
+_SAME = 0.95
+"""Likeness above which a sentence says what a chosen one says."""
 
 _Matrix = npt.NDArray[np.float32]
 _STEMMERS = {
@@ -41,7 +45,7 @@ def choose(candidates: Sequence[Candidate], *, most: int, language: str) -> list
     presence = _presence(bags)
     shared = presence @ presence.T
     ranks = _ranks(candidates, bags, shared)
-    chosen = _diverse(ranks, _cosine(shared, bags), most)
+    chosen = _diverse(ranks, _cosine(shared, bags), candidates, most)
     return sorted((candidates[at] for at in chosen), key=lambda each: each.order)
 
 
@@ -101,20 +105,18 @@ def _cosine(shared: _Matrix, bags: Sequence[frozenset[str]]) -> _Matrix:
     return cosine
 
 
-def _diverse(ranks: _Matrix, cosine: _Matrix, most: int) -> list[int]:
-    """Greedy maximal marginal relevance; ties go to the earlier sentence."""
+def _diverse(ranks: _Matrix, cosine: _Matrix, candidates: Sequence[Candidate], most: int) -> list[int]:
+    """Greedy maximal marginal relevance without repetitions; ties go to the earlier sentence."""
     chosen: list[int] = []
     closest = np.zeros(len(ranks), dtype=np.float32)
     open_ = np.ones(len(ranks), dtype=bool)
-    while len(chosen) < min(most, len(ranks)):
+    while len(chosen) < most and open_.any():
         scores = np.where(open_, _NOVELTY * ranks - (1 - _NOVELTY) * closest, -np.inf)
         best = int(np.argmax(scores))
-        if chosen and closest[best] > 0.95:
-            open_[best] = False
-            if not open_.any():
-                break
+        open_[best] = False
+        words = candidates[best].words
+        if closest[best] > _SAME or any(repeats(words, candidates[at].words) for at in chosen):
             continue
         chosen.append(best)
-        open_[best] = False
         closest = np.maximum(closest, cosine[best])
     return chosen

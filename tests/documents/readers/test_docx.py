@@ -169,6 +169,20 @@ def test_a_table_is_read_row_by_row_under_its_header() -> None:
     assert _anchor(found[-1]).ordinal == 1 + 3 + 3 + 3 + 2 + (3 + 4 + 2) + 3
 
 
+def test_the_anchor_of_a_table_row_is_its_first_paragraph_with_text() -> None:
+    table = "<w:tbl>" + _row("", "foobar", "barfoo") + _row("x", "y") + "</w:tbl>"
+    found = _read(paragraph("Before") + table + paragraph("After"))
+    assert [segment.text for segment in found] == ["Before", "| foobar | barfoo", "x | y", "After"]
+    anchors = [_anchor(segment) for segment in found]
+    assert [anchor.ordinal for anchor in anchors] == [0, 2, 4, 6]
+    texts = ["Before", "foobar", "x", "After"]
+    assert [anchor.text_hash for anchor in anchors] == [text_hash(text) for text in texts]
+    before = ["", text_hash("Before"), text_hash("barfoo"), text_hash("y")]
+    assert [anchor.before_hash for anchor in anchors] == before
+    after = [text_hash("foobar"), text_hash("barfoo"), text_hash("y"), ""]
+    assert [anchor.after_hash for anchor in anchors] == after
+
+
 def test_several_marked_header_rows_and_a_frame_of_one_cell() -> None:
     marked = "<w:tblHeader/>"
     table = (
