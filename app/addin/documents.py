@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import ClientDisconnect
 
 from app.addin.schemas import DocumentResource
 from app.core.crypto import Sealer
@@ -81,8 +82,8 @@ async def _body(request: Request, limit: int) -> bytes:
                 body += piece
                 if len(body) > limit:
                     raise _too_large(limit)
-    except TimeoutError:
-        message = f"The file did not arrive within {_BODY_SECONDS:.0f} seconds; send it again."
+    except (TimeoutError, ClientDisconnect):
+        message = f"The file did not arrive whole within {_BODY_SECONDS:.0f} seconds; send it again."
         raise BadRequest(message, target="content") from None
     return bytes(body)
 

@@ -83,7 +83,7 @@ async def _followed(
             look_again = clock() + _LOOK_SECONDS
             if not await state.authenticator.still_allowed(caller):
                 return
-        if clock() > end:
+        if clock() > end or state.stopping.is_set():
             return
 
 

@@ -14,7 +14,6 @@ from app.local import state
 from app.vocabulary import Lane
 from tests.entra import ADA, ALAN, GRACE
 from tests.house import House, serve
-from tests.processes import until
 
 SAMPLES = Path(state.__file__).parent / "samples"
 TEXT = (
@@ -279,36 +278,6 @@ async def test_a_blocked_members_stream_ends_and_its_steps_wait(house: House) ->
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "member_blocked")
     async with house.system.database.system.system() as session:
         assert await dispatch.pick(session, lane=Lane.INTERACTIVE, slots=5, stale_hint_seconds=2.0) == []
-
-
-async def test_uploads_under_way_are_bounded_for_each_tenant(house: House) -> None:
-    release = asyncio.Event()
-    started = asyncio.Semaphore(0)
-
-    async def slow() -> AsyncIterator[bytes]:
-        yield b"The harbour "
-        started.release()
-        await release.wait()
-        yield b"was closed."
-
-    client = house.client()
-    uploads = [
-        asyncio.create_task(client.post("/documents", params={"name": "a.txt"}, content=slow()))
-        for _ in range(4)
-    ]
-    for _ in uploads:
-        await started.acquire()
-
-    # All four have begun; the server has counted them when it refuses the fifth.
-    async def refused() -> bool:
-        answer = await client.post("/documents", params={"name": "b.txt"}, content=b"The harbour was closed.")
-        return answer.status_code == 429 and "retry-after" in answer.headers
-
-    await until(refused)
-    other = await house.upload("c.txt", b"The harbour was closed.", GRACE)
-    assert other["segments"] == 1
-    release.set()
-    assert {answer.status_code for answer in await asyncio.gather(*uploads)} == {201}
 
 
 async def test_too_much_text_for_one_job_is_refused_at_the_door(house: House) -> None:
