@@ -1,9 +1,9 @@
 """The `switchboard` command. Every command ends with a plain message, never with a stack trace."""
 
-import json
+import itertools
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -14,6 +14,7 @@ from app.local.demo import SAMPLE, Task
 
 _out = Console()
 _err = Console(stderr=True)
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="switchboard",
@@ -105,7 +106,8 @@ def run(
     task = Task(
         task_type=task_type,
         files=files or [],
-        text=sys.stdin.read() if text == "-" else text,
+        text=_standard_input() if text == "-" and not files else text,
+        text_from="standard input" if text == "-" else "--text",
         parameters=param or [],
         lane="background" if background else None,
         tenant=tenant,
@@ -129,26 +131,51 @@ def doctor() -> None:
 
 def main() -> None:
     """Run the command; an error that we expected becomes one plain message and exit status 1."""
-    as_json = "--json" in sys.argv[1:]
+    as_json = "--json" in itertools.takewhile(lambda argument: argument != "--", sys.argv[1:])
     try:
-        app(standalone_mode=True)
-    except KeyboardInterrupt:
-        _fail({"code": "interrupted", "message": "interrupted"}, as_json=as_json, status=130)
+        # Typer tells people in words of its own; for a program the errors come to us.
+        status = app(standalone_mode=not as_json)
     except ClientError as error:
-        _fail(error.body, as_json=as_json)
+        _fail(error, as_json=as_json)
+    except typer.TyperException as error:
+        _fail(_error("usage", error.format_message(), status=error.exit_code), as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the last door: people get a sentence, not a stack trace
-        _fail(commands.explain(error), as_json=as_json)
+        body = commands.explain(error)
+        failure = ClientError(body["code"], body["message"])
+        failure.body = body
+        _fail(failure, as_json=as_json)
+    else:
+        if status == _INTERRUPTED:
+            _fail(_error("interrupted", "interrupted", status=status), as_json=as_json)
+        sys.exit(status)
 
 
-def _fail(body: dict[str, Any], *, as_json: bool, status: int = 1) -> None:
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise ClientError("bad_text", "standard input is not a text in UTF-8", target="input") from error
+
+
+def _error(code: str, message: str, *, status: int) -> ClientError:
+    error = ClientError(code, message)
+    error.status = status
+    return error
+
+
+def _fail(error: ClientError, *, as_json: bool) -> NoReturn:
+    body = error.body
     if as_json:
-        print(json.dumps({"error": body}, ensure_ascii=False))
+        told = {"job_id": error.job_id, "state": error.state, "error": body}
+        sys.stdout.write(commands.json_line(told))
     else:
         _err.print(f"error: {body['message']}", style="red", markup=False, highlight=False, soft_wrap=True)
         for detail in body.get("details") or []:
             line = f"  {detail.get('target') or detail.get('code')}: {detail.get('message')}"
             _err.print(line, markup=False, highlight=False, soft_wrap=True)
-    sys.exit(status)
+        if error.job_id is not None and error.job_id not in body["message"]:
+            _err.print(f"  job: {error.job_id}", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(error.status)
 
 
 if __name__ == "__main__":

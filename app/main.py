@@ -1,5 +1,8 @@
 """The API process: mounts the doors on one application."""
 
+import contextlib
+import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,6 +20,8 @@ from app.http.services import Services
 from app.settings import Settings, get_settings
 
 __all__ = ["create_app", "tables"]
+
+_NOT_STARTED = 3
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -55,15 +60,37 @@ def create_app(settings: Settings) -> FastAPI:
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     configure(settings.log_format, process="api")
-    uvicorn.run(
-        create_app(settings),
-        host=settings.api_host,
-        port=settings.api_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
+    app = create_app(settings)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=settings.api_host,
+            port=settings.api_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        ),
+        app,
     )
+    # Uvicorn repeats the signal once it has stopped.
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(_NOT_STARTED)
+
+
+class _Server(uvicorn.Server):
+    """Tells the services first that the process stops, so that event streams end instead of being cut."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let streams end, then connections, then the application."""
+        self._app.state.services.stopping.set()
+        await super().shutdown(sockets)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,8 @@ class Settings(BaseSettings):
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(8720, ge=0, le=65535)
+    instance: str = ""
+    """Repeated by /health/ready, so that whoever started an API knows its own."""
 
     worker_concurrency: int = Field(16, ge=1, le=1000)
     lease_seconds: float = Field(30.0, gt=0)

@@ -28,7 +28,10 @@ async def ready(state: InProcess) -> JSONResponse:
     database, redis = await asyncio.gather(_database(state), _redis(state))
     checks = {"database": database, "redis": redis}
     missing = any(value != "ok" for value in checks.values())
-    return JSONResponse({"status": "unavailable" if missing else "ok", **checks}, 503 if missing else 200)
+    status = {"status": "unavailable" if missing else "ok", **checks}
+    if state.settings.instance:
+        status["instance"] = state.settings.instance
+    return JSONResponse(status, 503 if missing else 200)
 
 
 async def _database(state: Services) -> str:

@@ -1,7 +1,7 @@
 """What the API process holds for its whole life."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastapi import Request
@@ -42,6 +42,8 @@ class Services:
     listener: Listener
     uploads: Places
     streams: Places
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the process begins to stop: what would go on for long ends by itself."""
 
     @classmethod
     def open(cls, settings: Settings) -> "Services":

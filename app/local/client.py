@@ -7,6 +7,7 @@ has the shape of the door's own errors.
 import json
 import mimetypes
 import ssl
+import stat
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +36,10 @@ class ClientError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+        self.job_id: str | None = None
+        self.state: str | None = None
+        self.status = 1
+        """Exit status of the command."""
         self.body: dict[str, Any] = {
             "code": code,
             "message": message,
@@ -197,16 +202,20 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
 
 def check_file(path: Path) -> None:
     """Raises: `ClientError` when there is no such file to read."""
-    if path.is_dir():
-        raise ClientError("file_unreadable", f"{path} is a folder; name a document", target=str(path))
-    if not path.exists():
-        raise ClientError("file_not_found", f"there is no file {path}", target=str(path))
     try:
-        path.open("rb").close()
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            path.open("rb").close()
+            return
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ClientError("file_not_found", f"there is no file {path}", target=str(path)) from error
     except OSError as error:
         raise ClientError(
             "file_unreadable", f"{path} cannot be read: {error.strerror}", target=str(path)
         ) from error
+    # Opening a pipe or a device could wait for ever.
+    what = "is a folder" if stat.S_ISDIR(mode) else "is a pipe or a device, not a file"
+    raise ClientError("file_unreadable", f"{path} {what}; name a document", target=str(path))
 
 
 def parse_events(lines: Iterator[str]) -> Iterator[ServerEvent]:

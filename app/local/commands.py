@@ -14,20 +14,21 @@ from rich.console import Console
 from rich.text import Text
 
 from app.core.errors import AppError, SeedError
-from app.local.client import ServerEvent
+from app.local.client import ClientError, ServerEvent
 from app.local.demo import Progress, Task, perform, summary
-from app.local.display import Log, addresses, clean, cleaned, finished_job
+from app.local.display import Log, addresses, clean, cleaned, finished_job, state_in_words
 from app.local.guarded import ServiceFailed
 from app.local.model_server import ModelMissing
 from app.local.running import Running, log_file, watch_parent
-from app.local.state import State, StateLocked
+from app.local.state import State, StateLocked, StateUnusable
 from app.local.supervisor import StopRequested, Supervisor
 from app.settings import MissingSetting, Settings
 
 # JSON escapes the others itself.
 _JSON_CONTROLS = re.compile(r"[\x7f-\x9f]")
+_NAME_WIDTH = 20
 _NOTED = frozenset({"state", "waiting", "restarted"})
-_EXPECTED = (ServiceFailed, StateLocked, MissingSetting, ModelMissing, SeedError)
+_EXPECTED = (ServiceFailed, StateLocked, StateUnusable, MissingSetting, ModelMissing, SeedError)
 
 
 def up(out: Console, *, offline: bool, port: int | None) -> None:
@@ -93,7 +94,7 @@ def run(out: Console, err: Console, task: Task, *, as_json: bool) -> None:
     progress.done = done
     if not as_json:
         progress.phase = lambda sentence: err.print(f"… {clean(sentence)}", style="dim", markup=False)
-    perform(task, progress)
+    _do(task, progress)
 
 
 def demo(out: Console, task: Task) -> None:
@@ -121,7 +122,21 @@ def demo(out: Console, task: Task) -> None:
             status.update("finishing")
 
         progress = Progress(phase=note, event=event, done=done)
+        _do(task, progress)
+
+
+def _do(task: Task, progress: Progress) -> None:
+    """Raises: `ClientError` for every error, so that each tells about the job if there is one."""
+    try:
         perform(task, progress)
+    except (ClientError, BrokenPipeError):
+        # Whoever read our output has gone: nobody to tell.
+        raise
+    except Exception as error:
+        body = explain(error)
+        failure = ClientError(body["code"], body["message"])
+        failure.body = body
+        raise progress.told(failure) from error
 
 
 def json_line(value: Any) -> str:
@@ -135,7 +150,7 @@ def describe_event(event: ServerEvent) -> str:
     body = cleaned(event.body)
     match event.type:
         case "state":
-            return f"the job is {body.get('state')}"
+            return state_in_words(str(body.get("state")))
         case "progress":
             share = f" {body['done']} of {body['total']}" if body.get("total") else ""
             return f"{body.get('message') or body.get('phase') or 'working'}{share}"
@@ -165,10 +180,14 @@ def doctor(out: Console) -> int:
     problems = 0
     for check in diagnosis.examine(State.default()):
         mark = Text("ok      ", style="green") if check.ok else Text("problem ", style="bold red")
-        out.print(mark + Text(clean(f"{check.name:<16}{check.detail}")), soft_wrap=True, highlight=False)
+        out.print(
+            mark + Text(clean(f"{check.name:<{_NAME_WIDTH}}{check.detail}")), soft_wrap=True, highlight=False
+        )
         if not check.ok:
             problems += 1
-            out.print(Text(clean(f"        {'':<16}→ {check.advice}")), soft_wrap=True, highlight=False)
+            out.print(
+                Text(clean(f"        {'':<{_NAME_WIDTH}}→ {check.advice}")), soft_wrap=True, highlight=False
+            )
     out.print("Everything is in place." if not problems else f"{problems} to look at.")
     return 1 if problems else 0
 

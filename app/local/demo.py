@@ -1,5 +1,6 @@
 """`switchboard run` and `switchboard demo`: one document task from a terminal, over the same door as Office."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -17,7 +18,7 @@ from app.copilot.catalog import task_types
 from app.core.errors import SeedError
 from app.identity.sign_in import sign_in
 from app.local.client import Client, ClientError, ServerEvent, check_file
-from app.local.display import Log, cleaned
+from app.local.display import Log, cleaned, state_in_words
 from app.local.entra.people import Person, read_people
 from app.local.guarded import ServiceFailed
 from app.local.people import find_person
@@ -41,6 +42,7 @@ class Task:
     task_type: str
     files: Sequence[Path] = ()
     text: str | None = None
+    text_from: str = "--text"
     parameters: Sequence[str] = ()
     lane: str | None = None
     tenant: str | None = None
@@ -57,6 +59,16 @@ class Progress:
     done: Callable[[dict[str, Any], float], None] = lambda _job, _seconds: None
     """Gets the finished job, and its seconds from submission, before the system is stopped again."""
     announcements: list[str] = field(default_factory=list)
+    job_id: str | None = None
+    state: str | None = None
+    interruption: str = "interrupted"
+
+    def told(self, error: ClientError) -> ClientError:
+        """The error with the job it is about, safe for a terminal."""
+        error.job_id, error.state = self.job_id, self.state
+        # Names of files and words of the API may hold what a terminal obeys.
+        error.body = cleaned(error.body)
+        return error
 
 
 def perform(task: Task, progress: Progress) -> None:
@@ -67,9 +79,12 @@ def perform(task: Task, progress: Progress) -> None:
     """
     try:
         _perform(task, progress)
+    except (KeyboardInterrupt, SystemExit) as end:
+        failure = ClientError("interrupted", progress.interruption)
+        failure.status = end.code if isinstance(end, SystemExit) and isinstance(end.code, int) else 130
+        raise progress.told(failure) from None
     except ClientError as error:
-        # Names of files and words of the API may hold what a terminal obeys.
-        error.body = cleaned(error.body)
+        progress.told(error)
         raise
 
 
@@ -91,7 +106,8 @@ def _perform(task: Task, progress: Progress) -> None:
             job = client.submit(
                 task.task_type, documents=documents, text=task.text, parameters=parameters, lane=task.lane
             )
-            job = _followed(client, str(job["id"]), progress)
+            progress.job_id, progress.state = str(job["id"]), str(job["state"])
+            job = _followed(client, progress.job_id, progress)
         progress.done(job, time.monotonic() - began)
 
 
@@ -106,9 +122,23 @@ def check(task: Task) -> dict[str, Any]:
         )
     for file in task.files:
         check_file(file)
-    if not task.files and task.text is None:
-        raise ClientError("nothing_to_read", "name a file, or give a text with --text", target="input")
+    _check_input(task)
     return parse_parameters(task.parameters, known[task.task_type].parameters)
+
+
+def _check_input(task: Task) -> None:
+    if task.text is None:
+        if not task.files:
+            raise ClientError("nothing_to_read", "name a file, or give a text with --text", target="input")
+    elif task.files:
+        raise ClientError(
+            "too_much_to_read", "give either files or a text with --text, not both", target="input"
+        )
+    elif not task.text.strip():
+        how = "has nothing but white space" if task.text else "is empty"
+        raise ClientError(
+            "nothing_to_read", f"{task.text_from} {how}; give a text, or name a file", target="input"
+        )
 
 
 def parse_parameters(pairs: Sequence[str], schema: type[BaseModel]) -> dict[str, Any]:
@@ -124,10 +154,11 @@ def parse_parameters(pairs: Sequence[str], schema: type[BaseModel]) -> dict[str,
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "?"
-        known = ", ".join(schema.model_fields)
+        known = ", ".join(schema.model_fields) or "none"
+        wrong = "there is no such parameter" if first["type"] == "extra_forbidden" else first["msg"]
         raise ClientError(
             "bad_parameter",
-            f"--param {name}: {first['msg']}; parameters are: {known}",
+            f"--param {name}: {wrong}; parameters are: {known}",
             target=f"parameters.{name}",
         ) from error
 
@@ -223,17 +254,30 @@ def summary(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _followed(client: Client, job_id: str, progress: Progress) -> dict[str, Any]:
+    goes_on = (
+        f"the job {job_id} is kept and goes on as long as the system runs (`switchboard up`);"
+        f" look again with GET /addin/v1/jobs/{job_id}"
+    )
     try:
         for event in client.follow(job_id):
+            progress.state = str(event.body.get("state") or progress.state)
             progress.event(event)
         job = client.finished(job_id)
     except (KeyboardInterrupt, SystemExit):
         # Nobody is left to read the answer: stop spending.
-        client.cancel(job_id)
+        progress.interruption = f"interrupted; {goes_on}"
+        with contextlib.suppress(ClientError):
+            progress.state = str(client.cancel(job_id)["state"])
+            progress.interruption = f"interrupted; {state_in_words(progress.state)} ({job_id})"
         raise
+    except ClientError as error:
+        # The way to it was lost, not the job.
+        error.body["message"] = f"{error.message}\n{goes_on}"
+        raise
+    progress.state = str(job["state"])
     if job["state"] in {"failed", "cancelled"}:
         given = dict(job.get("error") or {})
-        message = str(given.get("message") or f"the job was {job['state']}")
+        message = str(given.get("message") or state_in_words(job["state"]))
         failure = ClientError(
             str(given.get("code") or f"job_{job['state']}"), message, target=f"jobs/{job_id}"
         )

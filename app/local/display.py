@@ -15,12 +15,19 @@ from rich.text import Text
 
 from app.core.clock import now
 from app.local.state import private_file
+from app.vocabulary import JobState
 
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 _NAME_WIDTH = 11
 _OLD_LOG_BYTES = 10 * 2**20
 _QUOTE_CHARACTERS = 160
 _MICROS = 1_000_000
+_STATES: dict[str, str] = {
+    JobState.SUCCEEDED: "has succeeded",
+    JobState.PARTIAL: "has ended with a part of the answer",
+    JobState.FAILED: "has failed",
+    JobState.CANCELLED: "was cancelled",
+}
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -38,6 +45,11 @@ def cleaned(value: Any) -> Any:
     if isinstance(value, Sequence):
         return [cleaned(one) for one in value]
     return value
+
+
+def state_in_words(state: str) -> str:
+    """The state of a job as the end of a sentence of its own."""
+    return f"the job {_STATES.get(state) or f'is {state}'}"
 
 
 class Log:
@@ -78,6 +90,9 @@ class Log:
 def addresses(rows: Mapping[str, str], *, title: str) -> RenderableType:
     """A box of names and addresses."""
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    # A path has no spaces to wrap at, and half a path is of no use.
+    table.add_column(overflow="fold")
     for name, value in rows.items():
         table.add_row(Text(name, style="bold"), Text(clean(value)))
     return Panel(table, title=_title(title), title_align="left", border_style="green", expand=False)

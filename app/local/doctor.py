@@ -72,9 +72,14 @@ def _settings() -> Iterator[Check]:
             place = ".".join(map(str, one["loc"])) or "environment"
             yield Check("settings", ok=False, detail=place, advice=one["msg"])
         return
-    detail = f"environment is {settings.env}"
-    if settings.env is Environment.PRODUCTION and "SWITCHBOARD_ENV" not in os.environ:
-        detail += " (the default; `switchboard up` and `demo` use development)"
+    detail = f"SWITCHBOARD_ENV is {settings.env}"
+    if settings.env is Environment.PRODUCTION:
+        detail = (
+            "SWITCHBOARD_ENV is production: `switchboard up`, `run` and `demo` refuse that; unset it for them"
+            if "SWITCHBOARD_ENV" in os.environ
+            else "SWITCHBOARD_ENV is not set: `switchboard up`, `run` and `demo` use development anyway;"
+            " a process started by itself uses production"
+        )
     yield Check("settings", ok=True, detail=detail)
 
 
@@ -187,7 +192,9 @@ def _model() -> Check:
 
 def _system(running: Running) -> Check:
     detail = f"running, process {running.pid}, {running.api}"
-    return Check("system", is_ready(running.api), detail, f"it is not ready; see {running.log}")
+    return Check(
+        "system", is_ready(running.api, running.instance), detail, f"it is not ready; see {running.log}"
+    )
 
 
 def _port(given: Mapping[str, str]) -> Check:

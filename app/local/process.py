@@ -8,6 +8,8 @@ Nothing here sleeps blindly: every wait ends at once when the system stops.
 
 import collections
 import contextlib
+import errno
+import os
 import signal
 import subprocess
 import threading
@@ -26,6 +28,11 @@ _LONGEST_DELAY_SECONDS = 10.0
 _STABLE_SECONDS = 60.0
 _KEPT_LINES = 15
 _LONGEST_LINE = 4000
+_TAKEN = os.strerror(errno.EADDRINUSE).lower()
+
+
+class AddressTaken(ServiceFailed):
+    """A process could not listen: another program has its port."""
 
 
 class Backoff:
@@ -92,10 +99,11 @@ class Child:
             self._changed.notify_all()
 
     def check(self) -> None:
-        """Raises: `ServiceFailed` with the last lines when it ended before it settled."""
+        """Raises: `ServiceFailed` with the last lines when it ended before it settled; or `AddressTaken`."""
         if self._failed is not None:
             tail = "\n".join(f"  {line}" for line in self._lines)
-            raise ServiceFailed(f"{self.name} did not start ({self._failed}). Its last lines:\n{tail}")
+            kind = AddressTaken if _TAKEN in tail.lower() else ServiceFailed
+            raise kind(f"{self.name} did not start ({self._failed}). Its last lines:\n{tail}")
 
     def wait_ready(self, seconds: float) -> None:
         """Wait for the line that begins with `ready`, or for the stop.

@@ -20,6 +20,7 @@ from app.local.state import State, free_port, private_file
 _PATIENCE_SECONDS = 3.0
 _LOOK_SECONDS = 0.1
 _ANSWER_SECONDS = 4.0
+_LONGEST_ANSWER = 65_536
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Running:
     scope: str
     seed: str
     log: str
+    instance: str = ""
+    """What the API of this system answers as its own name."""
 
 
 def running_file(state: State) -> Path:
@@ -63,8 +66,8 @@ def read_running(state: State) -> Running | None:
     return running
 
 
-def is_ready(api: str) -> bool:
-    """Whether the API says that it can take work.
+def is_ready(api: str, instance: str) -> bool:
+    """Whether the API says that it can take work, and is the one called `instance`.
 
     Plain `http.client`: an httpx client loads certificates first, which costs more than all the rest.
     """
@@ -72,9 +75,15 @@ def is_ready(api: str) -> bool:
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_ANSWER_SECONDS)
     try:
         connection.request("GET", "/health/ready")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
+        response = connection.getresponse()
+        if response.status != http.HTTPStatus.OK:
+            return False
+        answer = json.loads(response.read(_LONGEST_ANSWER))
+    except (OSError, ValueError, http.client.HTTPException):
         return False
+    else:
+        # Another installation may listen here by now.
+        return isinstance(answer, dict) and answer.get("instance", "") == instance
     finally:
         connection.close()
 
@@ -82,7 +91,7 @@ def is_ready(api: str) -> bool:
 def find_running(state: State) -> Running | None:
     """The system of this installation, if it runs and answers."""
     running = read_running(state)
-    return running if running is not None and is_ready(running.api) else None
+    return running if running is not None and is_ready(running.api, running.instance) else None
 
 
 def remove_running(state: State) -> None:
@@ -131,6 +140,14 @@ class Ports:
         except (OSError, ValueError):
             known = {}
         self._known = known
+
+    def known(self, name: str) -> int | None:
+        """The port remembered under this name."""
+        return self._known.get(name)
+
+    def replace(self, name: str) -> int:
+        """Another port than the one remembered, which somebody else was quicker to take."""
+        return self._remember(name, free_port())
 
     def take(self, name: str, *, preferred: int | None = None) -> int:
         """The port remembered under this name, else the preferred one, else any free one."""

@@ -16,6 +16,10 @@ class StateLocked(Exception):
     """Another process of this installation holds the folder."""
 
 
+class StateUnusable(Exception):
+    """The folder cannot be made or is not ours."""
+
+
 @dataclass(frozen=True)
 class State:
     """The state folder. Its content is private to the user that runs the system."""
@@ -39,8 +43,17 @@ class State:
         return cls(Path(home) / "switchboard" / name)
 
     def ensure(self) -> "State":
-        """Make the folder, private. Of root others may pass through it: Postgres runs as another user."""
-        private_folder(self.path, passable=os.geteuid() == 0)
+        """Make the folder, private. Of root others may pass through it: Postgres runs as another user.
+
+        Raises: `StateUnusable`.
+        """
+        try:
+            private_folder(self.path, passable=os.geteuid() == 0)
+        except OSError as error:
+            raise StateUnusable(
+                f"the folder {self.path} cannot be made ({error.strerror});"
+                " set SWITCHBOARD_HOME to a folder that you can write to"
+            ) from error
         return self
 
     @contextmanager
@@ -50,7 +63,9 @@ class State:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise StateLocked(f"a system is already running on {self.path}") from error
+                raise StateLocked(
+                    f"another command starts, uses or stops the system of {self.path}; try again in a moment"
+                ) from error
             yield
 
 

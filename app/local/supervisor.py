@@ -10,12 +10,13 @@ Every process runs under a watchdog: when this one ends, kill -9 included, nothi
 
 import importlib
 import os
+import secrets
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,17 +27,18 @@ from app.core.crypto import LocalKeyring
 from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID, SCOPE
 from app.local.guarded import ServiceFailed
 from app.local.postgres import EmbeddedPostgres
-from app.local.process import Child, Keeper, Say
+from app.local.process import AddressTaken, Child, Keeper, Say
 from app.local.running import (
     Ports,
     Running,
     is_ready,
     log_file,
+    read_running,
     remove_running,
     running_file,
     write_running,
 )
-from app.local.state import State
+from app.local.state import State, StateLocked
 from app.local.valkey import EmbeddedValkey
 from app.vocabulary import Environment
 
@@ -46,6 +48,8 @@ DEFAULT_API_PORT = 8720
 _START_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 _GRACE_SECONDS = 10.0
+_PORTS = 4
+"""How many ports the API tries; two systems that start at once may want the same."""
 
 
 class Supervisor:
@@ -65,11 +69,13 @@ class Supervisor:
         self._offline = offline
         self._port = port
         self._given = dict(os.environ if environ is None else environ)
+        self._instance = secrets.token_hex(8)
         self._environment = dict(self._given)
         self._children: list[Child] = []
         self._keepers: list[Keeper] = []
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._moves = 0
         self._stack = ExitStack()
         self.announcements: list[str] = []
         self.running: Running | None = None
@@ -119,7 +125,7 @@ class Supervisor:
     def _start(self) -> None:
         self._refuse_production()
         self._state.ensure()
-        self._stack.enter_context(self._state.lock())
+        self._stack.enter_context(self._lock_state())
         ports = Ports(self._state, patient=running_file(self._state).exists())
         remove_running(self._state)
         api_port = self._api_port(ports)
@@ -137,7 +143,23 @@ class Supervisor:
             future.result()
         for name, module in _PROCESSES.items():
             self._start_child(name, module)
-        self._wait_until_ready(f"http://127.0.0.1:{api_port}")
+        self._wait_until_ready(ports)
+
+    @contextmanager
+    def _lock_state(self) -> Iterator[None]:
+        """Raises: `StateLocked` saying who has it and how to stop that."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._state.lock())
+            except StateLocked as locked:
+                other = read_running(self._state)
+                if other is None:
+                    raise
+                raise StateLocked(
+                    f"the system already runs here: process {other.pid}, {other.api}; use that, or stop it"
+                    f" with Ctrl-C in its terminal or `kill {other.pid}`"
+                ) from locked
+            yield
 
     def _refuse_production(self) -> None:
         if self._given.get("SWITCHBOARD_ENV") == Environment.PRODUCTION:
@@ -147,8 +169,18 @@ class Supervisor:
             )
 
     def _api_port(self, ports: Ports) -> int:
-        asked = self._port or int(self._given.get("SWITCHBOARD_API_PORT") or 0)
-        return ports.insist(asked) if asked else ports.take("api", preferred=DEFAULT_API_PORT)
+        asked = self._asked_port()
+        if asked:
+            return ports.insist(asked)
+        wanted = ports.known("api") or DEFAULT_API_PORT
+        port = ports.take("api", preferred=DEFAULT_API_PORT)
+        if port != wanted:
+            self._say(NAME, f"port {wanted} is taken by another program; the API listens on {port}")
+        return port
+
+    def _asked_port(self) -> int:
+        """The port that somebody insists on, or 0."""
+        return self._port or int(self._given.get("SWITCHBOARD_API_PORT") or 0)
 
     def _describe_environment(self, ports: Ports, api_port: int) -> None:
         """Everything a process needs that is known before anything runs; what is given stays."""
@@ -175,6 +207,7 @@ class Supervisor:
             **self._given,
             "SWITCHBOARD_ENV": Environment.DEVELOPMENT.value,
             "SWITCHBOARD_API_PORT": str(api_port),
+            "SWITCHBOARD_INSTANCE": self._instance,
             "PYTHONUNBUFFERED": "1",
         }
 
@@ -219,6 +252,9 @@ class Supervisor:
             child = self._start_child("model", "app.local.model_server", "--port", str(port))
             child.wait_ready(_START_SECONDS)
 
+    def _api(self) -> str:
+        return f"http://127.0.0.1:{self._environment['SWITCHBOARD_API_PORT']}"
+
     def _add(self, values: Mapping[str, str]) -> None:
         with self._lock:
             self._environment = {**self._environment, **values}
@@ -254,12 +290,35 @@ class Supervisor:
         child.start()
         return child
 
-    def _wait_until_ready(self, api: str) -> None:
-        """Ask GET /health/ready until it says yes. Raises: `ServiceFailed`, `StopRequested`."""
-        end = time.monotonic() + _START_SECONDS
-        while not is_ready(api):
-            for child in self._children:
+    def _check_children(self, ports: Ports) -> None:
+        """Raises: `ServiceFailed` when one has ended, but for an API whose port was lost: that moves."""
+        for child in list(self._children):
+            try:
                 child.check()
+            except AddressTaken as taken:
+                if child.name != "api":
+                    raise
+                self._move_api(child, ports, taken)
+
+    def _move_api(self, child: Child, ports: Ports, taken: AddressTaken) -> None:
+        lost = int(self._environment["SWITCHBOARD_API_PORT"])
+        if self._asked_port():
+            ports.insist(lost)
+        self._moves += 1
+        if self._asked_port() or self._moves == _PORTS:
+            raise taken
+        port = ports.replace("api")
+        self._say(NAME, f"port {lost} was taken meanwhile by another program; the API listens on {port}")
+        self._add({"SWITCHBOARD_API_PORT": str(port)})
+        child.stop()
+        self._children.remove(child)
+        self._start_child("api", _PROCESSES["api"])
+
+    def _wait_until_ready(self, ports: Ports) -> None:
+        """Ask GET /health/ready until our own API says yes. Raises: `ServiceFailed`, `StopRequested`."""
+        end = time.monotonic() + _START_SECONDS
+        while not is_ready(api := self._api(), self._instance):
+            self._check_children(ports)
             if time.monotonic() > end:
                 raise ServiceFailed(f"{api}/health/ready did not say yes within {_START_SECONDS:.0f} s")
             if self._stopping.wait(_LOOK_SECONDS):
@@ -275,6 +334,7 @@ class Supervisor:
             scope=SCOPE,
             seed=self._environment["SWITCHBOARD_SEED"],
             log=str(log_file(self._state)),
+            instance=self._instance,
         )
         write_running(self._state, self.running)
 

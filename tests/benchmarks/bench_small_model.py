@@ -9,6 +9,7 @@ sentences that stand in the memo word for word. Prompts are tuned on one half of
 
 import argparse
 import asyncio
+import re
 import subprocess
 import sys
 import time
@@ -33,6 +34,7 @@ from app.local.state import free_port
 from tests.copilot.conftest import MemoryJob
 from tests.pools.builders import deployment, provider
 
+_CITATION = re.compile(r" \[\d+\]")
 MEMOS = Path(__file__).with_name("memos.yaml")
 MOST_OUTPUT_TOKENS = 512
 """As infra/seed.yaml has it."""
@@ -134,7 +136,7 @@ async def attempt(small: Small, title: str, text: str, length: str) -> Trial:
         text=outcome.result["text"],
         answer=small.answer,
         sentences=len(job.shown),
-        copied=sum(sentence in known for sentence in job.shown),
+        copied=sum(_CITATION.sub("", sentence).strip() in known for sentence in job.shown),
     )
 
 

@@ -1,9 +1,15 @@
+import fcntl
 import json
 import os
+import signal
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
+from typing import IO
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -35,8 +41,44 @@ def test_help_names_every_command() -> None:
 def test_an_error_is_one_json_object_and_status_1(tmp_path: Path) -> None:
     done = _run(tmp_path, "run", "summarize", "missing.docx", "--json")
     assert done.returncode == 1
-    assert json.loads(done.stdout)["error"]["code"] == "file_not_found"
+    told = json.loads(done.stdout)
+    assert (told["job_id"], told["state"], told["error"]["code"]) == (None, None, "file_not_found")
     assert done.stderr == ""
+
+
+def test_a_usage_error_is_one_json_object_too(tmp_path: Path) -> None:
+    done = _run(tmp_path, "run", "--json", "--no-such-option")
+    assert done.returncode == 2
+    told = json.loads(done.stdout)
+    assert (told["job_id"], told["error"]["code"]) == (None, "usage")
+    assert "--no-such-option" in told["error"]["message"]
+    assert done.stderr == ""
+
+
+def _waiting(pipe: IO[str]) -> int:
+    """How many bytes nobody has read yet."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]  # type: ignore[no-any-return]
+
+
+def test_an_interruption_is_one_json_object_too(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "run", "summarize", "--text", "-", "--json"],
+        env={**os.environ, "SWITCHBOARD_HOME": str(tmp_path / "home")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        # It reads standard input once everything is loaded: what does not fit the pipe is taken then,
+        # and after that it sleeps in the read.
+        assert process.stdin is not None
+        process.stdin.write("x" * 100_000)
+        process.stdin.flush()
+        while psutil.Process(process.pid).status() != psutil.STATUS_SLEEPING or _waiting(process.stdin):
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stdout is not None
+        assert json.loads(process.stdout.read())["error"]["code"] == "interrupted"
 
 
 def test_an_error_for_people_is_one_sentence(tmp_path: Path) -> None:
@@ -73,6 +115,7 @@ def test_a_state_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> Non
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert str(tmp_path / "file") in done.stderr.replace("\n", "")
+    assert "set SWITCHBOARD_HOME" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -104,6 +147,7 @@ def test_a_wrong_setting_is_explained_without_its_value() -> None:
     ("event", "words"),
     [
         (ServerEvent("state", {"state": "running"}), "the job is running"),
+        (ServerEvent("state", {"state": "succeeded"}), "the job has succeeded"),
         (
             ServerEvent("progress", {"phase": "map", "done": 2, "total": 9, "message": "reading"}),
             "reading 2 of 9",

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -154,3 +155,10 @@ def test_what_cannot_be_read_is_told_before_anything_is_sent(tmp_path: Path) -> 
         check_file(tmp_path / "missing.docx")
     with pytest.raises(ClientError, match="is a folder"):
         check_file(tmp_path)
+
+
+def test_a_pipe_or_a_device_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(ClientError, match="a pipe or a device, not a file"):
+            check_file(place)

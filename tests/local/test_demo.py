@@ -1,11 +1,17 @@
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.documents.reading import read
-from app.local.client import ClientError
-from app.local.demo import SAMPLES, Task, check, parse_parameters, summary
+from app.local import client, demo
+from app.local.client import ClientError, ServerEvent
+from app.local.demo import SAMPLES, Progress, Task, check, parse_parameters, perform, summary
+from app.local.running import Running
+from app.local.supervisor import SEED
+from tests.local.door import Answer, Door, events, opened
 
 
 class _Parameters(BaseModel):
@@ -31,7 +37,7 @@ def test_parameters_that_are_not_given_are_not_sent() -> None:
         ("count", "takes key=value"),
         ("=3", "takes key=value"),
         ("count=0", "--param count: .*greater than or equal to 1; parameters are: length, count, quiet"),
-        ("colour=red", "--param colour"),
+        ("colour=red", "--param colour: there is no such parameter; parameters are: length, count, quiet"),
     ],
 )
 def test_a_wrong_parameter_is_told_before_anything_starts(pair: str, words: str) -> None:
@@ -49,6 +55,64 @@ def test_a_missing_file_and_no_input_at_all_are_told(tmp_path: Path) -> None:
         check(Task("summarize", [tmp_path / "missing.docx"]))
     with pytest.raises(ClientError, match="--text"):
         check(Task("summarize"))
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (Task("summarize", text=""), "--text is empty"),
+        (Task("summarize", text=" \n\t"), "--text has nothing but white space"),
+        (Task("summarize", text="", text_from="standard input"), "standard input is empty"),
+        (Task("summarize", [SAMPLES / "memo.docx"], text="x"), "not both"),
+    ],
+)
+def test_an_input_that_says_nothing_or_too_much_is_told(task: Task, words: str) -> None:
+    with pytest.raises(ClientError, match=words):
+        check(task)
+
+
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    """A system that runs and whose door is a stand-in with one job."""
+    with opened() as door:
+        running = Running(1, door.api, "https://127.0.0.1:1", None, "client", "scope", str(SEED), "log")
+        monkeypatch.setattr(demo, "system", lambda _progress, **_options: nullcontext(running))
+        monkeypatch.setattr(demo, "_token", lambda _running, _login: "a-token")
+        monkeypatch.setattr(client, "_POLL_SECONDS", 0.001)
+        door.answers["POST /addin/v1/jobs"] = [Answer({"id": "7", "state": "queued"}, 202)]
+        yield door
+
+
+def test_a_door_that_is_lost_leaves_the_job_and_says_how_to_look_again(running: Door) -> None:
+    running.answers["GET /addin/v1/jobs/7/events"] = [Answer(events(("state", {"state": "running"})))]
+    running.answers["GET /addin/v1/jobs/7"] = [Answer({"error": {"code": "gone", "message": "gone"}}, 503)]
+    with pytest.raises(ClientError, match="gone") as caught:
+        perform(Task("summarize", text="a text"), Progress())
+    assert (caught.value.job_id, caught.value.state) == ("7", "running")
+    assert "the job 7 is kept and goes on" in caught.value.body["message"]
+    assert "GET /addin/v1/jobs/7" in caught.value.body["message"]
+
+
+def test_an_interruption_cancels_the_job_and_names_it(running: Door) -> None:
+    running.answers["GET /addin/v1/jobs/7/events"] = [Answer(events(("state", {"state": "running"})))]
+    running.answers["POST /addin/v1/jobs/7/cancel"] = [Answer({"id": "7", "state": "cancelled"})]
+
+    def interrupt(_event: ServerEvent) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(ClientError) as caught:
+        perform(Task("summarize", text="a text"), Progress(event=interrupt))
+    assert (caught.value.code, caught.value.status) == ("interrupted", 130)
+    assert (caught.value.job_id, caught.value.state) == ("7", "cancelled")
+    assert caught.value.message == "interrupted; the job was cancelled (7)"
+
+
+def test_a_job_that_failed_is_told_with_its_id_and_state(running: Door) -> None:
+    running.answers["GET /addin/v1/jobs/7/events"] = [Answer(events(("error", {})))]
+    running.answers["GET /addin/v1/jobs/7"] = [Answer({"id": "7", "state": "failed"})]
+    with pytest.raises(ClientError, match="the job has failed") as caught:
+        perform(Task("summarize", text="a text"), Progress())
+    assert (caught.value.job_id, caught.value.state) == ("7", "failed")
 
 
 def test_the_one_object_has_its_fields_even_when_the_job_has_none() -> None:

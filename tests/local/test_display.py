@@ -151,6 +151,15 @@ def test_a_box_of_addresses_is_shown_as_it_is() -> None:
     assert "[bold]Title[/bold]" in shown
 
 
+def test_a_long_path_is_shown_whole() -> None:
+    console = Console(file=io.StringIO(), width=60)
+    path = "/var/lib/switchboard" + "/a-folder" * 12
+    console.print(addresses({"Log": path}, title="Switchboard"))
+    assert isinstance(console.file, io.StringIO)
+    shown = "".join(one for one in console.file.getvalue() if one not in " \n│")
+    assert path in shown
+
+
 def test_the_log_passes_no_command_on(tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=80)
     with Log(tmp_path / "log", console) as log:

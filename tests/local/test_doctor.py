@@ -71,6 +71,15 @@ def _entra_in_order(tmp_path: Path, entra: RunningEntra) -> None:
     assert not _checks(tmp_path, SWITCHBOARD_ENTRA_AUTHORITY=entra.url)["entra"].ok
 
 
+def test_an_environment_that_is_not_set_is_told_plainly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SWITCHBOARD_ENV", raising=False)
+    assert "`demo` use development anyway" in _checks(tmp_path)["settings"].detail
+    monkeypatch.setenv("SWITCHBOARD_ENV", "production")
+    assert "refuse that" in _checks(tmp_path)["settings"].detail
+
+
 def test_a_port_that_was_asked_for_and_is_taken_is_a_problem(tmp_path: Path) -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))

@@ -32,5 +32,13 @@ def test_a_stranger_is_told_who_there_is() -> None:
         find_person(_PEOPLE, "Fabrikam", "alan")
 
 
+def test_an_unknown_tenant_is_told_as_a_tenant() -> None:
+    with pytest.raises(
+        ClientError, match="there is no tenant 'Nowhere' here; there is: Contoso, Fabrikam"
+    ) as caught:
+        find_person(_PEOPLE, "Nowhere", None)
+    assert caught.value.code == "unknown_tenant"
+
+
 def test_the_seed_has_people_in_two_tenants() -> None:
     assert len({person.tenant for person in read_people(SEED).of("organizations")}) == 2

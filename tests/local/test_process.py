@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from app.local.guarded import ServiceFailed
-from app.local.process import Backoff, Child, Keeper, describe
+from app.local.process import AddressTaken, Backoff, Child, Keeper, describe
 
 _FOREVER = "import signal; print('ready', flush=True); signal.pause()"
 
@@ -67,6 +67,15 @@ def test_lines_come_with_the_name_and_ready_is_seen(children: list[Child], lines
     child.wait_ready(20)
     lines.wait_for("ready")
     assert lines.all[0] == ("small", "ready")
+
+
+def test_a_child_whose_port_somebody_else_has_says_so(children: list[Child], lines: Lines) -> None:
+    taking = (
+        "import socket; one = socket.create_server(('127.0.0.1', 0)); socket.create_server(one.getsockname())"
+    )
+    child = _start(children, lines, taking)
+    with pytest.raises(AddressTaken, match="small did not start"):
+        child.wait_ready(20)
 
 
 def test_a_child_that_dies_while_starting_is_not_repeated_and_shows_its_last_lines(

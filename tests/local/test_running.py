@@ -33,7 +33,7 @@ def state(tmp_path: Path) -> State:
     return State(tmp_path).ensure()
 
 
-def _running(*, pid: int | None = None, api: str = "http://127.0.0.1:9") -> Running:
+def _running(*, pid: int | None = None, api: str = "http://127.0.0.1:9", instance: str = "ours") -> Running:
     return Running(
         pid=pid or os.getpid(),
         api=api,
@@ -43,6 +43,7 @@ def _running(*, pid: int | None = None, api: str = "http://127.0.0.1:9") -> Runn
         scope="scope",
         seed="seed.yaml",
         log="log",
+        instance=instance,
     )
 
 
@@ -59,8 +60,10 @@ def _health(status: int) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status if self.path == "/health/ready" else 404)
-            self.send_header("Content-Length", "0")
+            body = b'{"status": "ok", "instance": "ours"}'
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class's name
             """Say nothing."""
@@ -121,7 +124,22 @@ def test_a_system_that_is_not_ready_is_not_found(state: State) -> None:
 
 
 def test_nobody_answering_is_not_ready() -> None:
-    assert not is_ready(f"http://127.0.0.1:{free_port()}")
+    assert not is_ready(f"http://127.0.0.1:{free_port()}", "ours")
+
+
+def test_the_api_of_another_installation_at_the_same_address_is_not_ours(state: State) -> None:
+    with _health(200) as api:
+        assert is_ready(api, "ours")
+        for instance in ("theirs", ""):
+            write_running(state, _running(api=api, instance=instance))
+            assert find_running(state) is None
+
+
+def test_a_port_that_somebody_was_quicker_to_take_is_replaced_for_good(state: State) -> None:
+    ports = Ports(state)
+    lost = ports.take("api")
+    assert ports.replace("api") != lost
+    assert Ports(state).known("api") == ports.known("api") != lost
 
 
 def test_the_file_of_a_killed_system_is_not_believed(state: State) -> None:

@@ -67,7 +67,8 @@ def test_the_system_does_a_job_and_leaves_nothing_behind_when_it_is_killed(home:
         running = read_running(State(home))
         assert running is not None
         assert running.pid == process.pid
-        assert is_ready(running.api)
+        assert is_ready(running.api, running.instance)
+        assert not is_ready(running.api, "another")
 
         done = _run(home, "summarize", str(SAMPLE), "--json", "--param", "length=sentence")
         assert done.returncode == 0, done.stdout + done.stderr
