@@ -1,12 +1,10 @@
 """A narrower schema for servers that compile a schema into a grammar and so can do nothing else.
 
-The smallest models invent quotes, write of something else under a true one, and do not stop. Here each
-sentence quotes a sentence of the document, begins with its first words and is no longer: the model chooses
-what to say again, and how it goes on. What it writes is still checked like any answer.
+Under it the smallest models, which invent quotes and do not stop, can only quote what stands in the
+document and write one bounded sentence at a time. What they write is still checked like any answer.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from app.copilot.citations import Evidence
@@ -15,94 +13,48 @@ from app.vocabulary import SegmentKind
 
 _MOST_QUOTES = 150
 _MOST_SENTENCES = 2
-_QUOTE_CHARACTERS = 130
-_FEWEST_WORDS = 3
-_SENTENCE_WORDS = 5
-_GIVEN_WORDS = 3
-_STOPS = ".!?"
-_CHARACTER = r'([^.!?\n"\\]|[0-9][.][0-9])'
-"""A stop ends the sentence unless a digit follows, as in 4.2."""
-_SPECIAL = frozenset(r"$()*+-./?[]{|}")
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """A sentence of the document that may be said again."""
-
-    block_id: str
-    quote: str
-    is_whole: bool
-    """Whether it is a sentence from its beginning to its stop."""
+_QUOTE_CHARACTERS = 160
+_SENTENCE = r'^([^.!?\n"\\]|[0-9][.][0-9]){15,160}[.!?]$'
+"""One sentence: a stop ends it unless a digit follows, as in 4.2."""
 
 
 def narrow_schema(evidence: Sequence[Evidence], *, most: int, language: str) -> dict[str, Any] | None:
-    """The schema of one claim of each part of the text; None when it has too many sentences to list."""
-    choices = [
-        choice
-        for each in evidence
-        if each.block.kind is not SegmentKind.HEADING
-        for choice in _choices(each.block.id, each.block.text, language)
-    ]
-    if not choices or len(choices) > _MOST_QUOTES:
+    """The schema of at most `most` claims; None when the text has too many sentences to list."""
+    choices = []
+    count = 0
+    for each in evidence:
+        quotes = [] if each.block.kind is SegmentKind.HEADING else _quotes(each.block.text, language)
+        if quotes:
+            choices.append(_citation(each.block.id, quotes))
+            count += len(quotes)
+    if not choices or count > _MOST_QUOTES:
         return None
-    # Address lines, table rows and cut sentences only where there is nothing better to begin with.
-    choices = [choice for choice in choices if choice.is_whole] or choices
-    count = min(most, _MOST_SENTENCES, len(choices))
-    # Left to itself the model says one thing twice.
-    parts = [choices[at * len(choices) // count : (at + 1) * len(choices) // count] for at in range(count)]
-    claims = [{"anyOf": [_claim(choice) for choice in part]} for part in parts]
-    sentences = {"type": "array", "prefixItems": claims, "minItems": count, "maxItems": count}
+    claim = _object(
+        {
+            "text": {"type": "string", "pattern": _SENTENCE},
+            "citations": {"type": "array", "items": {"anyOf": choices}, "minItems": 1, "maxItems": 1},
+        }
+    )
+    sentences = {"type": "array", "items": claim, "minItems": 1, "maxItems": min(most, _MOST_SENTENCES)}
     return _object({"sentences": sentences})
 
 
-def _choices(block_id: str, text: str, language: str) -> list[_Choice]:
-    """Each sentence of a block once; of a long one the beginning, in whole words."""
-    found: dict[str, _Choice] = {}
-    for sentence in split_sentences(text, language):
-        quote = " ".join(sentence.split())
-        is_whole = quote[-1:] in _STOPS and len(quote.split()) >= _SENTENCE_WORDS
-        if len(quote) > _QUOTE_CHARACTERS:
-            quote, is_whole = quote[:_QUOTE_CHARACTERS].rpartition(" ")[0], False
-        if len(quote.split()) >= _FEWEST_WORDS:
-            found.setdefault(quote, _Choice(block_id, quote, is_whole))
-    return list(found.values())
-
-
-def _claim(choice: _Choice) -> dict[str, Any]:
-    """The quote comes first, so that the model has it before it when it writes."""
-    citation = _object(
-        {
-            "block": {"type": "string", "enum": [choice.block_id]},
-            "quote": {"type": "string", "enum": [choice.quote]},
-        }
-    )
+def _citation(block_id: str, quotes: Sequence[str]) -> dict[str, Any]:
     return _object(
-        {
-            "citations": {"type": "array", "items": citation, "minItems": 1, "maxItems": 1},
-            "text": {"type": "string", "pattern": _sentence(choice.quote)},
-        }
+        {"block": {"type": "string", "enum": [block_id]}, "quote": {"type": "string", "enum": list(quotes)}}
     )
 
 
-def _sentence(quote: str) -> str:
-    """A sentence that begins as the quote does and is hardly longer."""
-    words = quote.rstrip(_STOPS).split()
-    given: list[str] = []
-    for word in words[: max(0, min(_GIVEN_WORDS, len(words) - 2))]:
-        if not word.isprintable() or any(character in '"\\^' for character in word):
-            break
-        given.append(word)
-    begin = "".join(word + " " for word in given)
-    room = len(quote) - len(begin)
-    return f'^{_literal(begin)}{_CHARACTER}{{3,{room}}}[^ .!?\\n"\\\\,][.!?]$'
-
-
-def _literal(text: str) -> str:
-    """The text as a pattern. In a class of its own a character needs no escape, which grammars differ in."""
-    return "".join(
-        f"\\{character}" if character in "[]" else f"[{character}]" if character in _SPECIAL else character
-        for character in text
-    )
+def _quotes(text: str, language: str) -> list[str]:
+    """The beginning of each sentence, whole words of it."""
+    found: list[str] = []
+    for sentence in split_sentences(text, language):
+        words = " ".join(sentence.split())
+        if len(words) > _QUOTE_CHARACTERS:
+            words = words[:_QUOTE_CHARACTERS].rpartition(" ")[0]
+        if len(words.split()) >= 3 and words not in found:
+            found.append(words)
+    return found
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
