@@ -134,9 +134,10 @@ async def test_a_worker_killed_in_the_middle_of_sixty_steps_costs_only_what_was_
     assert len(vendor.seen) <= len(asking) + len(lost)
     # Steps that were done before the kill were asked for once.
     calls = await running.rows("SELECT step_id, outcome FROM model_calls WHERE job_id = :id", id=job_id)
-    again = {call["step_id"] for call in calls if call["outcome"] in {"pending", "unknown"}}
-    assert again <= {row["id"] for row in lost}
-    assert len(calls) == len(vendor.seen)
+    unsure = [call["step_id"] for call in calls if call["outcome"] in {"pending", "unknown"}]
+    assert set(unsure) <= {row["id"] for row in lost}
+    # A call is written down before its request leaves, so a kill may fall between the two.
+    assert len(vendor.seen) <= len(calls) <= len(vendor.seen) + len(unsure)
 
 
 async def test_hints_sent_three_times_do_nothing_more(running: System, vendor: ScriptedVendor) -> None:
