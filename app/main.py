@@ -11,7 +11,9 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from app import tables
+from app.addin import documents, jobs
 from app.addin.routes import router as addin
+from app.automation.routes import automation
 from app.core.logging import configure
 from app.http import health, problems
 from app.http.body_limits import BodyLimits
@@ -36,6 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Switchboard", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(addin)
+    app.include_router(automation((documents.router, jobs.router)))
     app.include_router(health.router)
     problems.install(app)
     if settings.addin_origins:

@@ -2,12 +2,22 @@
 
 from functools import lru_cache
 from pathlib import Path
+from uuid import UUID
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.vocabulary import Environment
 
+GRAPH_HOSTS = frozenset(
+    {
+        "graph.microsoft.com",
+        "graph.microsoft.us",
+        "dod-graph.microsoft.us",
+        "microsoftgraph.chinacloudapi.cn",
+    }
+)
+"""Microsoft Graph of each cloud. Source: Microsoft, "National cloud deployments"."""
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -24,6 +34,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, alias="DATABASE_URL")
     database_system_url: SecretStr | None = Field(None, alias="DATABASE_SYSTEM_URL")
     database_owner_url: SecretStr | None = Field(None, alias="DATABASE_OWNER_URL")
+    database_eraser_url: SecretStr | None = Field(None, alias="DATABASE_ERASER_URL")
     database_direct_url: SecretStr | None = Field(None, alias="DATABASE_DIRECT_URL")
     redis_url: SecretStr | None = Field(None, alias="REDIS_URL")
 
@@ -38,6 +49,23 @@ class Settings(BaseSettings):
     addin_client_ids: tuple[str, ...] = ()
     """Client ids that people may sign in through: the `azp` of delegated tokens."""
     addin_origins: tuple[str, ...] = ()
+    operator_tenant: UUID | None = None
+    """Entra tenant of whoever operates the platform: only there does the role PlatformOperator count."""
+    onboarding: str = Field("", pattern="^(open|invited)?$")
+    """Whether directories that nobody invited may bring themselves in; open in development, else invited."""
+
+    graph_url: str = "https://graph.microsoft.com"
+    graph_download_hosts: tuple[str, ...] = (
+        ".sharepoint.com",
+        ".sharepoint.us",
+        ".sharepoint-mil.us",
+        ".sharepoint.cn",
+    )
+    """Hosts, or suffixes that begin with a dot, to which Graph may send us for a file's content."""
+    graph_session_days: int = Field(90, ge=1, le=90)
+    """The longest that a member's leave to read their files while they are away is good for."""
+    needs_user_seconds: float = Field(7 * 86_400.0, gt=0)
+    """How long a job waits for its member to sign in or consent."""
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(8720, ge=0, le=65535)
@@ -50,6 +78,13 @@ class Settings(BaseSettings):
     shutdown_grace_seconds: float = Field(10.0, ge=0)
     job_deadline_seconds: float = Field(3600.0, gt=0)
     stale_hint_seconds: float = Field(2.0, gt=0)
+
+    erasure_wait_days: float = Field(14.0, ge=0)
+    """Time in which a customer can take back its own request to be erased."""
+    erasure_settle_seconds: float = Field(90.0, ge=0)
+    """Between an erasure's two sweeps; longer than any process keeps a data key in memory (60 s)."""
+    ledger_days: int = Field(3650, ge=1)
+    """How long the ledger of model calls is kept, for accounts and audits."""
 
     max_upload_bytes: int = Field(100 * 2**20, gt=0)
     extraction_seconds: float = Field(60.0, gt=0)
@@ -70,9 +105,20 @@ class Settings(BaseSettings):
                 )
             if not self.entra_authority.startswith("https://"):
                 raise ValueError("SWITCHBOARD_ENTRA_AUTHORITY must begin with https://")
+            self._check_graph()
         elif self.api_host not in _LOOPBACK:
             raise ValueError("development binds to loopback only: set SWITCHBOARD_API_HOST to 127.0.0.1")
         return self
+
+    def _check_graph(self) -> None:
+        if self.graph_url not in {f"https://{host}" for host in GRAPH_HOSTS}:
+            raise ValueError(
+                f"SWITCHBOARD_GRAPH_URL must be https:// and one of {', '.join(sorted(GRAPH_HOSTS))}"
+            )
+        if any(host.count(".") < 2 or not host.startswith(".") for host in self.graph_download_hosts):
+            raise ValueError(
+                "SWITCHBOARD_GRAPH_DOWNLOAD_HOSTS holds suffixes of at least two labels: .sharepoint.com"
+            )
 
     def required(self, name: str) -> str:
         """The value of a setting this process cannot run without.
@@ -86,6 +132,11 @@ class Settings(BaseSettings):
             alias = type(self).model_fields[name].alias or f"SWITCHBOARD_{name.upper()}"
             raise MissingSetting(f"{alias} is not set; `switchboard doctor` lists what is needed")
         return str(value)
+
+    @property
+    def onboarding_is_open(self) -> bool:
+        """Whether a directory that nobody invited may become a customer."""
+        return self.onboarding == "open" or (not self.onboarding and self.env is Environment.DEVELOPMENT)
 
     def direct_url(self) -> str:
         """Address for LISTEN: past a pooler where one is set, the app role's otherwise."""

@@ -2,9 +2,11 @@
 
 from app.core.database import Base
 from app.documents import tables as documents
+from app.identity import tables as identity
 from app.jobs import tables as jobs
+from app.lifecycle import tables as lifecycle
 from app.pools import tables as pools
 from app.tenants import tables as tenants
 from app.usage import tables as usage
 
-__all__ = ["Base", "documents", "jobs", "pools", "tenants", "usage"]
+__all__ = ["Base", "documents", "identity", "jobs", "lifecycle", "pools", "tenants", "usage"]

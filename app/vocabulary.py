@@ -46,6 +46,15 @@ class Role(StrEnum):
     TENANT_ADMIN = "TenantAdmin"
     AUDITOR = "Auditor"
     MEMBER = "Member"
+    PLATFORM_OPERATOR = "PlatformOperator"
+    """Counts only in the operator's own tenant, see `app.identity.principal.effective_roles`."""
+
+
+class AppClientState(StrEnum):
+    """A revoked program is refused at the next request."""
+
+    ACTIVE = "active"
+    REVOKED = "revoked"
 
 
 class TenantState(StrEnum):
@@ -54,6 +63,9 @@ class TenantState(StrEnum):
     PENDING = "pending"
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    ERASING = "erasing"
+    """Nobody is let in any more; see docs/data.md."""
+    ERASED = "erased"
 
 
 class MemberState(StrEnum):
@@ -87,8 +99,9 @@ class StepState(StrEnum):
 
 
 class StepKind(StrEnum):
-    """What a step does; a short task has one step, `final`."""
+    """What a step does; a short task has one step, `final`. `fetch` gets documents, for any task type."""
 
+    FETCH = "fetch"
     PLAN = "plan"
     MAP = "map"
     MERGE = "merge"

@@ -24,7 +24,7 @@ from app.local.postgres import EmbeddedPostgres
 from app.local.valkey import EmbeddedValkey
 from app.vocabulary import PLATFORM
 
-pytest_plugins = ["tests.house"]
+pytest_plugins = ["tests.house", "tests.loopback"]
 configure("console", process="tests")
 
 # No key or address of the machine may reach a test: no real model call can leave it.
@@ -82,9 +82,11 @@ class TestDatabase:
     app_url: str
     system_url: str
     owner_url: str
+    eraser_url: str
     app: Database
     system: Database
     owner: Database
+    eraser: Database
     tenant_id: UUID
     member_id: UUID
     colleague_id: UUID
@@ -117,15 +119,17 @@ def database_name(postgres: EmbeddedPostgres) -> Iterator[str]:
 async def database(postgres: EmbeddedPostgres, database_name: str) -> AsyncIterator[TestDatabase]:
     """A fresh database with real commits; row-level security applies as in production."""
     urls = {role: url_for(postgres, role, database_name) for role in ROLES}
-    owner, app, system = (Database(urls[role]) for role in ROLES)
+    owner, app, system, eraser = (Database(urls[role]) for role in ROLES)
     fresh = TestDatabase(
         name=database_name,
         app_url=urls["switchboard_app"],
         system_url=urls["switchboard_system"],
         owner_url=urls["switchboard_owner"],
+        eraser_url=urls["switchboard_eraser"],
         app=app,
         system=system,
         owner=owner,
+        eraser=eraser,
         tenant_id=new_id(),
         member_id=new_id(),
         colleague_id=new_id(),
@@ -134,7 +138,7 @@ async def database(postgres: EmbeddedPostgres, database_name: str) -> AsyncItera
     )
     await _populate(fresh)
     yield fresh
-    await asyncio.gather(owner.close(), app.close(), system.close())
+    await asyncio.gather(owner.close(), app.close(), system.close(), eraser.close())
 
 
 async def _populate(fresh: TestDatabase) -> None:

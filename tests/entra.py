@@ -16,13 +16,22 @@ import yaml
 
 from app.local.entra.certificates import certificates
 from app.local.entra.keys import SigningKey
-from app.local.entra.people import read_people
-from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID, SCOPE_NAME, registrations
+from app.local.entra.people import People, person, read_people
+from app.local.entra.registrations import (
+    ADDIN_CLIENT_ID,
+    API_CLIENT_ID,
+    AUTOMATION_CLIENT_ID,
+    SCOPE_NAME,
+    registrations,
+)
 from app.local.entra.server import Entra
 
 SEED = Path(__file__).parents[1] / "infra" / "seed.yaml"
 ADA, ALAN, MARY = "ada@contoso.example", "alan@contoso.example", "mary@contoso.example"
 GRACE = "grace@fabrikam.example"
+KATHERINE, JOAN = "katherine@northwind.example", "joan@northwind.example"
+"""Administrator and member of a tenant that has consented to nothing and is not in the seed file."""
+NORTHWIND = "1c9e7a35-b480-4d62-8f1e-93d05a6c72b8"
 KEYS_PATH = "/organizations/discovery/v2.0/keys"
 
 
@@ -30,6 +39,16 @@ def seed_tenants() -> list[dict[str, Any]]:
     """The tenants of the seed file, as `import_tenants` takes them."""
     tenants: list[dict[str, Any]] = yaml.safe_load(SEED.read_text())["tenants"]
     return tenants
+
+
+def _people() -> People:
+    people = read_people(SEED)
+    for object_id, name, login, role in (
+        ("4e2f8b16-93d7-4a5c-b0e8-61f9c27d3a05", "Katherine Johnson", KATHERINE, "TenantAdmin"),
+        ("a7d05c39-1e84-4f6b-92c3-8b5e40f7d126", "Joan Clarke", JOAN, "Member"),
+    ):
+        people.add(person(NORTHWIND, "Northwind", object_id=object_id, name=name, login=login, role=role))
+    return people
 
 
 class RunningEntra:
@@ -40,7 +59,8 @@ class RunningEntra:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"https://127.0.0.1:{self._socket.getsockname()[1]}"
         self.ca = files.ca
-        self.app = Entra(self.url, read_people(SEED), folder)
+        self.app = Entra(self.url, _people(), folder)
+        self.app.consents.begin_without(NORTHWIND)
         self._first_keys = list(self.app.keys.keys)
         config = uvicorn.Config(
             self.app, ssl_certfile=files.server, log_level="error", access_log=False, lifespan="off"
@@ -68,6 +88,10 @@ class RunningEntra:
         self.app.authority = self.app.tokens.authority = self.url
         self.app.registrations.clear()
         self.app.registrations.update(registrations())
+        self.app.people.replace(_people())
+        self.app.consents.reset()
+        self.app.freshness.reset()
+        self.app.graph.reset()
 
     @property
     def key_fetches(self) -> int:
@@ -106,6 +130,20 @@ class RunningEntra:
         assert person is not None
         claims = self.app.tokens.identity(person, self.app.registrations[ADDIN_CLIENT_ID], nonce=None)
         return self.app.keys.current.sign(claims)
+
+    def application_token(
+        self, tenant: str = "contoso.example", *, client_id: str = AUTOMATION_CLIENT_ID, **overrides: Any
+    ) -> str:
+        """A token with which a customer's program acts for itself; an override of None leaves a claim out."""
+        tenant_id = self.app.people.tenant_id(tenant)
+        assert tenant_id is not None
+        client = self.app.registrations[client_id]
+        claims = self.app.tokens.application(
+            tenant_id, client, audience=API_CLIENT_ID, roles=client.application_roles
+        )
+        return self.app.keys.current.sign(
+            {name: value for name, value in (claims | overrides).items() if value is not None}
+        )
 
     def _run(self) -> None:
         asyncio.run(self._server.serve(sockets=[self._socket]))

@@ -102,6 +102,7 @@ class System:
             "DATABASE_URL": self.database.app_url,
             "DATABASE_SYSTEM_URL": self.database.system_url,
             "DATABASE_OWNER_URL": self.database.owner_url,
+            "DATABASE_ERASER_URL": self.database.eraser_url,
             "REDIS_URL": self.redis_url,
             **self.extra,
         }

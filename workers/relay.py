@@ -15,7 +15,7 @@ from app.core.listener import Listener
 from app.core.logging import configure, get_logger
 from app.core.redis import connect
 from app.jobs import dispatch
-from app.jobs.dispatch import ReadyStep
+from app.jobs.dispatch import ReadyStep, RevisionOf
 from app.jobs.notify import CONFIGURATION, STEPS
 from app.jobs.reap import lead
 from app.pools.breakers import Breakers
@@ -23,11 +23,14 @@ from app.pools.configuration import Configuration
 from app.pools.dispatching import Reservation, StepFacts, Unplanned, Wait, give_back, plan
 from app.pools.limits import Limits
 from app.settings import Settings, get_settings
+from app.vocabulary import StepKind
 from workers.celery_app import TASK, make_celery
 
 _log = get_logger(__name__)
 _POLL_SECONDS = 1.0
 _PUBLISH_SECONDS = 5.0
+_LONGEST_REST_SECONDS = 1.0
+"""How long what was full is not asked again; a rest that ends sooner, by a new credential say, is seen by then."""
 
 
 class Relay:
@@ -43,6 +46,7 @@ class Relay:
         self._configuration = Configuration(self._database)
         self._breakers = Breakers(self._redis)
         self._limits = Limits(self._redis)
+        self._resting: dict[RevisionOf, float] = {}
         self._ready = asyncio.Event()
         self._listener = Listener(
             settings.direct_url(),
@@ -77,21 +81,42 @@ class Relay:
             if not await lead(session, dispatch.LEADER):
                 return _POLL_SECONDS
             floor = await dispatch.look(session, stale_hint_seconds=self._stale_hint_seconds)
-            picked = await dispatch.next_steps(session, floor, stale_hint_seconds=self._stale_hint_seconds)
-            hinted: list[tuple[ReadyStep, Reservation | None]] = []
-            for step in picked:
-                planned = await self._plan(step)
-                if isinstance(planned, Wait):
-                    await dispatch.postpone(session, step, seconds=planned.seconds)
-                    continue
-                hinted.append((step, planned if isinstance(planned, Reservation) else None))
+            now = asyncio.get_running_loop().time()
+            self._resting = {pair: until for pair, until in self._resting.items() if until > now}
+            picked = await dispatch.next_steps(
+                session, floor, stale_hint_seconds=self._stale_hint_seconds, resting=self._resting
+            )
+            hinted, refused = await self._plan_all(picked)
             await dispatch.mark_hinted(
                 session, [(step, place.as_json() if place is not None else None) for step, place in hinted]
             )
         if hinted and not await self._publish([step for step, _ in hinted]):
             await self._take_back(hinted)
-        due = floor.next_due_seconds
-        return _POLL_SECONDS if due is None else max(0.01, min(_POLL_SECONDS, due))
+        if refused:
+            # Their slots are for others, whom the next look finds: what was full is passed over then.
+            return 0.0
+        ends = [until - now for until in self._resting.values()]
+        due = [floor.next_due_seconds] if floor.next_due_seconds is not None else []
+        return max(0.01, min(_POLL_SECONDS, *ends, *due))
+
+    async def _plan_all(
+        self, picked: Sequence[ReadyStep]
+    ) -> tuple[list[tuple[ReadyStep, Reservation | None]], bool]:
+        """The steps to hint with what is reserved for each; and whether any found all its models full."""
+        hinted: list[tuple[ReadyStep, Reservation | None]] = []
+        refused = False
+        for step in picked:
+            pair = (step.tenant_id, step.pool_revision_id)
+            if pair in self._resting and step.kind is not StepKind.PLAN:
+                continue
+            planned = await self._plan(step)
+            if isinstance(planned, Wait):
+                refused = True
+                rest = min(planned.seconds, _LONGEST_REST_SECONDS)
+                self._resting[pair] = asyncio.get_running_loop().time() + rest
+                continue
+            hinted.append((step, planned if isinstance(planned, Reservation) else None))
+        return hinted, refused
 
     async def _plan(self, step: ReadyStep) -> Reservation | Wait | Unplanned:
         facts = StepFacts(

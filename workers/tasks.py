@@ -1,6 +1,7 @@
 """Celery's side of a worker: the task, and the signals that start, wake and stop it."""
 
 import contextlib
+from concurrent.futures import Future
 from typing import Any
 from uuid import UUID
 
@@ -20,15 +21,13 @@ def serve(settings: Settings, celery: Celery) -> None:
     """Run a worker with the threads pool until it is told to stop."""
     configure(settings.log_format, process="worker")
     persistent = PersistentLoop()
-    worker: list[Worker] = []
+    # Before Celery takes messages: a process that cannot work must end, not eat hints.
+    worker = persistent.submit(_make(settings)).result(timeout=60)
+    drained: list[Future[None]] = []
 
     @celery.task(name=TASK)
     def run_step(step_id: str, tenant_id: str) -> None:
-        persistent.submit(worker[0].run(UUID(tenant_id), UUID(step_id))).result()
-
-    @signals.worker_init.connect(weak=False)
-    def start(**_: Any) -> None:
-        worker.append(persistent.submit(_make(settings)).result(timeout=60))
+        persistent.submit(worker.run(UUID(tenant_id), UUID(step_id))).result()
 
     @signals.worker_ready.connect(weak=False)
     def wake_on_freed_slots(sender: Any, **_: Any) -> None:
@@ -45,11 +44,15 @@ def serve(settings: Settings, celery: Celery) -> None:
 
     @signals.worker_shutting_down.connect(weak=False)
     def drain(**_: Any) -> None:
-        persistent.submit(worker[0].drain())
+        drained.append(persistent.submit(worker.drain()))
 
     @signals.worker_shutdown.connect(weak=False)
     def close(**_: Any) -> None:
-        persistent.submit(worker[0].close()).result(timeout=15)
+        with contextlib.suppress(Exception):
+            # What could not be handed back runs out with its lease.
+            for draining in drained:
+                draining.result(timeout=settings.shutdown_grace_seconds + 10)
+        persistent.submit(worker.close()).result(timeout=15)
         persistent.stop()
 
     celery.Worker(

@@ -6,6 +6,7 @@ that the answer does not name is not ours any more: cancelled by its member, or 
 
 import asyncio
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -54,7 +55,7 @@ class Worker:
             {CANCELLED: self._cancel_job, CONFIGURATION: self._runtime.configuration.changed},
         )
         self._held: dict[UUID, _Held] = {}
-        self._draining = False
+        self._draining = asyncio.Event()
         self._deaf_since: float | None = None
         self._keeping: asyncio.Task[None] | None = None
 
@@ -67,7 +68,7 @@ class Worker:
 
     async def run(self, tenant_id: UUID, step_id: UUID) -> None:
         """Follow a hint: claim the step and run it. A hint that leads nowhere does nothing."""
-        if self._draining:
+        if self._draining.is_set():
             return
         try:
             async with self._runtime.database.tenant(tenant_id) as session:
@@ -82,12 +83,17 @@ class Worker:
             # The step is still queued: it is offered again when the hint is stale.
             _log.info("claim failed", step_id=str(step_id), reason=type(error).__name__)
             return
-        if step is not None:
-            await self._run_claimed(step)
+        if step is None:
+            return
+        if self._draining.is_set():
+            # The claim was under way when the process was told to stop; what drains did not see it.
+            await self._hand_back([step.id])
+            return
+        await self._run_claimed(step)
 
     async def drain(self) -> None:
         """Stop claiming, give what runs its grace, cancel the rest and hand it back."""
-        self._draining = True
+        self._draining.set()
         if tasks := [held.task for held in self._held.values()]:
             await asyncio.wait(tasks, timeout=self._settings.shutdown_grace_seconds)
         left = dict(self._held)
@@ -95,9 +101,12 @@ class Worker:
             held.task.cancel()
         if left:
             await asyncio.wait([held.task for held in left.values()], timeout=5)
-            async with self._system.system() as session:
-                count = await hand_back(session, owner=self.id, steps=list(left))
-            _log.info("handed back", steps=count)
+            await self._hand_back(list(left))
+
+    async def _hand_back(self, steps: Sequence[UUID]) -> None:
+        async with self._system.system() as session:
+            count = await hand_back(session, owner=self.id, steps=steps)
+        _log.info("handed back", steps=count)
 
     async def close(self) -> None:
         """Say goodbye and close every connection."""
@@ -136,17 +145,27 @@ class Worker:
             try:
                 await asyncio.wait_for(self._keep(), self._settings.lease_seconds / 3)
                 renewed = loop.time()
-            except (SQLAlchemyError, TimeoutError, OSError) as error:
-                _log.info("leases not renewed", reason=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - without this loop every lease of the process is lost
+                expected = isinstance(error, SQLAlchemyError | TimeoutError | OSError)
+                _log.log(
+                    20 if expected else 40,
+                    "leases not renewed",
+                    reason=type(error).__name__,
+                    exc_info=not expected,
+                )
                 if loop.time() - renewed > self._settings.lease_seconds:
                     self._let_go(dict(self._held))
 
     async def _keep(self) -> None:
         before = dict(self._held)
         async with self._system.system() as session:
-            held = await renew(session, owner=self.id, lease_seconds=self._settings.lease_seconds)
+            held = await renew(
+                session, owner=self.id, steps=list(before), lease_seconds=self._settings.lease_seconds
+            )
             await beat(
-                session, owner=self.id, capacity=0 if self._draining else self._settings.worker_concurrency
+                session,
+                owner=self.id,
+                capacity=0 if self._draining.is_set() else self._settings.worker_concurrency,
             )
             ignored = await hints_are_ignored(session)
         self._let_go({id_: one for id_, one in before.items() if held.get(id_) != one.step.fencing})
@@ -160,7 +179,7 @@ class Worker:
     async def _exit_if_deaf(self, *, ignored: bool) -> None:
         """End the process when hints go unheard though it is idle and Redis answers."""
         now = asyncio.get_running_loop().time()
-        idle = ignored and not self._held and not self._draining
+        idle = ignored and not self._held and not self._draining.is_set()
         if idle:
             try:
                 await self._runtime.redis.ping()

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from app.addin.documents import ReadFile, read_text, store
 from app.addin.resources import job_resource, read_job
@@ -28,6 +28,7 @@ IdempotencyKey = Annotated[
 
 @router.post("", status_code=202)
 async def submit_job(
+    request: Request,
     body: NewJobRequest,
     response: Response,
     caller: Caller,
@@ -63,7 +64,7 @@ async def submit_job(
             member_id=caller.member_id,
             deadline_seconds=state.settings.job_deadline_seconds,
         )
-    location = f"/addin/v1/jobs/{job_id}"
+    location = f"{request.url.path}/{job_id}"
     response.headers.update({"Location": location, "Operation-Location": location, "Retry-After": "1"})
     return await read_job(
         session, sealer, tenant_id=caller.tenant_id, member_id=caller.member_id, job_id=job_id
@@ -72,6 +73,7 @@ async def submit_job(
 
 @router.get("")
 async def list_jobs(
+    request: Request,
     caller: Caller,
     session: TenantSession,
     before: Annotated[UUID | None, Query(description="Id of the last job of the page before.")] = None,
@@ -83,7 +85,7 @@ async def list_jobs(
     )
     used = await job_usages(session, caller.tenant_id, [view.id for view in views])
     shown = [job_resource(view, used[view.id], result=None) for view in views[:limit]]
-    more = f"/addin/v1/jobs?before={shown[-1].id}&limit={limit}" if len(views) > limit else None
+    more = f"{request.url.path}?before={shown[-1].id}&limit={limit}" if len(views) > limit else None
     return JobPage(value=shown, next_link=more)
 
 

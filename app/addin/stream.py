@@ -21,6 +21,8 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 _LONGEST_SECONDS = 600.0
 _LOOK_SECONDS = 0.9
 """How often a stream asks whether its caller is still let in."""
+_LONGEST_IDLE_SECONDS = 5.0
+"""A stream without events looks at the job's row ever more seldom, until so seldom."""
 _ENDING = frozenset({"result", "error"})
 
 
@@ -70,15 +72,19 @@ async def _followed(
     """Live events; when none comes, what the job's row says."""
     clock = asyncio.get_running_loop().time
     end, look_again = clock() + _LONGEST_SECONDS, clock() + _LOOK_SECONDS
+    idle, read_again = 1.0, 0.0
     async for event in state.hub.follow(sealer, job_id=job_id, after=after):
         if event is not None:
             yield ServerSentEvent(event=event.type, id=event.id, data=dict(event.body))
             if event.type in _ENDING or event.body.get("state") == JobState.CANCELLED:
                 return
-        elif endings := _ending(sealer, await _view(state, caller, job_id)):
-            for ending in endings:
+            idle, read_again = 1.0, clock()
+        elif clock() >= read_again:
+            for ending in (endings := _ending(sealer, await _view(state, caller, job_id))):
                 yield ending
-            return
+            if endings:
+                return
+            read_again, idle = clock() + idle, min(2 * idle, _LONGEST_IDLE_SECONDS)
         if clock() > look_again:
             look_again = clock() + _LOOK_SECONDS
             if not await state.authenticator.still_allowed(caller):

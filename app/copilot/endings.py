@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.core.errors import AppError
-from app.jobs.errors import Discard, Postpone
+from app.core.errors import AppError, TemporarilyUnavailable
+from app.jobs.errors import Discard, NeedsUser, Postpone
 from app.jobs.states import backoff_seconds
 from app.llm.errors import AllResting, CallFailed
 
 _PASSING_CODES = frozenset({"rate_limited", "unavailable", "timed_out", "bad_credential"})
 """Failures of vendors that may be over at the next attempt; any other would only be repeated."""
+
+_AWAY_SECONDS = 5.0
+"""When to ask again for what is away and does not say itself."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,13 @@ class Again:
 
 
 @dataclass(frozen=True)
+class Waits:
+    """The job waits for its member; `waiting_for` says what they have to do."""
+
+    waiting_for: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Never:
     """The step is dead; `error` is shown to the member."""
 
@@ -30,13 +40,17 @@ class Never:
     is_bug: bool = False
 
 
-def ending(error: Exception, *, attempt: int, max_attempts: int, jitter: float) -> Again | Never:
+def ending(error: Exception, *, attempt: int, max_attempts: int, jitter: float) -> Again | Waits | Never:
     """What follows from an exception; `attempt` counts from 1, `jitter` is in [0, 1)."""
     match error:
         case Postpone():
             return Again(error.seconds, counted=False, code="postponed")
+        case NeedsUser():
+            return Waits({"code": error.code, "message": error.message, **error.action})
         case AllResting():
             return Again(error.retry_after_seconds, counted=False, code="all_resting")
+        case TemporarilyUnavailable():
+            return Again(error.retry_after_seconds or _AWAY_SECONDS, counted=False, code=error.code)
         case Discard() | AppError():
             return Never(_shown(error))
     passing = not isinstance(error, CallFailed) or any(hop.error_code in _PASSING_CODES for hop in error.hops)

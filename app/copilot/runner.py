@@ -9,6 +9,9 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+
 from app.copilot.catalog import task_types
 from app.copilot.context import RunningStep, StepEvents
 from app.copilot.decisions import decision_record
@@ -41,11 +44,16 @@ from app.usage import ledger
 from app.vocabulary import StepState
 
 _log = get_logger(__name__)
+_DATABASE_AWAY = (OperationalError, InterfaceError, PoolExhausted, OSError)
 
 
 async def run_step(runtime: Runtime, step: ClaimedStep) -> None:
     """Run a claimed step to its end, whatever that is. Raises: only what cancels the coroutine."""
-    sealer = await runtime.keys.sealer(step.tenant_id)
+    try:
+        sealer = await runtime.keys.sealer(step.tenant_id)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the step must not stay with us
+        await _end_badly(runtime, step, None, None, error)
+        return
     events = StepEvents(runtime.events, sealer, step)
     await events.begin()
     scope: CallScope | None = None
@@ -53,7 +61,7 @@ async def run_step(runtime: Runtime, step: ClaimedStep) -> None:
         scope = await _scope(runtime, step, sealer)
         running = await _load(runtime, step, events, scope)
         outcome = await task_types()[step.task_type].run(running)
-        await _complete(runtime, running, outcome)
+        await _complete_surely(runtime, running, outcome)
     except LeaseLost:
         _log.info("lease lost", job_id=str(step.job_id), step_id=str(step.id), fencing=step.fencing)
     except Exception as error:  # noqa: BLE001 - one step's bug must not take the others along
@@ -125,6 +133,23 @@ def _seal_json(sealer: Sealer, place: Place, value: Mapping[str, Any]) -> Sealed
     return sealer.seal(place, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
+async def _complete_surely(runtime: Runtime, running: RunningStep, outcome: Outcome) -> None:
+    """Write the end, again and again while the database is away: the answer has been paid for.
+
+    Whoever keeps our leases cancels this when the lease is lost.
+    """
+    clock, seconds = asyncio.get_running_loop().time, 0.1
+    while True:
+        try:
+            return await _complete(runtime, running, outcome)
+        except _DATABASE_AWAY as error:
+            if clock() + seconds > running.scope.deadline:
+                raise
+            _log.info("end not written yet", step_id=str(running.step.id), reason=type(error).__name__)
+        await asyncio.sleep(seconds)
+        seconds = min(2 * seconds, 2.0)
+
+
 async def _complete(runtime: Runtime, running: RunningStep, outcome: Outcome) -> None:
     step, sealer, scope = running.step, running.scope.sealer, running.scope
     accepted = running.accepted[-1] if running.accepted else None
@@ -181,7 +206,7 @@ async def _announce(events: StepEvents, progress: Progress) -> None:
 
 
 async def _end_badly(
-    runtime: Runtime, step: ClaimedStep, events: StepEvents, scope: CallScope | None, error: Exception
+    runtime: Runtime, step: ClaimedStep, events: StepEvents | None, scope: CallScope | None, error: Exception
 ) -> None:
     """Postpone, retry or bury, by what went wrong."""
     known = {"job_id": str(step.job_id), "step_id": str(step.id), "attempt": step.attempt}
@@ -219,7 +244,7 @@ async def _end_badly(
     except LeaseLost:
         return
     records.clear()
-    if progress is not None:
+    if progress is not None and events is not None:
         await _announce(events, progress)
 
 

@@ -1,6 +1,7 @@
 """The verbs of the documents room: keep what was read, describe it, load it again."""
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -46,8 +47,12 @@ async def store(
     size_bytes: int,
     sha256: bytes,
     extracted: Extracted,
+    source: Mapping[str, str] | None = None,
 ) -> DocumentView:
-    """Keep a document: its segments sealed in parts of at most 4 MiB, its name sealed too."""
+    """Keep a document: its segments sealed in parts of at most 4 MiB, its name and `source` sealed too.
+
+    `source` says where it was fetched from; None for what was uploaded.
+    """
     document_id = new_id()
     view = await asyncio.to_thread(_describe, document_id, name, size_bytes, extracted)
     sealed = await asyncio.to_thread(_seal, sealer, document_id, extracted.segments)
@@ -63,6 +68,9 @@ async def store(
         estimated_tokens=view.estimated_tokens,
         language=view.language,
         notes=dict(view.notes),
+        sealed_source=None
+        if source is None
+        else sealer.seal(_source_place(document_id), json.dumps(dict(source)).encode()),
     )
     parts = [
         DocumentPart(tenant_id=tenant_id, document_id=document_id, number=number, content=content)
@@ -154,6 +162,10 @@ def _open(sealer: Sealer, document_id: UUID, parts: Sequence[Sealed], offset: in
 
 def _name_place(document_id: UUID) -> Place:
     return Place("documents", document_id, "sealed_name")
+
+
+def _source_place(document_id: UUID) -> Place:
+    return Place("documents", document_id, "sealed_source")
 
 
 def _part_place(document_id: UUID, number: int) -> Place:

@@ -25,6 +25,8 @@ class Document(TenantOwned, Base):
     segments: Mapped[int]
     estimated_tokens: Mapped[int]
     language: Mapped[str]
+    sealed_source: Mapped[Sealed | None]
+    """Where it was fetched from: drive, item, eTag. Null for an upload."""
     notes: Mapped[dict[str, Any]]
     """Counts of what was not taken or read in a certain way, by name."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

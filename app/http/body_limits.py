@@ -9,7 +9,7 @@ from app.http.problems import problem
 
 JSON_BYTES = 8 * 2**20
 """More than a pane's text of a million characters in any encoding of JSON needs."""
-_STREAMED = frozenset({"/addin/v1/documents"})
+_STREAMED = frozenset({"/addin/v1/documents", "/automation/v1/documents"})
 """These read their own body, piece by piece, with a limit of their own."""
 
 

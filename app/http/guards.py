@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Depends, Security
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,6 +11,7 @@ from app.core.crypto import Sealer
 from app.http.services import Services, services
 from app.identity.errors import InvalidToken
 from app.identity.principal import Principal
+from app.tenants.app_clients import PROCESS_PERMISSION
 
 ADDIN_SCOPE = "Tasks.ReadWrite"
 _bearer = HTTPBearer(auto_error=False, description="A Microsoft Entra access token for this API.")
@@ -18,18 +19,39 @@ _bearer = HTTPBearer(auto_error=False, description="A Microsoft Entra access tok
 InProcess = Annotated[Services, Depends(services)]
 
 
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
 async def principal(
-    scopes: SecurityScopes,
-    state: InProcess,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    request: Request, scopes: SecurityScopes, state: InProcess, credentials: Bearer
 ) -> Principal:
-    """The verified caller. Raises: the errors of `app.identity.errors`."""
+    """The person behind a delegated token: a router's guard. Raises: the errors of `app.identity.errors`."""
     if credentials is None:
         raise InvalidToken
-    return await state.authenticator.principal(credentials.credentials, scope=scopes.scope_str)
+    found = await state.authenticator.principal(credentials.credentials, scope=scopes.scope_str)
+    request.state.principal = found
+    return found
 
 
-Caller = Annotated[Principal, Security(principal, scopes=[ADDIN_SCOPE])]
+async def program(request: Request, state: InProcess, credentials: Bearer) -> Principal:
+    """The program behind an app-only token: a router's guard. Raises: the errors of `app.identity.errors`."""
+    if credentials is None:
+        raise InvalidToken
+    found = await state.authenticator.application(credentials.credentials, permission=PROCESS_PERMISSION)
+    request.state.principal = found
+    return found
+
+
+def caller(request: Request) -> Principal:
+    """Whom the router's guard has let in: a handler serves each door that mounts it. Raises: `InvalidToken`."""
+    found: Principal | None = getattr(request.state, "principal", None)
+    if found is None:
+        # A route that was mounted without a guard lets nobody in.
+        raise InvalidToken
+    return found
+
+
+Caller = Annotated[Principal, Depends(caller)]
 
 
 async def tenant_session(caller: Caller, state: InProcess) -> AsyncIterator[AsyncSession]:

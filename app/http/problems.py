@@ -1,6 +1,8 @@
 """Every error as Microsoft Graph's envelope: one place that turns exceptions into responses."""
 
+import base64
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,8 +18,10 @@ from app.core.clock import now
 from app.core.errors import AppError, ErrorDetail, TemporarilyUnavailable, Unauthenticated
 from app.core.logging import get_logger
 from app.http.request_ids import current_request_id
+from app.identity.errors import ClaimsChallenge
 
 _log = get_logger(__name__)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _CODES = {404: "not_found", 405: "method_not_allowed", 400: "bad_request"}
 
 
@@ -36,7 +40,9 @@ def problem(error: AppError) -> JSONResponse:
     headers: dict[str, str] = {}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
-    if isinstance(error, Unauthenticated):
+    if isinstance(error, ClaimsChallenge):
+        headers["WWW-Authenticate"] = claims_challenge(error.claims)
+    elif isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
     return _envelope(
         error.status,
@@ -47,6 +53,16 @@ def problem(error: AppError) -> JSONResponse:
         inner_code=error.inner_code or error.code,
         headers=headers,
     )
+
+
+def claims_challenge(claims: str) -> str:
+    """The header of a claims challenge, as clients of Entra read it: the claims in base64, whatever they hold.
+
+    Source: Microsoft, "Claims challenges, claims requests, and client capabilities".
+    """
+    # What is base64 already goes on as it is; anything else cannot leave the quotes once it is encoded.
+    encoded = claims if _BASE64.fullmatch(claims) else base64.b64encode(claims.encode()).decode()
+    return f'Bearer error="insufficient_claims", claims="{encoded}"'
 
 
 def _envelope(

@@ -20,6 +20,7 @@ from app.jobs.events import EventHub
 from app.jobs.notify import CONFIGURATION
 from app.pools.configuration import Configuration
 from app.settings import Settings
+from app.tenants.app_clients import AppClients
 from app.tenants.directory import TenantDirectory
 from app.tenants.keys import TenantKeys
 
@@ -72,7 +73,12 @@ class Services:
             redis=redis,
             signing_keys=signing_keys,
             directory=directory,
-            authenticator=Authenticator(tokens, directory),
+            authenticator=Authenticator(
+                tokens,
+                directory,
+                app_clients=AppClients(lookups),
+                operator_tenant=settings.operator_tenant,
+            ),
             keys=TenantKeys(lookups, LocalKeyring.load(Path(settings.required("keyring")))),
             configuration=configuration,
             extractor=Extractor(settings),

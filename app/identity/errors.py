@@ -1,6 +1,6 @@
 """Why a caller is not let in. Whatever is wrong with a token, the caller learns only that it is not valid."""
 
-from app.core.errors import Forbidden, TemporarilyUnavailable, Unauthenticated
+from app.core.errors import BadRequest, Conflict, Forbidden, TemporarilyUnavailable, Unauthenticated
 
 
 class InvalidToken(Unauthenticated):
@@ -70,4 +70,112 @@ class KeysUnavailable(TemporarilyUnavailable):
         super().__init__(
             "We cannot reach Microsoft Entra to check your token; try again shortly.",
             retry_after_seconds=retry_after_seconds,
+        )
+
+
+class PermissionMissing(Forbidden):
+    """A believed token of a program without the application role of this address."""
+
+    code = "permission_missing"
+    title = "The program lacks a permission"
+
+    def __init__(self, permission: str) -> None:
+        super().__init__(
+            f"The program's token lacks the application role {permission};"
+            " ask an administrator to grant it and to consent.",
+            target="roles",
+        )
+
+
+class ProgramNotRegistered(Forbidden):
+    """A real token of a program that its tenant has not registered here, or has revoked."""
+
+    code = "program_not_registered"
+    title = "The program is not registered"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Your organisation has not registered this program with Switchboard, or has revoked it;"
+            " ask its administrator."
+        )
+
+
+class ClaimsChallenge(Unauthenticated):
+    """Entra wants more of the person (sign in again, a second factor) before it gives a token.
+
+    `claims` is what Entra asked for, as JSON or as the base64 of it; it goes back in `WWW-Authenticate`.
+    """
+
+    code = "insufficient_claims"
+    title = "Sign in again"
+
+    def __init__(self, claims: str) -> None:
+        super().__init__(
+            "Your organisation asks for a further step of signing in; ask for a new token with the claims"
+            " in the WWW-Authenticate header and send the request again."
+        )
+        self.claims = claims
+
+
+class NotAnAdministrator(Forbidden):
+    """Somebody who may not consent for the whole directory."""
+
+    code = "not_an_administrator"
+    title = "An administrator is needed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Only an administrator who may consent for the whole directory can bring it in: a Global,"
+            " Privileged Role, Application or Cloud Application Administrator. Sign in again as one."
+        )
+
+
+class NotInvited(Forbidden):
+    """Strangers do not bring in their own directory here."""
+
+    code = "not_invited"
+    title = "Not invited"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Your organisation is not invited yet; ask the operator of this service to invite your directory."
+        )
+
+
+class AlreadyOnboarded(Conflict):
+    """The directory is an active customer; nothing is left to do."""
+
+    code = "already_onboarded"
+    title = "Already set up"
+
+    def __init__(self) -> None:
+        super().__init__("Your organisation uses Switchboard already; sign in, or ask its TenantAdmin.")
+
+
+class OnboardingRefused(BadRequest):
+    """An answer from the consent page that is not the one we wait for. Says no more, on purpose."""
+
+    code = "onboarding_refused"
+    title = "Start again"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "This consent cannot be used: it was declined, used before, or began somewhere else."
+            " Sign in and start again with POST /portal/v1/onboarding."
+        )
+        self.reason = reason
+        """For logs: a rule's name, never a part of the request."""
+
+
+class ConsentNotProven(Conflict):
+    """Entra gives no token that only the consent of the whole directory makes possible."""
+
+    code = "consent_not_proven"
+    title = "Consent is not there yet"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Microsoft Entra does not show the consent of your whole directory, which can take a minute to"
+            " spread; start again with POST /portal/v1/onboarding and consent for your organisation.",
+            retry_after_seconds=60,
         )

@@ -6,6 +6,7 @@ the wait is 1 to 30 seconds, and callers learn that it is we who cannot answer (
 
 import asyncio
 import contextlib
+import json
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from typing import Any
 
 import httpx
 import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from app.core.logging import get_logger
 from app.identity.errors import InvalidToken, KeysUnavailable
@@ -26,6 +28,7 @@ _UNKNOWN_KEY_SECONDS = 300.0
 _FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 1.0, 30.0
 _MOST_DOUBLINGS = 5
 _LARGEST_ANSWER = 1_000_000
+_SMALLEST_KEY_BITS = 2048
 _FETCH_SECONDS = 10.0
 # What a broken issuer can make the download raise; anything else is a bug.
 _NOT_FETCHED = (
@@ -126,19 +129,25 @@ class SigningKeys:
             raise ValueError("the keys are not under the authority")
         keys = {}
         for one in (await self._json(address))["keys"]:
-            if one.get("kty") == "RSA" and one.get("use", "sig") == "sig" and isinstance(one.get("kid"), str):
-                # One key that we cannot read must not take away the others.
-                with contextlib.suppress(jwt.PyJWTError, ValueError, TypeError):
-                    keys[one["kid"]] = SigningKey(jwt.PyJWK(one, "RS256").key, str(one.get("issuer", "")))
+            # One key that we cannot read must not take away the others.
+            with contextlib.suppress(jwt.PyJWTError, ValueError, TypeError, AttributeError):
+                key = _read_key(one)
+                if key is not None:
+                    keys[one["kid"]] = key
         if not keys:
             raise ValueError("the issuer has no keys")
         return keys
 
     async def _json(self, address: str) -> dict[str, Any]:
-        answer = (await self._http.get(address)).raise_for_status()
-        if len(answer.content) > _LARGEST_ANSWER:
-            raise ValueError("the answer is too large")
-        value: dict[str, Any] = answer.json()
+        body = bytearray()
+        async with self._http.stream("GET", address) as answer:
+            # A redirect is not followed, and not an answer either.
+            answer.raise_for_status()
+            async for piece in answer.aiter_bytes():
+                body += piece
+                if len(body) > _LARGEST_ANSWER:
+                    raise ValueError("the answer is too large")
+        value: dict[str, Any] = json.loads(body)
         return value
 
     async def _refresh_forever(self) -> None:
@@ -147,3 +156,14 @@ class SigningKeys:
                 await self._fetch()
             wait = self._not_before - self._clock() if self._failures else _REFRESH_SECONDS
             await asyncio.sleep(max(0.1, wait))
+
+
+def _read_key(one: Any) -> SigningKey | None:
+    """A published key that may sign tokens. Raises: as PyJWT does on one that cannot be read."""
+    if one.get("kty") != "RSA" or one.get("use", "sig") != "sig" or not isinstance(one.get("kid"), str):
+        return None
+    key = jwt.PyJWK(one, "RS256").key
+    # A private key among the public ones, or one that can be factored, is a mistake of theirs.
+    if not isinstance(key, RSAPublicKey) or key.key_size < _SMALLEST_KEY_BITS:
+        return None
+    return SigningKey(key, str(one.get("issuer", "")))

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.crypto import Place, Sealed
 from app.jobs.errors import LeaseLost
-from app.jobs.leases import ClaimedStep
+from app.jobs.leases import ClaimedStep, locked
 from app.jobs.notify import notify_cancelled, notify_steps
 from app.jobs.tables import Job, JobStep
 from app.vocabulary import JobState, StepKind, StepState
@@ -88,7 +88,6 @@ async def complete(session: AsyncSession, step: ClaimedStep, completion: Complet
     )
     if completion.new_steps:
         await _insert_steps(session, step, completion.new_steps)
-        await notify_steps(session)
     await release_successor(session, step.tenant_id, step.successor_step_id)
     values: dict[str, Any] = {
         "steps_done": Job.steps_done + 1,
@@ -211,8 +210,13 @@ async def end_steps(session: AsyncSession, tenant_id: UUID, job_id: UUID) -> Non
         update(JobStep)
         .where(
             JobStep.tenant_id == tenant_id,
-            JobStep.job_id == job_id,
-            JobStep.state.in_((StepState.BLOCKED, StepState.QUEUED, StepState.RUNNING)),
+            JobStep.id.in_(
+                locked(
+                    JobStep.tenant_id == tenant_id,
+                    JobStep.job_id == job_id,
+                    JobStep.state.in_((StepState.BLOCKED, StepState.QUEUED, StepState.RUNNING)),
+                )
+            ),
         )
         .values(
             state=StepState.CANCELLED,
@@ -222,6 +226,7 @@ async def end_steps(session: AsyncSession, tenant_id: UUID, job_id: UUID) -> Non
         )
         .execution_options(synchronize_session=False)
     )
+    await notify_steps(session)
 
 
 async def _lock_job(session: AsyncSession, tenant_id: UUID, job_id: UUID) -> None:
@@ -252,6 +257,8 @@ async def _end_step(session: AsyncSession, step: ClaimedStep, **values: Any) -> 
     )
     if ended.scalar_one_or_none() is None:
         raise LeaseLost(f"step {step.id} is no longer held with fencing number {step.fencing}")
+    # A slot is free now: whatever waits for one need not wait for the next poll.
+    await notify_steps(session)
 
 
 async def _insert_steps(session: AsyncSession, step: ClaimedStep, new: Sequence[PlannedStep]) -> None:

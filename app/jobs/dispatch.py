@@ -6,7 +6,8 @@ lane tenants take turns by a persisted virtual time (start-time fair queueing: G
 with a step as the unit of cost), so a tenant with ten thousand steps cannot hold up one with a single step.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from sqlalchemy import bindparam, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.jobs.leases import SCHEMA_VERSION
+from app.jobs.leases import SCHEMA_VERSION, locked
 from app.jobs.tables import JobStep
 from app.vocabulary import Lane, StepKind
 
@@ -25,6 +26,10 @@ HEARTBEAT_SECONDS = 5.0
 """A process not seen for so long has no slots."""
 _RESERVED_SHARE = 8
 """Each lane keeps one slot in so many for itself."""
+
+
+RevisionOf = tuple[UUID, UUID]
+"""A tenant, and a revision that serves it: what is full for one tenant may be free for another."""
 
 
 @dataclass(frozen=True)
@@ -109,23 +114,31 @@ async def look(session: AsyncSession, *, stale_hint_seconds: float) -> Floor:
     )
 
 
-async def next_steps(session: AsyncSession, floor: Floor, *, stale_hint_seconds: float) -> list[ReadyStep]:
-    """The steps to start now: interactive before background, but for what is owed to background."""
-    slots, stale = floor.slots, stale_hint_seconds
+async def next_steps(
+    session: AsyncSession,
+    floor: Floor,
+    *,
+    stale_hint_seconds: float,
+    resting: Collection[RevisionOf] = (),
+) -> list[ReadyStep]:
+    """The steps to start now: interactive before background, but for what is owed to background.
+
+    Steps of what is `resting` are left where they are, so that they hold up no others of their tenant.
+    """
+    slots = floor.slots
+    offered = functools.partial(pick, session, stale_hint_seconds=stale_hint_seconds, resting=resting)
     owed: list[ReadyStep] = []
     if Lane.BACKGROUND in floor.waiting:
-        owed = await pick(
-            session, lane=Lane.BACKGROUND, slots=slots.owed_to_background, stale_hint_seconds=stale
-        )
+        owed = await offered(lane=Lane.BACKGROUND, slots=slots.owed_to_background)
     left = slots.free - len(owed)
     interactive: list[ReadyStep] = []
     if Lane.INTERACTIVE in floor.waiting:
-        interactive = await pick(session, lane=Lane.INTERACTIVE, slots=left, stale_hint_seconds=stale)
+        interactive = await offered(lane=Lane.INTERACTIVE, slots=left)
     left -= len(interactive) + slots.kept_for_interactive
     if left <= 0 or Lane.BACKGROUND not in floor.waiting:
         return [*owed, *interactive]
     # What was just picked is not yet marked as hinted, so the second pick finds it again first.
-    more = await pick(session, lane=Lane.BACKGROUND, slots=len(owed) + left, stale_hint_seconds=stale)
+    more = await offered(lane=Lane.BACKGROUND, slots=len(owed) + left)
     known = {step.id for step in owed}
     return [*owed, *interactive, *(step for step in more if step.id not in known)]
 
@@ -174,7 +187,12 @@ _PICK = text(
                 WHERE state = 'queued' AND lane = :lane AND tenant_id = t.tenant_id
                   AND EXISTS (SELECT 1 FROM members m WHERE m.tenant_id = t.tenant_id
                               AND m.id = job_steps.member_id AND m.state = 'active')
+                  AND EXISTS (SELECT 1 FROM jobs w WHERE w.tenant_id = t.tenant_id
+                              AND w.id = job_steps.job_id AND w.state <> 'waiting')
                   AND run_after <= clock_timestamp() AND schema_version <= :version
+                  AND (cardinality(CAST(:resting AS text[])) = 0 OR kind = 'plan'
+                       OR NOT EXISTS (SELECT 1 FROM jobs r WHERE r.tenant_id = t.tenant_id AND r.id = job_steps.job_id
+                                      AND r.tenant_id || '/' || r.pool_revision_id = ANY (CAST(:resting AS text[]))))
                   AND (hinted_at IS NULL OR hinted_at < clock_timestamp()
                        - make_interval(secs => :stale * power(2, least(hint_count - 1, 5))))
                 ORDER BY id
@@ -190,14 +208,26 @@ _PICK = text(
 
 
 async def pick(
-    session: AsyncSession, *, lane: Lane, slots: int, stale_hint_seconds: float
+    session: AsyncSession,
+    *,
+    lane: Lane,
+    slots: int,
+    stale_hint_seconds: float,
+    resting: Collection[RevisionOf] = (),
 ) -> list[ReadyStep]:
     """The next steps of a lane in fair order, at most `slots`; moves each tenant's virtual time on."""
     if slots <= 0:
         return []
     rows = (
         await session.execute(
-            _PICK, {"lane": lane, "slots": slots, "stale": stale_hint_seconds, "version": SCHEMA_VERSION}
+            _PICK,
+            {
+                "lane": lane,
+                "slots": slots,
+                "stale": stale_hint_seconds,
+                "version": SCHEMA_VERSION,
+                "resting": [f"{tenant_id}/{revision_id}" for tenant_id, revision_id in resting],
+            },
         )
     ).all()
     await _take_turns(session, lane, rows)
@@ -245,7 +275,10 @@ async def mark_hinted(
                 "UPDATE job_steps s SET hinted_at = clock_timestamp(), hint_count = hint_count + 1,"
                 " reservation = h.reservation"
                 " FROM jsonb_to_recordset(:hinted) AS h(tenant uuid, step uuid, reservation jsonb)"
-                " WHERE s.tenant_id = h.tenant AND s.id = h.step AND s.state = 'queued'"
+                " WHERE s.tenant_id = h.tenant AND s.id = h.step"
+                " AND s.id IN (SELECT id FROM job_steps WHERE state = 'queued'"
+                " AND id IN (SELECT step FROM jsonb_to_recordset(:hinted) AS w(step uuid))"
+                " ORDER BY id FOR NO KEY UPDATE)"
             ).bindparams(bindparam("hinted", type_=JSONB)),
             {
                 "hinted": [
@@ -256,33 +289,26 @@ async def mark_hinted(
         )
 
 
-async def postpone(session: AsyncSession, step: ReadyStep, *, seconds: float) -> None:
-    """Not now: what would serve the step is full or resting. Holds no slot meanwhile."""
-    await session.execute(
-        text(
-            "UPDATE job_steps SET run_after = clock_timestamp() + make_interval(secs => :seconds)"
-            " WHERE tenant_id = :tenant AND id = :step AND state = 'queued'"
-        ),
-        {"tenant": step.tenant_id, "step": step.id, "seconds": seconds},
-    )
-
-
 async def forget_hints(session: AsyncSession, steps: Sequence[ReadyStep]) -> None:
     """The hints did not go out (the broker is away): offer the steps again at once."""
     await session.execute(
         update(JobStep)
-        .where(JobStep.id.in_([step.id for step in steps]), JobStep.state == "queued")
+        .where(JobStep.id.in_(locked(JobStep.id.in_([step.id for step in steps]), JobStep.state == "queued")))
         .values(hinted_at=None, hint_count=0)
         .execution_options(synchronize_session=False)
     )
 
 
 async def hints_are_ignored(session: AsyncSession, *, seconds: float = 10.0) -> bool:
-    """Whether a step has been hinted more than once and still waits after `seconds`."""
+    """Whether a step has been hinted more than once, the last time just now, and still waits after `seconds`.
+
+    A step that is no longer offered (its tenant or member may not run, its model is full) says nothing.
+    """
     waiting = await session.scalar(
         text(
             "SELECT EXISTS (SELECT 1 FROM job_steps WHERE state = 'queued' AND hint_count > 1"
-            " AND run_after < clock_timestamp() - make_interval(secs => :seconds))"
+            " AND run_after < clock_timestamp() - make_interval(secs => :seconds)"
+            " AND hinted_at > clock_timestamp() - make_interval(secs => 2 * :seconds))"
         ),
         {"seconds": seconds},
     )

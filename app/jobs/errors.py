@@ -2,9 +2,12 @@
 
 StepEnded
 ├── Discard     never again: the step is dead
-└── Postpone    later, not counted as an attempt
+├── Postpone    later, not counted as an attempt
+└── NeedsUser   the job waits until its member has signed in or consented
 """
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from app.core.errors import Conflict, NotFound, Throttled
@@ -70,3 +73,23 @@ class Postpone(StepEnded):
         super().__init__(reason)
         self.seconds = seconds
         self.reason = reason
+
+
+class NeedsUser(StepEnded):
+    """Only the member can help. `code` says how, `action` what a program needs for it; neither is secret."""
+
+    def __init__(self, code: str, message: str, *, action: Mapping[str, Any] | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.message = message
+        self.action = dict(action or {})
+
+
+class JobNotWaiting(Conflict):
+    """Nothing to resume."""
+
+    code = "job_not_waiting"
+    title = "The job does not wait"
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"The job is {state} and does not wait for you; look at it with GET.")

@@ -13,7 +13,8 @@ import contextlib
 import json
 import re
 import secrets
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -28,6 +29,7 @@ _log = get_logger(__name__)
 
 EPOCH_KEY = "switchboard:epoch"
 _LIFETIME_SECONDS = 900
+_EPOCH_SECONDS = 0.9
 _MAX_EVENTS = 2000
 _REDIS_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 
@@ -70,6 +72,13 @@ async def current_epoch(redis: Redis) -> str:
     await redis.set(EPOCH_KEY, secrets.token_hex(4), nx=True)
     value = await redis.get(EPOCH_KEY)
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+async def erase_streams(redis: Redis, tenant_id: UUID, job_ids: Sequence[UUID]) -> None:
+    """Delete the events of these jobs."""
+    names = [_stream(tenant_id, job_id) for job_id in job_ids]
+    if names:
+        await redis.unlink(*names, *(f"{name}:fences" for name in names))
 
 
 class EventWriter:
@@ -120,6 +129,7 @@ class EventHub:
         self._wake = f"events:wake:{secrets.token_hex(8)}"
         self._readers: dict[str, dict[asyncio.Queue[tuple[str, dict[bytes, bytes]]], str]] = {}
         self._changed = asyncio.Event()
+        self._known_epoch, self._epoch_until = "none", 0.0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -140,8 +150,8 @@ class EventHub:
         stream = _stream(sealer.tenant_id, job_id)
         queue: asyncio.Queue[tuple[str, dict[bytes, bytes]]] = asyncio.Queue()
         self._readers.setdefault(stream, {})[queue] = after
-        await self._wake_up()
         try:
+            await self._wake_up()
             epoch = await self._epoch()
             while True:
                 try:
@@ -184,10 +194,15 @@ class EventHub:
             return False
 
     async def _epoch(self) -> str:
-        try:
-            return await current_epoch(self._redis)
-        except (RedisError, OSError):
-            return "none"
+        """The epoch, asked for at most once a second for all streams of this process."""
+        now = time.monotonic()
+        if now >= self._epoch_until:
+            try:
+                self._known_epoch = await current_epoch(self._redis)
+            except (RedisError, OSError):
+                self._known_epoch = "none"
+            self._epoch_until = now + _EPOCH_SECONDS
+        return self._known_epoch
 
     async def _wake_up(self) -> None:
         self._changed.set()
@@ -217,14 +232,16 @@ class EventHub:
                 if name.decode() == self._wake:
                     wake_after = entries[-1][0].decode()
                 else:
-                    self._deliver(name.decode(), entries)
+                    self._deliver(name.decode(), entries, since=positions[name.decode()])
 
-    def _deliver(self, stream: str, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
+    def _deliver(self, stream: str, entries: list[tuple[bytes, dict[bytes, bytes]]], *, since: str) -> None:
+        """Give entries read after `since` to those who have all that came before; the next read serves others."""
         readers = self._readers.get(stream, {})
+        complete = [queue for queue, after in readers.items() if _order(after) >= _order(since)]
         for raw_id, fields in entries:
             redis_id = raw_id.decode()
-            for queue, after in list(readers.items()):
-                if _order(redis_id) > _order(after):
+            for queue in complete:
+                if _order(redis_id) > _order(readers[queue]):
                     readers[queue] = redis_id
                     queue.put_nowait((redis_id, fields))
 

@@ -10,16 +10,23 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import ColumnElement, Select, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.crypto import Sealed
+from app.jobs.notify import notify_steps
 from app.jobs.tables import Job, JobStep, WorkerHeartbeat
 from app.vocabulary import JobState, StepKind, StepState
 
 SCHEMA_VERSION = 1
 """Version of what steps hold. A worker leaves steps of a newer version to newer workers."""
+
+_LET_IN = text(
+    "EXISTS (SELECT 1 FROM tenants o JOIN members m ON m.tenant_id = o.id WHERE o.id = jobs.tenant_id"
+    " AND m.id = jobs.member_id AND o.state = 'active' AND m.state = 'active')"
+)
+"""A hint may be older than the suspension of its tenant or the blocking of its member."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +57,13 @@ class ClaimedStep:
     steps_total: int
     steps_done: int
     starts_job: bool
-    """Whether this claim made the job run."""
+    """Whether this claim made the job run, for the first time or again after it had waited."""
 
 
 async def claim(
     session: AsyncSession, *, tenant_id: UUID, step_id: UUID, owner: UUID, lease_seconds: float
 ) -> ClaimedStep | None:
-    """Take a queued step; None when there is nothing to take (a second hint, cancelled, not yet due)."""
+    """Take a queued step; None when there is nothing to take (a second hint, cancelled, not let in, not yet due)."""
     job = (
         await session.execute(
             select(Job)
@@ -66,12 +73,16 @@ async def claim(
                 JobStep.id == step_id,
                 JobStep.state == StepState.QUEUED,
                 Job.state.in_((JobState.QUEUED, JobState.RUNNING)),
+                _LET_IN,
             )
             .with_for_update(of=Job, key_share=True)
         )
     ).scalar_one_or_none()
     if job is None:
         return None
+    # The deadline is for the work, not for the queue before it.
+    waited = job.started_at is None
+    deadline = func.now() + (job.deadline_at - job.created_at) if waited else job.deadline_at
     taken = (
         await session.execute(
             update(JobStep)
@@ -87,24 +98,30 @@ async def claim(
                 fencing=JobStep.fencing + 1,
                 attempt=JobStep.attempt + 1,
                 lease_owner=owner,
-                lease_expires_at=func.least(_in_seconds(lease_seconds), job.deadline_at),
-                deadline_at=job.deadline_at,
+                lease_expires_at=func.least(_in_seconds(lease_seconds), deadline),
+                deadline_at=deadline,
                 started_at=func.coalesce(JobStep.started_at, func.now()),
             )
             .returning(
                 JobStep,
-                func.extract("epoch", job.deadline_at - func.clock_timestamp()).label("seconds_left"),
+                func.extract("epoch", JobStep.deadline_at - func.clock_timestamp()).label("seconds_left"),
             )
         )
     ).one_or_none()
     if taken is None:
         return None
-    starts_job = job.state == JobState.QUEUED
+    starts_job = job.state == JobState.QUEUED or job.waiting_at is not None
     if starts_job:
         await session.execute(
             update(Job)
             .where(Job.tenant_id == tenant_id, Job.id == job.id)
-            .values(state=JobState.RUNNING, started_at=func.now())
+            .values(
+                state=JobState.RUNNING,
+                started_at=func.coalesce(Job.started_at, func.now()),
+                waiting_at=None,
+                deadline_at=deadline,
+            )
+            .execution_options(synchronize_session=False)
         )
     return _claimed(job, taken[0], float(taken.seconds_left), starts_job=starts_job)
 
@@ -142,17 +159,27 @@ def _claimed(job: Job, step: JobStep, seconds_left: float, *, starts_job: bool) 
     )
 
 
-async def renew(session: AsyncSession, *, owner: UUID, lease_seconds: float) -> dict[UUID, int]:
-    """Extend all leases of a process by one statement; gives the fencing number of each step it still holds.
+async def renew(
+    session: AsyncSession, *, owner: UUID, steps: Sequence[UUID], lease_seconds: float
+) -> dict[UUID, int]:
+    """Extend the leases of these steps; gives the fencing number of each that the process still holds.
 
-    System role. A lease that has already expired is not revived, and none passes its deadline.
+    System role. Only what somebody works on is named: a step whose end could not be written runs out and
+    comes back. A lease that has already expired is not revived, and none passes its deadline.
     """
+    if not steps:
+        return {}
     rows = await session.execute(
         update(JobStep)
         .where(
-            JobStep.lease_owner == owner,
-            JobStep.state == StepState.RUNNING,
-            JobStep.lease_expires_at > func.clock_timestamp(),
+            JobStep.id.in_(
+                locked(
+                    JobStep.id.in_(steps),
+                    JobStep.lease_owner == owner,
+                    JobStep.state == StepState.RUNNING,
+                    JobStep.lease_expires_at > func.clock_timestamp(),
+                )
+            ),
         )
         .values(lease_expires_at=func.least(_in_seconds(lease_seconds), JobStep.deadline_at))
         .returning(JobStep.id, JobStep.fencing)
@@ -161,11 +188,26 @@ async def renew(session: AsyncSession, *, owner: UUID, lease_seconds: float) -> 
     return {row.id: row.fencing for row in rows}
 
 
+def locked(*conditions: ColumnElement[bool]) -> Select[UUID]:
+    """Ids of the steps that meet the conditions, locked in the order of their ids.
+
+    Whoever writes several steps without holding their jobs' rows takes them through this, so that no two
+    wait for each other in a circle.
+    """
+    return select(JobStep.id).where(*conditions).order_by(JobStep.id).with_for_update(key_share=True)
+
+
 async def hand_back(session: AsyncSession, *, owner: UUID, steps: Sequence[UUID]) -> int:
     """Give steps back to the queue at once, as a process does that shuts down. Not counted as an attempt."""
     rows = await session.execute(
         update(JobStep)
-        .where(JobStep.id.in_(steps), JobStep.lease_owner == owner, JobStep.state == StepState.RUNNING)
+        .where(
+            JobStep.id.in_(
+                locked(
+                    JobStep.id.in_(steps), JobStep.lease_owner == owner, JobStep.state == StepState.RUNNING
+                )
+            )
+        )
         .values(
             state=StepState.QUEUED,
             attempt=JobStep.attempt - 1,
@@ -178,6 +220,7 @@ async def hand_back(session: AsyncSession, *, owner: UUID, steps: Sequence[UUID]
         .returning(JobStep.id)
         .execution_options(synchronize_session=False)
     )
+    await notify_steps(session)
     return len(rows.all())
 
 

@@ -1,18 +1,29 @@
 """Expired leases: back to the queue, or dead after the last attempt. Runs in the system role, one leader."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import and_, delete, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.jobs.complete import Progress, after_death
 from app.jobs.notify import notify_steps
 from app.jobs.tables import Job, JobStep, WorkerHeartbeat
-from app.vocabulary import StepKind, StepState
+from app.vocabulary import JobState, StepKind, StepState
 
 _LEADER = 7_203_001
 """Advisory lock of the reaper: whoever holds it in a transaction is the leader for that transaction."""
+
+_LONGEST_QUEUED = timedelta(days=1)
+_TOO_LATE = {
+    "code": "deadline_passed",
+    "message": "The job did not finish in time; send a smaller document or try again.",
+}
+_NEVER_STARTED = {
+    "code": "never_started",
+    "message": "Nothing could take up the job within a day; try again or ask your operator.",
+}
 
 
 @dataclass(frozen=True)
@@ -72,14 +83,8 @@ async def _reap_one(
     if step is None:
         return None
     dead = step.attempt >= max_attempts or job.too_late
-    error = {
-        "code": "deadline_passed" if job.too_late else "worker_lost",
-        "message": (
-            "The job did not finish in time; send a smaller document or try again."
-            if job.too_late
-            else f"The workers that tried this step stopped {step.attempt} times; try again or ask your operator."
-        ),
-    }
+    lost = f"The workers that tried this step stopped {step.attempt} times; try again or ask your operator."
+    error = _TOO_LATE if job.too_late else {"code": "worker_lost", "message": lost}
     await session.execute(
         update(JobStep)
         .where(*still_expired)
@@ -106,6 +111,37 @@ async def _reap_one(
             on_dead=job.on_dead,
         )
     return Reaped(tenant_id, job_id, step_id, progress)
+
+
+async def fail_overdue(session: AsyncSession, *, limit: int = 100) -> list[UUID]:
+    """Fail open jobs whose time is over, whatever holds their steps up; gives their ids.
+
+    A running job may take until its deadline, one that never started may wait in the queue for a day.
+    """
+    now = func.clock_timestamp()
+    overdue = or_(
+        and_(Job.state == JobState.RUNNING, Job.deadline_at < now),
+        and_(Job.state == JobState.QUEUED, Job.created_at < now - _LONGEST_QUEUED),
+    )
+    jobs = await session.execute(
+        select(Job.tenant_id, Job.id, Job.state)
+        .where(overdue)
+        .order_by(Job.id)
+        .limit(limit)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    found = jobs.all()
+    for job in found:
+        await after_death(
+            session,
+            tenant_id=job.tenant_id,
+            job_id=job.id,
+            successor_step_id=None,
+            kind=StepKind.FINAL,
+            error=_TOO_LATE if job.state == JobState.RUNNING else _NEVER_STARTED,
+            on_dead="fail",
+        )
+    return [job.id for job in found]
 
 
 async def forget_dead_workers(session: AsyncSession, *, seconds: float = 60.0) -> None:

@@ -7,9 +7,12 @@ job    queued ──► running ──► succeeded | partial | failed
           └──────────┴───────► cancelled          (from any state that is not final)
 
 step   blocked ──► queued ──► running ──► done | dead
-                      ▲          │
-                      └──────────┘  retry, postponed, lease expired (with run_after)
+          ▲           ▲          │
+          │           └──────────┤  retry, postponed, lease expired (with run_after)
+          └── its job waits ─────┘  (a queued one as well; resumed, it is queued again)
        blocked | queued | running ──► cancelled
+
+A blocked step has predecessors that have not ended (`remaining`), or none and its job waits.
 """
 
 from app.vocabulary import JobState, StepState
@@ -27,8 +30,8 @@ JOB_TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 
 STEP_TRANSITIONS: dict[StepState, frozenset[StepState]] = {
     StepState.BLOCKED: frozenset({StepState.QUEUED, StepState.CANCELLED}),
-    StepState.QUEUED: frozenset({StepState.RUNNING, StepState.CANCELLED}),
-    StepState.RUNNING: frozenset({StepState.QUEUED}) | FINAL_STEP_STATES,
+    StepState.QUEUED: frozenset({StepState.RUNNING, StepState.BLOCKED, StepState.CANCELLED}),
+    StepState.RUNNING: frozenset({StepState.QUEUED, StepState.BLOCKED}) | FINAL_STEP_STATES,
     **{state: frozenset() for state in FINAL_STEP_STATES},
 }
 

@@ -21,6 +21,7 @@ class Job(TenantOwned, Base):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "member_id"], ["members.tenant_id", "members.id"]),
         Index(None, "tenant_id", "member_id", "id"),
+        Index("ix_jobs_waiting", "expires_at", postgresql_where="state = 'waiting'"),
         Index("ix_jobs_open", "tenant_id", postgresql_where="state IN ('queued', 'running', 'waiting')"),
     )
 
@@ -30,6 +31,10 @@ class Job(TenantOwned, Base):
     lane: Mapped[str] = mapped_column(default=Lane.INTERACTIVE)
     state: Mapped[str] = mapped_column(default=JobState.QUEUED)
     waiting_reason: Mapped[str | None]
+    waiting_at: Mapped[datetime | None]
+    """Since when; kept until a worker takes the job up again."""
+    waiting_for: Mapped[dict[str, Any] | None]
+    """What somebody has to do, for programs: see waiting.py."""
     expires_at: Mapped[datetime | None]
     sealed_parameters: Mapped[Sealed]
     pool_tenant_id: Mapped[UUID]
@@ -152,3 +157,21 @@ class WorkerHeartbeat(Base):
     capacity: Mapped[int]
     schema_version: Mapped[int] = mapped_column(SmallInteger, default=1)
     seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ScheduleRun(Base):
+    """The last run of a schedule of the reaper. Belongs to no tenant."""
+
+    __tablename__ = "schedules"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    every_seconds: Mapped[float] = mapped_column(DOUBLE_PRECISION)
+    last_started_at: Mapped[datetime | None]
+    last_finished_at: Mapped[datetime | None]
+    last_error: Mapped[str | None]
+    """The kind of error, never its words."""
+    last_note: Mapped[str | None]
+    """What was done, in figures."""
+    runner: Mapped[UUID | None]
+    """The process that runs it now, and when it was last heard of."""
+    seen_at: Mapped[datetime | None]

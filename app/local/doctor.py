@@ -122,7 +122,13 @@ def _not_root() -> Check:
 
 
 def _databases(given: Mapping[str, str]) -> Iterator[Check]:
-    for variable in ("DATABASE_URL", "DATABASE_SYSTEM_URL", "DATABASE_OWNER_URL", "DATABASE_DIRECT_URL"):
+    for variable in (
+        "DATABASE_URL",
+        "DATABASE_SYSTEM_URL",
+        "DATABASE_OWNER_URL",
+        "DATABASE_ERASER_URL",
+        "DATABASE_DIRECT_URL",
+    ):
         if variable in given:
             yield _database(variable, given[variable])
         elif variable != "DATABASE_DIRECT_URL":

@@ -16,7 +16,7 @@ from app.core.database import libpq_url, psycopg_url
 
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 OWNER = "switchboard_owner"
-ROLES = (OWNER, "switchboard_app", "switchboard_system")
+ROLES = (OWNER, "switchboard_app", "switchboard_system", "switchboard_eraser")
 _ATTRIBUTES = "NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE"
 _MIGRATING = 7_203_000
 """Advisory lock of migrations: two `migrate` at once run one after the other."""
@@ -46,11 +46,12 @@ def upgrade(owner_url: str) -> None:
 
 @dataclass(frozen=True)
 class DatabaseUrls:
-    """One database in three roles."""
+    """One database in four roles."""
 
     app: str
     system: str
     owner: str
+    eraser: str
 
     def environment(self) -> dict[str, str]:
         """The settings of a process."""
@@ -58,6 +59,7 @@ class DatabaseUrls:
             "DATABASE_URL": self.app,
             "DATABASE_SYSTEM_URL": self.system,
             "DATABASE_OWNER_URL": self.owner,
+            "DATABASE_ERASER_URL": self.eraser,
             "DATABASE_DIRECT_URL": self.app,
         }
 
@@ -73,20 +75,28 @@ def prepare(superuser_url: str, passwords: Path, *, database: str = "switchboard
                 sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(OWNER))
             )
     place = superuser_url.rsplit("@", 1)[1].split("/", maxsplit=1)[0]
-    owner, member, system = (f"postgresql://{role}:{known[role]}@{place}/{database}" for role in ROLES)
-    return DatabaseUrls(app=member, system=system, owner=owner)
+    owner, member, system, eraser = (
+        f"postgresql://{role}:{known[role]}@{place}/{database}" for role in ROLES
+    )
+    return DatabaseUrls(app=member, system=system, owner=owner, eraser=eraser)
 
 
 def _passwords(path: Path) -> dict[str, str]:
+    """The roles' passwords; a file of an older version learns the roles that it does not know."""
     try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
         known: dict[str, str] = json.loads(path.read_text())
-        return known
-    made = {role: secrets.token_urlsafe(24) for role in ROLES}
-    with os.fdopen(handle, "w") as file:
-        json.dump(made, file)
-    return made
+    except FileNotFoundError:
+        known = {}
+    missing = {role: secrets.token_urlsafe(24) for role in ROLES if role not in known}
+    if missing:
+        known |= missing
+        scratch = path.with_name(f"{path.name}.new")
+        handle = os.open(scratch, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        with os.fdopen(handle, "w") as file:
+            json.dump(known, file)
+        # In one step: half a file of passwords would lock the product out of its own database.
+        scratch.replace(path)
+    return known
 
 
 def create_role(connection: psycopg.Connection, role: str, password: str) -> None:

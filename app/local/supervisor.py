@@ -24,7 +24,14 @@ from typing import Self
 import httpx
 
 from app.core.crypto import LocalKeyring
-from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID, SCOPE
+from app.local.entra.registrations import (
+    ADDIN_CLIENT_ID,
+    API_CLIENT_ID,
+    DEVELOPMENT_SECRET,
+    PORTAL_CLIENT_ID,
+    SCOPE,
+)
+from app.local.graph.drives import DOWNLOAD_HOST
 from app.local.guarded import ServiceFailed
 from app.local.postgres import EmbeddedPostgres
 from app.local.process import AddressTaken, Child, Keeper, Say
@@ -194,11 +201,16 @@ class Supervisor:
             "SWITCHBOARD_SEED": str(seed_file(self._given)),
         }
         if "SWITCHBOARD_ENTRA_AUTHORITY" not in self._given:
+            authority = f"https://127.0.0.1:{ports.take('entra')}"
             defaults |= {
-                "SWITCHBOARD_ENTRA_AUTHORITY": f"https://127.0.0.1:{ports.take('entra')}",
+                "SWITCHBOARD_ENTRA_AUTHORITY": authority,
                 "SWITCHBOARD_ENTRA_CA": str(entra / "ca.pem"),
                 "SWITCHBOARD_API_CLIENT_ID": API_CLIENT_ID,
                 "SWITCHBOARD_ADDIN_CLIENT_IDS": f'["{ADDIN_CLIENT_ID}"]',
+                "SWITCHBOARD_PORTAL_CLIENT_ID": PORTAL_CLIENT_ID,
+                "SWITCHBOARD_ENTRA_CLIENT_SECRET": DEVELOPMENT_SECRET,
+                "SWITCHBOARD_GRAPH_URL": f"{authority}/graph",
+                "SWITCHBOARD_GRAPH_DOWNLOAD_HOSTS": f'["{DOWNLOAD_HOST}"]',
             }
         if "SWITCHBOARD_EMBEDDED_MODEL_URL" not in self._given:
             defaults["SWITCHBOARD_EMBEDDED_MODEL_URL"] = f"http://127.0.0.1:{ports.take('model')}/v1"
@@ -265,7 +277,8 @@ class Supervisor:
         return {
             key: value
             for key, value in self._environment.items()
-            if not key.startswith(withheld) and (name in _PROCESSES or not key.endswith("_API_KEY"))
+            if not key.startswith(withheld)
+            and (name in _PROCESSES or not key.endswith(("_API_KEY", "_SECRET")))
         }
 
     def _keep(self, name: str, server: EmbeddedPostgres | EmbeddedValkey) -> None:

@@ -34,7 +34,13 @@ redis.call('HDEL', KEYS[1], 'probe')
 redis.call('PEXPIRE', KEYS[1], rests_until - now + 600000)
 return rests_until - now
 """
-_CLOSE = "return redis.call('DEL', KEYS[1])"
+# An answer that was under way when the rest began says nothing about what came after it.
+_CLOSE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if tonumber(redis.call('HGET', KEYS[1], 'until') or 0) > now then return 0 end
+return redis.call('DEL', KEYS[1])
+"""
 _FAIL_SHA = hashlib.sha1(_FAIL.encode(), usedforsecurity=False).hexdigest()
 _CLOSE_SHA = hashlib.sha1(_CLOSE.encode(), usedforsecurity=False).hexdigest()
 
@@ -83,7 +89,10 @@ class Breakers:
         return rest
 
     async def answered(self, deployment: DeploymentFacts, *, probe: bool) -> None:
-        """The deployment answered: a probe closes the breaker."""
-        known = self._until.pop(deployment.breaker_key, None)
+        """The deployment answered: that closes the breaker once its rest is over."""
+        known = self._until.get(deployment.breaker_key)
+        if known is not None and known > self._clock():
+            return
         if probe or known is not None:
+            self._until.pop(deployment.breaker_key, None)
             await self._memory.run(_CLOSE, _CLOSE_SHA, [deployment.breaker_key], [])

@@ -67,6 +67,15 @@ class TenantDirectory:
         _remember(self._tenants, entra_tenant_id, view)
         return view
 
+    def forget(self, entra_tenant_id: UUID) -> None:
+        """Ask for this tenant and its people anew at once: a door of this process has changed them.
+
+        Other processes ask anew within half a second by themselves.
+        """
+        _, tenant = self._tenants.pop(entra_tenant_id, (0.0, None))
+        if tenant is not None:
+            self._members = {key: one for key, one in self._members.items() if key[0] != tenant.id}
+
     async def member(self, tenant_id: UUID, entra_object_id: UUID, display_name: str) -> MemberView:
         """A person of the tenant; a row is made when we see them for the first time."""
         key = (tenant_id, entra_object_id)

@@ -3,12 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, UniqueConstraint, func
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.clock import new_id
 from app.core.database import Base, TenantOwned
-from app.vocabulary import MemberState, Role, TenantState
+from app.vocabulary import AppClientState, MemberState, Role, TenantState
 
 
 class Tenant(Base):
@@ -22,6 +22,13 @@ class Tenant(Base):
     name: Mapped[str]
     state: Mapped[str] = mapped_column(default=TenantState.PENDING)
     allow_guests: Mapped[bool] = mapped_column(default=False)
+    read_profiles: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """Whether a person's groups and department are read from Microsoft Graph when they sign in."""
+    settings_version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    """Raised by each change of the settings; the ETag that a change must name."""
+    suspended_reason: Mapped[str | None]
+    suspended_at: Mapped[datetime | None]
+    onboarded_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -36,6 +43,34 @@ class Member(TenantOwned, Base):
     display_name: Mapped[str]
     role: Mapped[str] = mapped_column(default=Role.MEMBER)
     state: Mapped[str] = mapped_column(default=MemberState.ACTIVE)
+    groups: Mapped[list[str]] = mapped_column(default=list, server_default=text("'[]'::jsonb"))
+    """Entra's ids of the person's groups, sorted, for policies; at most `members.MOST_GROUPS`."""
+    groups_incomplete: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """The person is in more groups than the token named or than we keep: absence here proves nothing."""
+    department: Mapped[str] = mapped_column(default="", server_default="")
+    is_guest: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    last_seen_at: Mapped[datetime | None]
+    """When the person last signed in at the portal."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class AppClient(TenantOwned, Base):
+    """A program of a tenant that acts for itself, and the member row that is its own and pays for it."""
+
+    __tablename__ = "app_clients"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "client_id"),
+        UniqueConstraint("tenant_id", "member_id"),
+        ForeignKeyConstraint(["tenant_id", "member_id"], ["members.tenant_id", "members.id"]),
+    )
+
+    client_id: Mapped[UUID]
+    """Of its registration in Entra: the `azp` of its tokens."""
+    name: Mapped[str]
+    member_id: Mapped[UUID]
+    permissions: Mapped[list[str]]
+    """Application roles that its tenant lets it use here."""
+    state: Mapped[str] = mapped_column(default=AppClientState.ACTIVE)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -8,7 +8,7 @@ from app.local.migrate import alembic_config
 from migrations import HEAD
 from tests.conftest import TestDatabase
 
-WITHOUT_TENANT = {"tenants", "worker_heartbeats", "configuration_revision", "alembic_version"}
+WITHOUT_TENANT = {"tenants", "worker_heartbeats", "configuration_revision", "alembic_version", "schedules"}
 """Tenants are read before a tenant is known; the others belong to no tenant."""
 
 UNPROTECTED = """

@@ -4,21 +4,22 @@ import base64
 import hashlib
 import hmac
 import json
-import time
 from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
 from functools import cache
 from typing import Any
 from uuid import UUID
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.identity.errors import InvalidToken
 from app.identity.keys import SigningKeys
-from app.identity.tokens import AccessTokens
+from app.identity.tokens import LARGEST_TOKEN, AccessTokens
 from app.local.entra.keys import SigningKey
 from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID, GRAPH_CLIENT_ID
 from tests.entra import GRACE, MARY, RunningEntra, part, seed_tenants
@@ -71,9 +72,42 @@ def _without_signature(entra: RunningEntra) -> str:
     return f"{part({'alg': 'none', 'kid': entra.app.keys.current.kid})}.{part(entra.claims())}."
 
 
-def _with_other_algorithm(entra: RunningEntra) -> str:
+def _with_other_algorithm(entra: RunningEntra, algorithm: str = "RS512") -> str:
     current = entra.app.keys.current
-    return jwt.encode(entra.claims(), current.key, algorithm="RS512", headers={"kid": current.kid})
+    return jwt.encode(entra.claims(), current.key, algorithm=algorithm, headers={"kid": current.kid})
+
+
+def _with_header(entra: RunningEntra, **changes: Any) -> str:
+    header = {"alg": "RS256", "kid": entra.app.keys.current.kid, **changes}
+    return f"{part(header)}.{part(entra.claims())}.AAAA"
+
+
+def _signed_text(entra: RunningEntra, payload: str) -> str:
+    """A token whose payload is this very text, really signed: what no library would write."""
+    current = entra.app.keys.current
+    unsigned = f"{part({'alg': 'RS256', 'kid': current.kid})}.{_encoded(payload.encode())}"
+    signature = current.key.sign(unsigned.encode(), padding.PKCS1v15(), hashes.SHA256())
+    return f"{unsigned}.{_encoded(signature)}"
+
+
+def _encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def _with_first_said_otherwise(entra: RunningEntra, name: str) -> str:
+    """The right claims, with another value of one of them before."""
+    return _signed_text(entra, f'{{"{name}":"elsewhere",{json.dumps(entra.claims())[1:]}')
+
+
+def _of_length(entra: RunningEntra, length: int) -> str:
+    """A really signed token of exactly so many characters."""
+    for header in range(4):
+        shortest = len(entra.token(headers={"x": "x" * header}, padding=""))
+        for size in range((length - shortest) * 3 // 4 - 4, (length - shortest) * 3 // 4 + 4):
+            token = entra.token(headers={"x": "x" * header}, padding="x" * size)
+            if len(token) == length:
+                return token
+    raise AssertionError(length)
 
 
 def _with_embedded_key(entra: RunningEntra) -> str:
@@ -104,6 +138,9 @@ _BEFORE_ANY_FETCH: dict[str, Callable[[RunningEntra], str]] = {
     "alg none": _without_signature,
     "alg HS256 with our public key": _hmac_with_public_key,
     "alg RS512": _with_other_algorithm,
+    "alg PS256": lambda entra: _with_other_algorithm(entra, "PS256"),
+    "alg in small letters": lambda entra: _with_header(entra, alg="rs256"),
+    "no alg": lambda entra: f"{part({'kid': 'x'})}.{part(entra.claims())}.AAAA",
     "jwk": _with_embedded_key,
     "jku": lambda entra: entra.token(key=_STRANGER, headers={"jku": "https://127.0.0.1:9/keys"}),
     "x5u": lambda entra: entra.token(headers={"x5u": "https://127.0.0.1:9/chain"}),
@@ -111,6 +148,24 @@ _BEFORE_ANY_FETCH: dict[str, Callable[[RunningEntra], str]] = {
     "crit": _with_critical_header,
     "no kid": lambda entra: f"{part({'alg': 'RS256'})}.{part(entra.claims())}.AAAA",
     "kid is a list": lambda entra: f"{part({'alg': 'RS256', 'kid': ['x']})}.{part(entra.claims())}.AAAA",
+    "b64": lambda entra: _with_header(entra, b64=True),
+    "four parts": lambda entra: f"{entra.token()}.AAAA",
+    "padded with =": lambda entra: entra.token().replace(".", "=.", 1),
+    "white space around": lambda entra: f" {entra.token()} ",
+    "a line break inside": lambda entra: entra.token().replace(".", ".\n", 1),
+    "header is not UTF-8": lambda entra: _encoded(b"{\xff}") + f".{part(entra.claims())}.AAAA",
+    "payload is not JSON": lambda entra: _signed_text(entra, "tid=contoso"),
+    "aud stands there twice": lambda entra: _with_first_said_otherwise(entra, "aud"),
+    "tid stands there twice": lambda entra: _with_first_said_otherwise(entra, "tid"),
+    "a number without end": lambda entra: _signed_text(entra, f'{{"exp":{"9" * 5000}}}'),
+    "not a number": lambda entra: _signed_text(entra, json.dumps({**entra.claims(), "exp": float("nan")})),
+    "a list of issuers": lambda entra: _signed_text(
+        entra, json.dumps({**entra.claims(), "iss": [entra.claims()["iss"]]})
+    ),
+    "infinity": lambda entra: _signed_text(entra, json.dumps({**entra.claims(), "nbf": float("inf")})),
+    "an exponent beyond floats": lambda entra: _signed_text(
+        entra, json.dumps({**entra.claims(), "exp": "E"}).replace('"E"', "1e400")
+    ),
     "no tid": lambda entra: entra.token(tid=None),
     "tid is no GUID": lambda entra: entra.token(tid="organizations"),
     "tid leads elsewhere": lambda entra: entra.token(tid="../common"),
@@ -154,6 +209,23 @@ _WRONG_CLAIMS: dict[str, dict[str, Any]] = {
     "no beginning": {"nbf": None},
     "no date of issue": {"iat": None},
     "an expiry that is no number": {"exp": "soon"},
+    "an expiry in quotes": {"exp": "4000000000"},
+    "an expiry of true": {"exp": True},
+    "an expiry with a fraction": {"exp": 4_000_000_000.5},
+    "an expiry beyond all years": {"exp": 10**30},
+    "a beginning before all years": {"nbf": -1},
+    "an audience that begins like ours": {"aud": f"{API_CLIENT_ID}0"},
+    "our audience alone, but in a list": {"aud": [API_CLIENT_ID]},
+    "the program named as version 1 does": {"azp": None, "appid": ADDIN_CLIENT_ID},
+    "the API itself as the program": {"azp": API_CLIENT_ID},
+    "a list of programs": {"azp": [ADDIN_CLIENT_ID]},
+    "a scope of white space": {"scp": "  "},
+    "the scope as a role": {"scp": None, "roles": ["Tasks.ReadWrite"]},
+    "roles in one text": {"roles": "TenantAdmin"},
+    "a version that is a number": {"ver": 2.0},
+    "an empty subject": {"sub": ""},
+    "a person in capitals": {"oid": "6A1D3C52-8F0B-4E77-B2C9-15D0A7E4F831"},
+    "a device instead of a person": {"idtyp": "device"},
 }
 
 
@@ -165,12 +237,55 @@ async def test_a_really_signed_token_that_is_not_for_us_is_refused(
         await tokens.verify(entra.token(**_WRONG_CLAIMS[kind]))
 
 
-@pytest.mark.parametrize(("claim", "seconds"), [("exp", -1), ("nbf", 1), ("iat", 1)])
-async def test_clocks_may_differ_by_two_minutes(
-    claim: str, seconds: int, entra: RunningEntra, tokens: AccessTokens
+_WRONG_ISSUERS: dict[str, Callable[[RunningEntra, str], str]] = {
+    "another cloud": lambda _, tid: f"https://login.microsoftonline.us/{tid}/v2.0",
+    "a slash at the end": lambda entra, tid: f"{entra.url}/{tid}/v2.0/",
+    "capital letters": lambda entra, tid: f"{entra.url}/{tid}/v2.0".upper(),
+    "a tenant's name": lambda entra, _: f"{entra.url}/organizations/v2.0",
+    "plain http": lambda entra, tid: f"{entra.url}/{tid}/v2.0".replace("https", "http"),
+}
+
+
+@pytest.mark.parametrize("kind", _WRONG_ISSUERS)
+async def test_an_issuer_is_exactly_the_authoritys_for_that_tenant(
+    kind: str, entra: RunningEntra, tokens: AccessTokens
 ) -> None:
-    near: dict[str, Any] = {claim: int(time.time()) + 60 * seconds}
-    far: dict[str, Any] = {claim: int(time.time()) + 180 * seconds}
+    claimed = _WRONG_ISSUERS[kind](entra, entra.claims()["tid"])
+
+    with pytest.raises(InvalidToken) as refused:
+        await tokens.verify(entra.token(iss=claimed))
+
+    assert refused.value.reason == "audience_or_issuer"
+    assert entra.app.requests.total() == 0
+
+
+async def test_a_token_of_sixteen_kibibytes_is_read_and_one_byte_more_is_not(
+    entra: RunningEntra, tokens: AccessTokens
+) -> None:
+    await tokens.verify(_of_length(entra, LARGEST_TOKEN))
+
+    with pytest.raises(InvalidToken) as refused:
+        await tokens.verify(_of_length(entra, LARGEST_TOKEN + 1))
+    assert refused.value.reason == "size"
+
+
+class _StillClock(datetime):
+    """The clock by which PyJWT judges dates, stopped."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "_StillClock":
+        return cls(2030, 1, 1, tzinfo=tz)
+
+
+@pytest.mark.parametrize(("claim", "direction"), [("exp", -1), ("nbf", 1), ("iat", 1)])
+async def test_clocks_may_differ_by_two_minutes(
+    claim: str, direction: int, entra: RunningEntra, tokens: AccessTokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jwt.api_jwt.datetime", _StillClock)
+    now = int(_StillClock.now(UTC).timestamp())
+    dates: dict[str, Any] = {"exp": now + 3600, "nbf": now, "iat": now}
+    near = dates | {claim: now + 119 * direction}
+    far = dates | {claim: now + 121 * direction}
 
     await tokens.verify(entra.token(**near))
     with pytest.raises(InvalidToken):

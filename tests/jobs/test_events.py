@@ -54,6 +54,24 @@ async def test_events_arrive_in_order_and_are_sealed(redis: Redis, hub: EventHub
     assert all(b"done" not in fields[b"payload"] for _, fields in stored)
 
 
+async def test_a_reader_that_comes_while_a_read_is_under_way_misses_nothing(redis: Redis) -> None:
+    sealer, job_id, step_id = Sealer(new_id(), {1: KEY}), new_id(), new_id()
+    writer = EventWriter(redis)
+    hub = EventHub(redis)
+    for number in range(3):
+        await write(writer, sealer, job_id, step_id, number)
+    stream = f"events:{sealer.tenant_id}:{job_id}"
+    ids: list[bytes] = [entry[0] for entry in await redis.xrange(stream)]
+    early: asyncio.Queue[tuple[str, dict[bytes, bytes]]] = asyncio.Queue()
+    late: asyncio.Queue[tuple[str, dict[bytes, bytes]]] = asyncio.Queue()
+    hub._readers[stream] = {early: ids[1].decode(), late: "0"}
+    # The read began after the second event, before the late reader was there.
+    hub._deliver(stream, await redis.xrange(stream, min=ids[2]), since=ids[1].decode())
+    assert (early.qsize(), late.qsize()) == (1, 0)
+    hub._deliver(stream, await redis.xrange(stream), since="0")
+    assert (early.qsize(), late.qsize()) == (1, 3)
+
+
 async def test_a_reader_resumes_after_any_event_without_gap_or_duplicate(redis: Redis, hub: EventHub) -> None:
     sealer, job_id, step_id = Sealer(new_id(), {1: KEY}), new_id(), new_id()
     writer = EventWriter(redis)

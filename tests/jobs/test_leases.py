@@ -4,10 +4,10 @@ from uuid import UUID
 import pytest
 
 from app.core.clock import new_id
-from app.jobs.complete import retry
+from app.jobs.complete import end_steps, retry
 from app.jobs.errors import LeaseLost
 from app.jobs.leases import beat, hand_back, renew
-from app.jobs.reap import lead, reap
+from app.jobs.reap import fail_overdue, lead, reap
 from tests.jobs.conftest import Desk
 
 
@@ -56,14 +56,79 @@ async def test_renew_extends_what_is_held_and_no_more(desk: Desk) -> None:
     lost = await desk.claimed(await desk.accept())
     await expire(desk, lost.id)
     async with desk.database.system.system() as session:
-        assert await renew(session, owner=desk.owner, lease_seconds=30) == {held.id: 1}
+        assert await renew(session, owner=desk.owner, steps=[held.id], lease_seconds=30) == {held.id: 1}
+
+
+async def test_a_lease_that_nobody_works_under_runs_out(desk: Desk) -> None:
+    held = await desk.claimed(await desk.accept())
+    await desk.claimed(await desk.accept())
+    async with desk.database.system.system() as session:
+        assert await renew(session, owner=desk.owner, steps=[held.id], lease_seconds=300) == {held.id: 1}
+        assert await renew(session, owner=desk.owner, steps=[], lease_seconds=300) == {}
+    until = [
+        row["seconds"]
+        for row in await desk.rows(
+            "SELECT extract(epoch FROM lease_expires_at - clock_timestamp()) AS seconds FROM job_steps ORDER BY id"
+        )
+    ]
+    assert until[0] > 100 > until[1]
+
+
+async def test_the_deadline_begins_with_the_work_and_not_in_the_queue(desk: Desk) -> None:
+    job_id = await desk.accept(deadline_seconds=600.0)
+    await desk.change(
+        "UPDATE jobs SET created_at = now() - interval '2 hours', deadline_at = now() - interval '110 minutes'"
+    )
+    step = await desk.claimed(job_id)
+    assert 590 < step.seconds_left <= 600
+
+
+async def test_a_running_job_past_its_deadline_fails_even_if_its_step_only_waits(desk: Desk) -> None:
+    late, fresh = await desk.accept(), await desk.accept()
+    step = await desk.claimed(late)
+    async with desk.database.app.tenant(step.tenant_id) as session:
+        await retry(session, step, seconds=60, counted=False, error="all_resting")
+    await desk.change("UPDATE jobs SET deadline_at = now() - interval '1 second'")
+    async with desk.database.system.system() as session:
+        assert await fail_overdue(session) == [late]
+        assert await fail_overdue(session) == []
+    assert (await desk.job(late))["error"]["code"] == "deadline_passed"
+    assert (await desk.steps(late))[0]["state"] == "cancelled"
+    assert (await desk.job(fresh))["state"] == "queued"
+
+
+async def test_a_job_that_nothing_takes_up_fails_after_a_day(desk: Desk) -> None:
+    job_id = await desk.accept()
+    await desk.change("UPDATE jobs SET created_at = now() - interval '25 hours'")
+    async with desk.database.system.system() as session:
+        assert await fail_overdue(session) == [job_id]
+    assert (await desk.job(job_id))["error"]["code"] == "never_started"
+
+
+async def test_renewing_and_cancelling_at_once_never_wait_in_a_circle(desk: Desk) -> None:
+    jobs = [await desk.accept() for _ in range(12)]
+    held = [await desk.claimed(job_id) for job_id in jobs]
+
+    async def renewals() -> None:
+        for _ in range(20):
+            async with desk.database.system.system() as session:
+                await renew(
+                    session, owner=desk.owner, steps=[one.id for one in reversed(held)], lease_seconds=30
+                )
+
+    async def ends() -> None:
+        for job_id in reversed(jobs):
+            async with desk.database.app.tenant(desk.database.tenant_id) as session:
+                await end_steps(session, desk.database.tenant_id, job_id)
+
+    await asyncio.gather(renewals(), renewals(), ends())
 
 
 async def test_renewal_never_passes_the_deadline(desk: Desk) -> None:
     job_id = await desk.accept(deadline_seconds=5.0)
-    await desk.claimed(job_id)
+    held = await desk.claimed(job_id)
     async with desk.database.system.system() as session:
-        await renew(session, owner=desk.owner, lease_seconds=3000)
+        await renew(session, owner=desk.owner, steps=[held.id], lease_seconds=3000)
     step = (await desk.steps(job_id))[0]
     assert step["lease_expires_at"] == step["deadline_at"]
 

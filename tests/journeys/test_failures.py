@@ -96,8 +96,6 @@ async def check_invariants(running: System, job_id: UUID, *, state: str = "succe
     assert {step["state"] for step in steps} == {"done"}
     assert all(step["sealed_output"] is not None for step in steps)
     assert job["steps_done"] == job["steps_total"] == len(steps)
-    calls = await running.rows("SELECT * FROM model_calls WHERE job_id = :id", id=job_id)
-    assert len({call["id"] for call in calls}) == len(calls)
     sealer = await running.sealer()
     result: dict[str, Any] = json.loads(sealer.open(result_place(job_id), Sealed(job["sealed_result"])))
     assert result["coverage"]["ratio"] == 1.0
@@ -177,6 +175,7 @@ async def test_a_relay_that_dies_after_sending_is_replaced(running: System, vend
     # A hint was marked and never sent: the next relay offers the step again when the hint is stale.
     async with running.database.system.system() as session:
         steps = await dispatch.pick(session, lane=Lane.INTERACTIVE, slots=1, stale_hint_seconds=2.0)
+        assert len(steps) == 1
         await dispatch.mark_hinted(session, [(step, None) for step in steps])
     running.start("relay")
     await running.finished(second, seconds=10)

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from app.llm.providers.guard import AddressRefused, public_socket
+from app.core.outbound import AddressRefused, public_socket
 
 
 def _made(address: str) -> None:

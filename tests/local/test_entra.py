@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -28,6 +29,7 @@ from app.local.entra.keys import KeyStore, SigningKey, encode
 from app.local.entra.registrations import (
     ADDIN_CLIENT_ID,
     API_CLIENT_ID,
+    DEVELOPMENT_SECRET,
     GRAPH_CLIENT_ID,
     SCOPE,
     SCOPE_NAME,
@@ -141,6 +143,8 @@ def test_discovery_is_a_template_for_all_tenants_and_plain_for_one(
 def test_tokens_carry_the_claims_of_version_two_and_no_optional_ones(
     entra: RunningEntra, browser: httpx.Client
 ) -> None:
+    known = entra.app.registrations
+    known[API_CLIENT_ID] = replace(known[API_CLIENT_ID], optional_claims=frozenset())
     answer = _redeem(browser, _answer(_authorize(browser))["code"]).json()
 
     access, identity = _claims(answer["access_token"]), _claims(answer["id_token"])
@@ -248,7 +252,8 @@ def test_a_code_is_good_once(browser: httpx.Client) -> None:
         ({"code_verifier": "w" * 43}, 501481),
         ({"code_verifier": ""}, 50148),
         ({"redirect_uri": "http://localhost:1"}, 500112),
-        ({"client_id": API_CLIENT_ID}, 700005),
+        ({"client_id": API_CLIENT_ID}, 7000218),
+        ({"client_id": API_CLIENT_ID, "client_secret": DEVELOPMENT_SECRET}, 700005),
         ({"client_id": "unknown"}, 700016),
         ({"client_secret": "a secret"}, 700025),
         ({"code": "unknown"}, 70000),
@@ -287,9 +292,13 @@ def test_a_refresh_token_renews_until_it_is_revoked(entra: RunningEntra, browser
     second = renew(first["refresh_token"]).json()
     assert _claims(second["access_token"])["oid"] == _claims(first["access_token"])["oid"]
     assert renew(second["refresh_token"]).status_code == 200
-    assert renew(second["refresh_token"], client_id=API_CLIENT_ID).json()["error_codes"] == [700005]
-    entra.app.sign_ins.revoke(ADA)
-    assert renew(second["refresh_token"]).json()["error"] == "invalid_grant"
+    stranger = {"client_id": API_CLIENT_ID, "client_secret": DEVELOPMENT_SECRET}
+    assert renew(second["refresh_token"], **stranger).json()["error_codes"] == [700005]
+    entra.app.revoke(ADA)
+    refused = renew(second["refresh_token"]).json()
+    assert (refused["error"], refused["error_codes"]) == ("invalid_grant", [50173])
+    again = _redeem(browser, _answer(_authorize(browser))["code"]).json()
+    assert renew(again["refresh_token"]).status_code == 200
 
 
 def test_msal_renews_silently_from_its_cache(entra: RunningEntra, session: requests.Session) -> None:
@@ -345,7 +354,8 @@ def test_a_program_acts_for_itself_with_a_secret_or_a_certificate(
     assert (claims["aud"], claims["azp"], claims["tid"]) == (API_CLIENT_ID, _DAEMON, _CONTOSO)
     assert claims["roles"] == ["Tasks.Process.All"]
     assert claims["sub"] == claims["oid"]
-    assert not {"scp", "idtyp"} & claims.keys()
+    assert claims["idtyp"] == "app"
+    assert "scp" not in claims
 
 
 @pytest.mark.parametrize(
@@ -473,9 +483,7 @@ def _credential(proof: str) -> tuple[Any, Registration]:
         "private_key": key.pem().decode(),
         "public_certificate": certificate.public_bytes(serialization.Encoding.PEM).decode(),
     }
-    return credential, Registration(
-        _DAEMON, "A daemon", application_roles=roles, certificate=key.key.public_key()
-    )
+    return credential, Registration(_DAEMON, "A daemon", application_roles=roles, certificate=certificate)
 
 
 def _self_signed(key: SigningKey) -> x509.Certificate:

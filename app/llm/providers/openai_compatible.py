@@ -14,8 +14,9 @@ from langchain_openai import ChatOpenAI
 from langsmith.run_helpers import tracing_context
 from pydantic import SecretStr
 
+from app.core.outbound import CONNECT_SECONDS
 from app.llm.errors import ContentFiltered, InvalidOutput, ProviderError, TimedOut, Truncated, Unavailable
-from app.llm.providers.guard import CONNECT_SECONDS, http_client, unused_client
+from app.llm.providers.guard import http_client, unused_client
 from app.llm.providers.openai_errors import translate
 from app.llm.types import Message, ModelRequest, ModelResult, TokenUsage
 from app.pools.values import DeploymentFacts

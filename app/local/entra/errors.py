@@ -11,10 +11,21 @@ from typing import Any
 class Refused(Exception):
     """A request that Entra does not grant. `number` is the AADSTS code."""
 
-    def __init__(self, error: str, number: int, description: str, *, status: int = 400) -> None:
+    def __init__(
+        self,
+        error: str,
+        number: int,
+        description: str,
+        *,
+        status: int = 400,
+        suberror: str | None = None,
+        claims: str | None = None,
+    ) -> None:
         super().__init__(description)
         self.error = error
         self.number = number
+        self.suberror = suberror
+        self.claims = claims
         self.description = f"AADSTS{number}: {description}"
         self.status = status
 
@@ -27,6 +38,8 @@ class Refused(Exception):
             "timestamp": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%SZ"),
             "trace_id": str(uuid.uuid4()),
             "correlation_id": str(uuid.uuid4()),
+            **({"suberror": self.suberror} if self.suberror is not None else {}),
+            **({"claims": self.claims} if self.claims is not None else {}),
         }
 
 
@@ -43,3 +56,19 @@ def invalid_grant(number: int, description: str) -> Refused:
 def invalid_request(number: int, description: str) -> Refused:
     """A parameter is missing or makes no sense."""
     return Refused("invalid_request", number, description)
+
+
+def consent_required(client_name: str) -> Refused:
+    """Neither an administrator nor the person has agreed."""
+    return Refused(
+        "invalid_grant",
+        65001,
+        f"The user or administrator has not consented to use the application '{client_name}'."
+        " Send an interactive authorization request for this user and resource.",
+        suberror="consent_required",
+    )
+
+
+def interaction_required(number: int, description: str, *, claims: str) -> Refused:
+    """The person has to do something first; `claims` goes back with the next interactive request."""
+    return Refused("interaction_required", number, description, suberror="basic_action", claims=claims)

@@ -1,4 +1,4 @@
-"""What happens in a person's browser: the authorize address and the page for device codes."""
+"""What happens in a person's browser: authorize, the page for device codes, an administrator's consent."""
 
 from collections.abc import Mapping
 from urllib.parse import urlencode
@@ -6,11 +6,14 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 
 from app.local.entra import pages
+from app.local.entra.clients import Clients
+from app.local.entra.consents import Consents
 from app.local.entra.errors import Refused, invalid_request
-from app.local.entra.grants import Grants, client_info
+from app.local.entra.freshness import Freshness, asked_claims
+from app.local.entra.grants import client_info
 from app.local.entra.people import ANY_TENANT, People, Person
 from app.local.entra.registrations import Registration
-from app.local.entra.scopes import understand
+from app.local.entra.scopes import Asked, understand
 from app.local.entra.sign_ins import Code, SignIns, is_challenge
 
 _MODES = frozenset({"query", "fragment", "form_post"})
@@ -22,12 +25,21 @@ class Interactive:
     """Answers browsers."""
 
     def __init__(
-        self, grants: Grants, people: People, sign_ins: SignIns, known: Mapping[str, Registration]
+        self,
+        clients: Clients,
+        people: People,
+        sign_ins: SignIns,
+        *,
+        known: Mapping[str, Registration],
+        consents: Consents,
+        freshness: Freshness,
     ) -> None:
-        self._grants = grants
+        self._clients = clients
         self._people = people
         self._sign_ins = sign_ins
         self._known = known
+        self._consents = consents
+        self._freshness = freshness
 
     def authorize(self, segment: str, address: str, query: Query) -> Response:
         """Sign in whom `login_hint` names, or ask who it is.
@@ -35,30 +47,54 @@ class Interactive:
         What is wrong with the program or its redirect address is shown here; all else is for the program.
         """
         try:
-            client = self._grants.find_client(query)
-            if not client.accepts_redirect(query.get("redirect_uri", "")):
-                raise invalid_request(50011, "The redirect URI does not match those of the application.")
-            self._check_segment(segment)
+            client = self._checked_client(segment, query)
         except Refused as refusal:
             return pages.refused(refusal)
         try:
             _check_query(query)
-            asked = tuple(query.get("scope", "").split())
-            understand(asked, self._known)
+            scopes = tuple(query.get("scope", "").split())
+            asked = understand(scopes, self._known, client)
+            claims = asked_claims(query.get("claims"))
             person = self._person(segment, query)
         except Refused as refusal:
             return _to_program(query, {"error": refusal.error, "error_description": refusal.description})
         if person is None:
             return pages.choose(self._people.of(segment), address, query)
+        self._agree(person, client, asked, prompted=query.get("prompt") == "consent")
+        self._freshness.signed_in(person, claims)
         code = Code(
             person,
             client.client_id,
             query["redirect_uri"],
-            asked,
+            scopes,
             challenge=query["code_challenge"],
             nonce=query.get("nonce"),
+            era=self._freshness.era(person),
         )
         return _to_program(query, {"code": self._sign_ins.add_code(code), "client_info": client_info(person)})
+
+    def consent(self, segment: str, address: str, query: Query) -> Response:
+        """An administrator agrees for the whole tenant; anybody else is sent back with an error.
+
+        Source: Microsoft, "Admin consent on the Microsoft identity platform".
+        """
+        try:
+            client = self._checked_client(segment, query)
+            understand(tuple(query.get("scope", "").split()), self._known, client)
+            person = self._person(segment, query)
+        except Refused as refusal:
+            return pages.refused(refusal)
+        if person is None:
+            return pages.choose(self._people.of(segment), address, query)
+        answer = {"admin_consent": "True", "tenant": person.tenant_id}
+        if not person.may_consent:
+            text = "AADSTS90094: The grant requires the permission of an administrator."
+            return _to_program(query, {**answer, "error": "access_denied", "error_description": text})
+        if query.get("decision") == "cancel":
+            text = "AADSTS65004: User declined to consent to access the app."
+            return _to_program(query, {**answer, "error": "consent_required", "error_description": text})
+        self._consents.grant(person.tenant_id, client.client_id)
+        return _to_program(query, {**answer, "scope": query.get("scope", "")})
 
     def device(self, address: str, query: Query) -> Response:
         """Sign in for a device: the code first, then the person."""
@@ -77,9 +113,22 @@ class Interactive:
         device.person = person
         return pages.done(person)
 
-    def _check_segment(self, segment: str) -> None:
+    def _checked_client(self, segment: str, query: Query) -> Registration:
+        """The program, if the answer may go where it asks and the tenant exists. Raises: `Refused`."""
+        client = self._clients.find(query)
+        if not client.accepts_redirect(query.get("redirect_uri", "")):
+            raise invalid_request(50011, "The redirect URI does not match those of the application.")
         if segment not in ANY_TENANT and self._people.tenant_id(segment) is None:
             raise invalid_request(90002, f"Tenant '{segment}' not found.")
+        return client
+
+    def _agree(self, person: Person, client: Registration, asked: Asked, *, prompted: bool) -> None:
+        """Who goes on agrees for themselves; on `prompt=consent` also to what the API asks of Graph."""
+        resource = self._known[asked.audience]
+        if client.client_id not in resource.preauthorized:
+            self._consents.grant_person(person, client.client_id)
+        if prompted and client.client_id in resource.known_clients:
+            self._consents.grant_person(person, resource.client_id)
 
     def _person(self, segment: str, query: Query) -> Person | None:
         """Whom the request names; None if it names nobody. Raises: `Refused`."""

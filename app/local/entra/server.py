@@ -7,18 +7,23 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from app.local.entra.clients import Clients
+from app.local.entra.consents import Consents
 from app.local.entra.errors import Refused
+from app.local.entra.freshness import Freshness
 from app.local.entra.grants import Grants
 from app.local.entra.interactive import Interactive
 from app.local.entra.keys import KeyStore
-from app.local.entra.people import ANY_TENANT, People
+from app.local.entra.people import ANY_TENANT, People, Person
 from app.local.entra.registrations import registrations
 from app.local.entra.scopes import understand
 from app.local.entra.sign_ins import SignIns
 from app.local.entra.tokens import Tokens
+from app.local.entra.workloads import WorkloadIssuer
+from app.local.graph.server import Graph
 
 _POLL_SECONDS = 1
 
@@ -27,25 +32,48 @@ class Entra:
     """An ASGI application. `authority` is its own address, `folder` keeps its signing keys.
 
     `failing` answers everything with 503; `requests` counts what came, by path; `registrations` can be added to.
+    Under `/graph` is the development Graph: `graph` holds its controls.
     """
 
     def __init__(self, authority: str, people: People, folder: Path) -> None:
         self.authority = authority.rstrip("/")
         self.people = people
         self.keys = KeyStore(folder / "signing-keys.pem")
-        self.tokens = Tokens(self.authority, self.keys)
         self.registrations = registrations()
+        self.freshness = Freshness()
+        self.tokens = Tokens(self.authority, self.keys, self.registrations, self.freshness)
         self.sign_ins = SignIns()
+        self.consents = Consents(people.tenant_ids, self.registrations)
+        self.workloads = WorkloadIssuer(f"{self.authority}/workloads")
         self.failing = False
         self.requests: Counter[str] = Counter()
-        self._grants = Grants(self.tokens, people, self.sign_ins, self.registrations)
-        self._interactive = Interactive(self._grants, people, self.sign_ins, self.registrations)
+        self.graph = Graph(self.tokens, people, self.consents, freshness=self.freshness)
+        self._clients = Clients(self.registrations, self.workloads)
+        self._grants = Grants(
+            self.tokens,
+            people,
+            self.sign_ins,
+            known=self.registrations,
+            clients=self._clients,
+            consents=self.consents,
+            freshness=self.freshness,
+        )
+        self._interactive = Interactive(
+            self._clients,
+            people,
+            self.sign_ins,
+            known=self.registrations,
+            consents=self.consents,
+            freshness=self.freshness,
+        )
         self._routes = Starlette(
             routes=[
                 Route("/{segment}/v2.0/.well-known/openid-configuration", self._discovery),
                 Route("/{segment}/discovery/v2.0/keys", self._published),
                 Route("/common/discovery/instance", self._instance),
                 Route("/common/oauth2/deviceauth", self._device_page),
+                Mount("/graph", self.graph),
+                Route("/{segment}/v2.0/adminconsent", self._admin_consent),
                 Route("/{segment}/oauth2/v2.0/authorize", self._authorize),
                 Route("/{segment}/oauth2/v2.0/devicecode", self._device_code, methods=["POST"]),
                 Route("/{segment}/oauth2/v2.0/token", self._token, methods=["POST"]),
@@ -66,6 +94,29 @@ class Entra:
     def rotate_keys(self, *, drop_old: bool = False) -> str:
         """Sign with a new key from now on; gives its id. `drop_old` withdraws the others at once."""
         return self.keys.rotate(drop_old=drop_old).kid
+
+    def person(self, login: str) -> Person:
+        """Somebody by login. Raises: `KeyError`."""
+        found = self.people.find(login)
+        if found is None:
+            raise KeyError(login)
+        return found
+
+    def consent(self, tenant: str, given: bool = True, *, client_id: str | None = None) -> None:  # noqa: FBT001, FBT002
+        """A tenant's administrator consents to a program, or to all; False takes back everybody's consent."""
+        tenant_id = self.people.tenant_id(tenant)
+        if tenant_id is None:
+            raise KeyError(tenant)
+        change = self.consents.grant if given else self.consents.withdraw
+        change(tenant_id, client_id)
+
+    def revoke(self, login: str) -> None:
+        """End all sign-ins of a person: refresh tokens and tokens shown on their behalf are good no more."""
+        self.freshness.revoke(self.person(login))
+
+    def require_policy(self, login: str, policy: str | None = "p1") -> None:
+        """Conditional access: renewals answer `interaction_required` with claims until the person meets it."""
+        self.freshness.require_policy(self.person(login), policy)
 
     async def _discovery(self, request: Request) -> Response:
         segment = self._segment(request)
@@ -106,15 +157,20 @@ class Entra:
             request.path_params["segment"], request.url.path, dict(request.query_params)
         )
 
+    async def _admin_consent(self, request: Request) -> Response:
+        return self._interactive.consent(
+            request.path_params["segment"], request.url.path, dict(request.query_params)
+        )
+
     async def _device_page(self, request: Request) -> Response:
         return self._interactive.device(request.url.path, dict(request.query_params))
 
     async def _device_code(self, request: Request) -> Response:
         segment = self._segment(request)
         form = await _form(request)
-        client = self._grants.find_client(form)
+        client = self._clients.find(form)
         scopes = tuple(form.get("scope", "").split())
-        understand(scopes, self.registrations)
+        understand(scopes, self.registrations, client)
         name, device = self.sign_ins.add_device(client_id=client.client_id, segment=segment, scopes=scopes)
         page = f"{self.authority}/common/oauth2/deviceauth"
         return JSONResponse(

@@ -30,6 +30,7 @@ class Code:
     scopes: tuple[str, ...]
     challenge: str
     nonce: str | None
+    era: int
     until: float = field(default_factory=lambda: time.monotonic() + _CODE_SECONDS)
 
 
@@ -57,6 +58,8 @@ class Refresh:
     person: Person
     client_id: str
     scopes: tuple[str, ...]
+    era: int
+    """Of the sign-in that it renews."""
 
 
 class SignIns:
@@ -130,14 +133,6 @@ class SignIns:
         if known.client_id != client_id:
             raise invalid_grant(700005, "The refresh token was issued to another application.")
         return known
-
-    def revoke(self, login: str) -> None:
-        """Withdraw the refresh tokens of a person."""
-        self._refresh = {
-            name: one
-            for name, one in self._refresh.items()
-            if one.person.login.casefold() != login.casefold()
-        }
 
 
 def is_challenge(text: str) -> bool:

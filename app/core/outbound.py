@@ -1,0 +1,288 @@
+"""Outbound HTTP to addresses that others chose: tenants' endpoints, and where a redirect leads.
+
+A name may resolve to our own network later, so the address is judged when the socket is made, and that very
+address is the one connected to. No proxy or key from the environment, no redirect that is followed.
+The platform's own endpoints may be private; tenants' may not.
+"""
+
+import ipaddress
+import socket
+import ssl
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import aiohttp
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from app.core.errors import TemporarilyUnavailable, TooLarge, Unprocessable
+
+CONNECT_SECONDS = 5.0
+_MOST_CONNECTIONS = 200
+_PIECE = 64 * 1024
+_ALLOCATED = ipaddress.IPv6Network("2000::/3")
+_HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
+# Outside of what `is_global` knows: a 6to4 address holds an IPv4 address that may be private (RFC 3056), and
+# 192.88.99.0/24 was the way to the relays that unpack it.
+_SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
+_RELAYS = ipaddress.IPv4Network("192.88.99.0/24")
+
+
+class AddressRefused(OSError):
+    """A tenant's endpoint is on a private network."""
+
+
+class AddressNotAllowed(Unprocessable):
+    """An address that we do not fetch, whatever is behind it."""
+
+    code = "address_not_allowed"
+    title = "We do not fetch from there"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The address is not one that we fetch from: {reason}.", inner_code="address")
+
+
+class DownloadTooLarge(TooLarge):
+    """The download has more bytes than we take."""
+
+    code = "download_too_large"
+    title = "The download is too large"
+
+    def __init__(self, largest_bytes: int) -> None:
+        super().__init__(f"The file has more than {largest_bytes // 2**20} MB; split it.")
+
+
+class DownloadFailed(TemporarilyUnavailable):
+    """The other side did not give the file."""
+
+    code = "download_failed"
+    title = "The file could not be fetched"
+
+    def __init__(self, status: int | None = None) -> None:
+        said = "gave no answer" if status is None else f"answered {status}"
+        super().__init__(f"Whoever keeps the file {said}; try again shortly.", retry_after_seconds=5)
+        self.answered = status
+
+
+def is_public(address: str) -> bool:
+    """Whether packets to it can only leave for the internet.
+
+    Of IPv6 only what is allocated (RFC 4291): outside are NAT64, IPv4-mapped and IPv4-compatible forms,
+    which `is_global` lets pass although they hold an IPv4 address that may be private.
+    """
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if not parsed.is_global or parsed.is_multicast:
+        return False
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return parsed not in _RELAYS
+    return parsed in _ALLOCATED and parsed not in _SIX_TO_FOUR
+
+
+def public_socket(address: Any) -> socket.socket:
+    """A socket for an address (as `getaddrinfo` gives it) of the public internet. Raises: `AddressRefused`."""
+    family, kind, protocol, _name, where = address
+    if not is_public(where[0]):
+        raise AddressRefused("the endpoint's address is not on the public internet")
+    return socket.socket(family, kind, protocol)
+
+
+def connector(
+    *,
+    private_allowed: bool,
+    ca: Path | None = None,
+    resolver: aiohttp.abc.AbstractResolver | None = None,
+    most_connections: int = _MOST_CONNECTIONS,
+) -> aiohttp.TCPConnector:
+    """What asynchronous clients connect by; to be closed on the loop that uses it."""
+    return aiohttp.TCPConnector(
+        limit=most_connections,
+        keepalive_timeout=30.0,
+        ssl=_trust(ca),
+        resolver=resolver,
+        socket_factory=None if private_allowed else public_socket,
+    )
+
+
+class _PublicConnection(urllib3.connection.HTTPConnection):
+    """Resolves once, judges each answer, and connects to what it has judged."""
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+
+class _PublicTLSConnection(urllib3.connection.HTTPSConnection):
+    """The same for TLS; the certificate is still checked against the name."""
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+
+class _PublicPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PublicConnection
+
+
+class _PublicTLSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _PublicTLSConnection
+
+
+class PublicAdapter(HTTPAdapter):
+    """What synchronous clients (`requests`, and with it MSAL) connect by."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Make the pools of connections that judge."""
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PublicPool, "https": _PublicTLSPool}
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
+        """Send without a proxy, whatever the caller was told."""
+        return super().send(request, *arguments, **{**options, "proxies": {}})
+
+
+class PublicSession(requests.Session):
+    """A synchronous client for addresses that others chose: bounded waits, redirects never followed."""
+
+    def __init__(self, *, seconds: float = 30.0) -> None:
+        super().__init__()
+        self.trust_env = False
+        self._seconds = seconds
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, PublicAdapter())
+
+    def request(self, *arguments: Any, **options: Any) -> requests.Response:
+        """Send one request; a redirect is an answer like any other."""
+        options = {"timeout": (CONNECT_SECONDS, self._seconds), **options, "allow_redirects": False}
+        return super().request(*arguments, **options)
+
+
+def _connect(connection: urllib3.connection.HTTPConnection) -> socket.socket:
+    host = connection.host.strip("[]")
+    try:
+        found = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise urllib3.exceptions.NewConnectionError(connection, "the name does not resolve") from error
+    failed: OSError | None = None
+    for address in found:
+        try:
+            made = public_socket(address)
+        except OSError as error:
+            failed = error
+            continue
+        try:
+            made.settimeout(CONNECT_SECONDS)
+            made.connect(address[4])
+        except OSError as error:
+            made.close()
+            failed = error
+        else:
+            made.settimeout(None)
+            return made
+    raise urllib3.exceptions.NewConnectionError(connection, str(failed)) from failed
+
+
+def allowed_address(
+    url: str, *, allowed_hosts: Collection[str], private_allowed: bool = False
+) -> SplitResult:
+    """The parts of an address on the list of hosts. Raises: `AddressNotAllowed`.
+
+    An entry that begins with a dot allows every name under it, any other exactly itself. Only https, only
+    the port of https unless `private_allowed`; nothing that two parsers could read differently.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise AddressNotAllowed("it cannot be read") from None
+    host = parts.hostname or ""
+    if parts.scheme != "https":
+        raise AddressNotAllowed("it is not https")
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        raise AddressNotAllowed("it holds characters that no address holds")
+    if "@" in parts.netloc or not set(host) <= _HOST_CHARACTERS or host.startswith(".") or host.endswith("."):
+        raise AddressNotAllowed("its host cannot be read")
+    if port not in (None, 443) and not private_allowed:
+        raise AddressNotAllowed("it names a port")
+    if not any(_matches(host, entry.lower()) for entry in allowed_hosts):
+        raise AddressNotAllowed("its host is not on the list")
+    return parts
+
+
+def _matches(host: str, entry: str) -> bool:
+    return host.endswith(entry) if entry.startswith(".") else host == entry
+
+
+@asynccontextmanager
+async def open_download(
+    url: str,
+    *,
+    allowed_hosts: Collection[str],
+    largest_bytes: int,
+    seconds: float = 60.0,
+    ca: Path | None = None,
+    private_allowed: bool = False,
+    resolver: aiohttp.abc.AbstractResolver | None = None,
+) -> AsyncIterator[AsyncIterator[bytes]]:
+    """The bytes behind a pre-authenticated address, piece by piece: one hop, no Authorization, no cookies.
+
+    Raises: `AddressNotAllowed`, `DownloadTooLarge`, `DownloadFailed`, also while the pieces are read.
+    """
+    allowed_address(url, allowed_hosts=allowed_hosts, private_allowed=private_allowed)
+    timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(
+                connector=connector(private_allowed=private_allowed, ca=ca, resolver=resolver),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=timeout,
+                trust_env=False,
+                # What is packed would count only once it is unpacked.
+                auto_decompress=False,
+                headers={"Accept-Encoding": "identity"},
+            ) as session,
+            session.get(url, allow_redirects=False) as answer,
+        ):
+            if answer.status != 200:
+                raise DownloadFailed(answer.status)
+            if answer.content_length is not None and answer.content_length > largest_bytes:
+                raise DownloadTooLarge(largest_bytes)
+            yield _bounded(answer, largest_bytes)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        if isinstance(_cause(error), AddressRefused):
+            raise AddressNotAllowed("it leads into a private network") from None
+        raise DownloadFailed from None
+
+
+async def download(url: str, *, allowed_hosts: Collection[str], largest_bytes: int, **options: Any) -> bytes:
+    """The whole of `open_download` in memory. Raises: the same."""
+    async with open_download(
+        url, allowed_hosts=allowed_hosts, largest_bytes=largest_bytes, **options
+    ) as pieces:
+        return b"".join([piece async for piece in pieces])
+
+
+async def _bounded(answer: aiohttp.ClientResponse, largest_bytes: int) -> AsyncIterator[bytes]:
+    if answer.headers.get("Content-Encoding", "identity") != "identity":
+        raise DownloadFailed(answer.status)
+    seen = 0
+    async for piece in answer.content.iter_chunked(_PIECE):
+        seen += len(piece)
+        if seen > largest_bytes:
+            raise DownloadTooLarge(largest_bytes)
+        yield piece
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The address refused somewhere behind an error of the client, or the error itself."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, AddressRefused):
+            return seen
+        seen = getattr(seen, "os_error", None) or seen.__cause__ or seen.__context__
+    return error
+
+
+def _trust(ca: Path | None) -> ssl.SSLContext | bool:
+    return True if ca is None else ssl.create_default_context(cafile=str(ca))

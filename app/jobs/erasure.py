@@ -1,0 +1,61 @@
+"""Which tables of this room hold a tenant's or a member's data, and how their open work ends."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.erasure import Erasable, by_member, by_parent, of_tenant
+from app.jobs.complete import end_steps
+from app.jobs.notify import notify_cancelled
+from app.jobs.states import OPEN_JOB_STATES
+from app.jobs.tables import DispatchTurn, IdempotencyKey, Job, JobInput, JobStep
+from app.vocabulary import JobState
+
+TABLES: tuple[Erasable, ...] = (
+    by_member(Job),
+    by_member(JobStep),
+    by_member(IdempotencyKey),
+    by_parent(JobInput, "job_id", Job),
+    of_tenant(DispatchTurn),
+)
+
+
+async def first_jobs(
+    session: AsyncSession, *, tenant_id: UUID, member_id: UUID, limit: int
+) -> Sequence[UUID]:
+    """The ids of a member's jobs that an erasure removes next. Eraser role."""
+    found = await session.scalars(
+        select(Job.id)
+        .where(Job.tenant_id == tenant_id, Job.member_id == member_id)
+        .order_by(Job.id)
+        .limit(limit)
+    )
+    return found.all()
+
+
+async def cancel_some(
+    session: AsyncSession, *, tenant_id: UUID, member_id: UUID | None = None, limit: int = 100
+) -> int:
+    """Cancel open jobs of a tenant or a member, at most `limit`; gives how many. System role.
+
+    Running steps lose the right to write, and their workers are told to stop.
+    """
+    whose = [Job.tenant_id == tenant_id, Job.state.in_(OPEN_JOB_STATES)]
+    if member_id is not None:
+        whose.append(Job.member_id == member_id)
+    found = await session.scalars(
+        select(Job.id).where(*whose).order_by(Job.id).limit(limit).with_for_update(key_share=True)
+    )
+    job_ids = found.all()
+    for job_id in job_ids:
+        await end_steps(session, tenant_id, job_id)
+        await session.execute(
+            update(Job)
+            .where(Job.tenant_id == tenant_id, Job.id == job_id)
+            .values(state=JobState.CANCELLED, finished_at=func.clock_timestamp())
+            .execution_options(synchronize_session=False)
+        )
+        await notify_cancelled(session, job_id)
+    return len(job_ids)

@@ -1,0 +1,113 @@
+"""Asking for an erasure, and looking at it. `erasing.py` carries it out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.clock import new_id
+from app.lifecycle.errors import ErasureNotFound, ErasureUnderWay
+from app.lifecycle.holds import refuse_held
+from app.lifecycle.states import ErasureState, Phase
+from app.lifecycle.tables import Erasure
+
+
+@dataclass(frozen=True)
+class ErasureView:
+    """An erasure as people see it; `member_id` of None is the whole tenant. `removed` counts rows by table."""
+
+    id: UUID
+    tenant_id: UUID
+    member_id: UUID | None
+    requested_by: UUID | None
+    by_operator: bool
+    state: ErasureState
+    phase: Phase
+    requested_at: datetime
+    not_before: datetime
+    finished_at: datetime | None
+    removed: dict[str, Any]
+    proof: dict[str, Any] | None
+
+
+_VIEW = tuple(ErasureView.__dataclass_fields__)
+
+
+async def request(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    member_id: UUID | None,
+    requested_by: UUID,
+    by_operator: bool,
+    wait_days: float,
+) -> ErasureView:
+    """Ask for the erasure of a tenant, or of one of its members, after `wait_days`.
+
+    In a session of the tenant concerned. Raises: `HeldByLegalHold`, `ErasureUnderWay`.
+    """
+    await refuse_held(session, tenant_id=tenant_id, member_id=member_id)
+    won = await session.execute(
+        insert(Erasure)
+        .values(
+            tenant_id=tenant_id,
+            id=new_id(),
+            member_id=member_id,
+            requested_by=requested_by,
+            by_operator=by_operator,
+            state=ErasureState.REQUESTED,
+            phase=Phase.SHUT,
+            not_before=func.clock_timestamp() + text(f"interval '{wait_days:.6f} days'"),
+            removed={},
+        )
+        .on_conflict_do_nothing()
+        .returning(Erasure)
+    )
+    row = won.scalar_one_or_none()
+    if row is None:
+        raise ErasureUnderWay
+    return _view(row)
+
+
+async def cancel(session: AsyncSession, *, tenant_id: UUID, erasure_id: UUID) -> ErasureView:
+    """Take a request back before it has begun. Raises: `ErasureNotFound`, `ErasureUnderWay`.
+
+    Only the operator's own door takes back what the operator asked for; that has no waiting time.
+    """
+    ended = await session.execute(
+        update(Erasure)
+        .where(
+            Erasure.tenant_id == tenant_id,
+            Erasure.id == erasure_id,
+            Erasure.state == ErasureState.REQUESTED,
+            Erasure.by_operator.is_(False),
+        )
+        .values(state=ErasureState.CANCELLED)
+        .returning(Erasure)
+    )
+    row = ended.scalar_one_or_none()
+    if row is not None:
+        return _view(row)
+    if await session.get(Erasure, (tenant_id, erasure_id)) is None:
+        raise ErasureNotFound(erasure_id)
+    raise ErasureUnderWay
+
+
+async def page(
+    session: AsyncSession, *, tenant_id: UUID, before: UUID | None, limit: int
+) -> Sequence[ErasureView]:
+    """A tenant's erasures, newest first."""
+    query = select(Erasure).where(Erasure.tenant_id == tenant_id).order_by(Erasure.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(Erasure.id < before)
+    return [_view(row) for row in await session.scalars(query)]
+
+
+def _view(row: Erasure) -> ErasureView:
+    values = {name: getattr(row, name) for name in _VIEW}
+    return ErasureView(**{**values, "state": ErasureState(row.state), "phase": Phase(row.phase)})

@@ -1,0 +1,38 @@
+"""The way of an erasure.
+
+    requested ──not_before, no hold──► running ──► finished
+        └──cancelled
+
+    shut ──► rows ──► redis ──► keys ──► settling ──► done
+               ▲                            │
+               └── a sweep found something ─┘
+
+`shut`: nobody enters, open work is cancelled, sessions end. `rows`: everything but the data keys. `keys`:
+what may still be somewhere (a backup, a memory) can no longer be read. `settling`: swept twice, so far
+apart that every transaction, cached key and running step of before has ended in between.
+"""
+
+from enum import StrEnum
+
+
+class ErasureState(StrEnum):
+    """See above."""
+
+    REQUESTED = "requested"
+    RUNNING = "running"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+
+
+class Phase(StrEnum):
+    """See above."""
+
+    SHUT = "shut"
+    ROWS = "rows"
+    REDIS = "redis"
+    KEYS = "keys"
+    SETTLING = "settling"
+    DONE = "done"
+
+
+OPEN = (ErasureState.REQUESTED, ErasureState.RUNNING)

@@ -1,0 +1,217 @@
+"""The addresses of the development Graph, and the controls that tests turn."""
+
+import secrets
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from app.local.entra.consents import Consents
+from app.local.entra.freshness import Freshness
+from app.local.entra.people import People, Person
+from app.local.entra.tokens import Tokens
+from app.local.graph.callers import Caller, challenge, read_caller
+from app.local.graph.directory import (
+    describe,
+    matching,
+    memberships,
+    permission_grants,
+    service_principals,
+)
+from app.local.graph.drives import DOWNLOAD_HOST, Drives, Item, drive_of
+from app.local.graph.errors import GraphRefused, denied, not_found
+
+_DOWNLOAD_SECONDS = 3600.0
+_MOST_DOWNLOADS = 1000
+_READ_FILES = ("Files.Read", "Files.Read.All", "Sites.Read.All")
+_READ_GRANTS = ("DelegatedPermissionGrant.Read.All", "Directory.Read.All")
+
+
+@dataclass(frozen=True)
+class _Download:
+    item: Item
+    until: float
+
+
+class Graph:
+    """An ASGI application. `requests` counts what came, by path; `drives` can be changed."""
+
+    def __init__(self, tokens: Tokens, people: People, consents: Consents, *, freshness: Freshness) -> None:
+        self._tokens = tokens
+        self._people = people
+        self._consents = consents
+        self._freshness = freshness
+        self.drives = Drives()
+        self.requests: Counter[str] = Counter()
+        self._downloads: dict[str, _Download] = {}
+        self._refusals: list[GraphRefused] = []
+        self._denied: set[str] = set()
+        self._challenged: dict[str, int] = {}
+        self._routes = Starlette(
+            routes=[
+                Route("/v1.0/me", self._me),
+                Route("/v1.0/me/memberOf", self._member_of),
+                Route("/v1.0/me/drive", self._drive),
+                Route("/v1.0/drives/{drive}/items/{item}", self._item),
+                Route("/v1.0/drives/{drive}/items/{item}/content", self._content),
+                Route("/v1.0/oauth2PermissionGrants", self._grants),
+                Route("/v1.0/servicePrincipals", self._principals),
+                Route("/download/{name}", self._download),
+            ],
+            exception_handlers={GraphRefused: _render},
+        )
+
+    @property
+    def url(self) -> str:
+        """What stands for `https://graph.microsoft.com`."""
+        return f"{self._tokens.authority}/graph"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        self.requests[scope["path"].removeprefix("/graph")] += 1
+        await self._routes(scope, receive, send)
+
+    def reset(self) -> None:
+        """Forget what was done with the controls."""
+        self.drives.clear()
+        self.requests.clear()
+        self._downloads.clear()
+        self._refusals.clear()
+        self._denied.clear()
+        self._challenged.clear()
+
+    def items(self, login: str) -> list[Item]:
+        """What is in somebody's drive; at first the sample memo."""
+        return self.drives.items(self._person(login))
+
+    def add(self, login: str, name: str, content: bytes) -> Item:
+        """A new file in somebody's drive."""
+        return self.drives.add(self._person(login), name, content)
+
+    def share(self, item: Item, login: str) -> Item:
+        """Somebody else may read the item, too."""
+        known = self.drives.get(item.drive_id, item.id) or item
+        reader = self._person(login).object_id
+        return self.drives.put(replace(known, readers=known.readers | {reader}))
+
+    def challenge(self, login: str) -> None:
+        """Tokens of sign-ins before this moment get 401 with a claims challenge."""
+        person = self._person(login)
+        self._challenged[person.object_id] = self._freshness.begin_era(person)
+
+    def deny(self, login: str) -> None:
+        """Everything of this person gets 403."""
+        self._denied.add(self._person(login).object_id)
+
+    def refuse_next(
+        self, status: int, *, retry_after_seconds: int | None = None, code: str = "", times: int = 1
+    ) -> None:
+        """The next requests are answered with this status, such as 429 or 503."""
+        headers = {} if retry_after_seconds is None else {"Retry-After": str(retry_after_seconds)}
+        refusal = GraphRefused(status, code or _CODES.get(status, "generalException"), "Try again later.")
+        refusal.headers = headers
+        self._refusals += [refusal] * times
+
+    def _person(self, login: str) -> Person:
+        found = self._people.find(login)
+        if found is None:
+            raise KeyError(login)
+        return found
+
+    def _caller(self, request: Request) -> Caller:
+        if self._refusals:
+            raise self._refusals.pop(0)
+        caller = read_caller(request.headers.get("authorization"), tokens=self._tokens, people=self._people)
+        if caller.person is not None:
+            if caller.era < self._challenged.get(caller.person.object_id, 0):
+                raise challenge(self._tokens.authority)
+            if caller.person.object_id in self._denied:
+                raise denied("Access to the resource is denied by a policy.")
+        return caller
+
+    async def _me(self, request: Request) -> Response:
+        caller = self._caller(request)
+        caller.require("User.Read", "Directory.Read.All")
+        body = describe(caller.require_person())
+        wanted = [one for one in request.query_params.get("$select", "").split(",") if one]
+        return JSONResponse({name: body.get(name) for name in wanted} if wanted else body)
+
+    async def _member_of(self, request: Request) -> Response:
+        caller = self._caller(request)
+        caller.require("User.Read", "GroupMember.Read.All", "Directory.Read.All")
+        return JSONResponse({"value": memberships(caller.require_person())})
+
+    async def _drive(self, request: Request) -> Response:
+        caller = self._caller(request)
+        caller.require(*_READ_FILES)
+        return JSONResponse({"id": drive_of(caller.require_person()), "driveType": "business"})
+
+    async def _item(self, request: Request) -> Response:
+        item = self._readable(request)
+        if request.headers.get("if-none-match") == item.etag:
+            return Response(status_code=304, headers={"ETag": item.etag})
+        body = item.body(url=self.url, download_url=self._download_url(item))
+        return JSONResponse(body, headers={"ETag": item.etag})
+
+    async def _content(self, request: Request) -> Response:
+        item = self._readable(request)
+        if request.headers.get("if-none-match") == item.etag:
+            return Response(status_code=304, headers={"ETag": item.etag})
+        return RedirectResponse(self._download_url(item), status_code=302)
+
+    async def _download(self, request: Request) -> Response:
+        """Content by an address that is a permission in itself; a token has no business there."""
+        if "authorization" in request.headers:
+            raise GraphRefused(400, "invalidRequest", "A pre-authenticated address takes no Authorization.")
+        known = self._downloads.get(request.path_params["name"])
+        if known is None or known.until < time.monotonic():
+            raise GraphRefused(401, "unauthenticated", "The download address has expired.")
+        return Response(known.item.content, media_type="application/octet-stream")
+
+    async def _grants(self, request: Request) -> Response:
+        caller = self._caller(request)
+        caller.require(*_READ_GRANTS)
+        rows = permission_grants(caller.tenant_id, self._tokens.known, self._consents)
+        return _listed(request, rows)
+
+    async def _principals(self, request: Request) -> Response:
+        caller = self._caller(request)
+        caller.require(*_READ_GRANTS, "Application.Read.All")
+        return _listed(request, service_principals(caller.tenant_id, self._tokens.known, self._consents))
+
+    def _readable(self, request: Request) -> Item:
+        """The item that the address names, if the caller may read it. Raises: `GraphRefused`."""
+        caller = self._caller(request)
+        caller.require(*_READ_FILES)
+        person = caller.require_person()
+        self.drives.items(person)
+        item = self.drives.get(request.path_params["drive"], request.path_params["item"])
+        if item is None or person.object_id not in {item.owner_id, *item.readers}:
+            raise not_found()
+        return item
+
+    def _download_url(self, item: Item) -> str:
+        while len(self._downloads) >= _MOST_DOWNLOADS:
+            del self._downloads[next(iter(self._downloads))]
+        name = secrets.token_urlsafe(32)
+        self._downloads[name] = _Download(item, time.monotonic() + _DOWNLOAD_SECONDS)
+        port = self._tokens.authority.rpartition(":")[2]
+        return f"https://{DOWNLOAD_HOST}:{port}/graph/download/{name}"
+
+
+_CODES = {429: "TooManyRequests", 503: "serviceNotAvailable", 403: "accessDenied", 404: "itemNotFound"}
+
+
+def _listed(request: Request, rows: list[dict[str, Any]]) -> Response:
+    return JSONResponse({"value": matching(rows, request.query_params.get("$filter", ""))})
+
+
+async def _render(_request: Request, error: Any) -> Response:
+    response: Response = error.response()
+    return response

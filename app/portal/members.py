@@ -1,0 +1,119 @@
+"""The tenant's people, for its administrators: list, look, block, give roles."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.errors import ErrorDetail, Unprocessable
+from app.http.guards import AdminOrAuditor, InProcess, PortalSession, TenantAdmin, actor
+from app.jobs.overview import job_counts
+from app.portal.schemas import ChangeMember, MemberResource, Page
+from app.tenants import members
+from app.tenants.members import MemberFacts
+from app.vocabulary import MemberState, Role
+
+router = APIRouter(prefix="/members", tags=["members"])
+Search = Annotated[
+    str,
+    Query(max_length=100, description="In the name or the department, whatever the case; or an object id."),
+]
+_ASSIGNABLE = frozenset({Role.TENANT_ADMIN, Role.AUDITOR, Role.MEMBER})
+
+
+@router.get("")
+async def list_members(
+    caller: AdminOrAuditor,
+    session: PortalSession,
+    search: Search = "",
+    role: Role | None = None,
+    state: MemberState | None = None,
+    after: Annotated[UUID | None, Query(description="Id of the last member of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> Page[MemberResource]:
+    """People of the caller's tenant, in the order we first saw them."""
+    found = await members.page(
+        session,
+        tenant_id=caller.tenant_id,
+        search=search,
+        role=role,
+        state=state,
+        after=after,
+        limit=limit + 1,
+    )
+    shown = await _resources(session, caller.tenant_id, found[:limit])
+    more = None
+    if len(found) > limit:
+        given = {"search": search or None, "role": role, "state": state, "after": shown[-1].id, "limit": limit}
+        more = f"/portal/v1/members?{urlencode({k: v for k, v in given.items() if v is not None})}"
+    return Page(value=shown, next_link=more)
+
+
+@router.get("/{member_id}")
+async def get_member(member_id: UUID, caller: AdminOrAuditor, session: PortalSession) -> MemberResource:
+    """A person of the caller's tenant."""
+    found = await members.find(session, tenant_id=caller.tenant_id, member_id=member_id)
+    return (await _resources(session, caller.tenant_id, [found]))[0]
+
+
+@router.patch("/{member_id}")
+async def change_member(
+    member_id: UUID,
+    body: ChangeMember,
+    request: Request,
+    caller: TenantAdmin,
+    session: PortalSession,
+    state: InProcess,
+) -> MemberResource:
+    """Block, unblock, or give another role; counts at the person's next request and ends their sessions."""
+    before = await members.find(session, tenant_id=caller.tenant_id, member_id=member_id)
+    _check_role(body.role, before)
+    after = await members.change(
+        session,
+        tenant_id=caller.tenant_id,
+        member_id=member_id,
+        actor=actor(request, caller),
+        role=body.role,
+        state=body.state,
+    )
+    if (after.role, after.state) != (before.role, before.state):
+        await state.sessions.end_member(caller.tenant_id, member_id)
+        state.directory.forget(caller.entra_tenant_id)
+    return (await _resources(session, caller.tenant_id, [after]))[0]
+
+
+def _check_role(wanted: Role | None, before: MemberFacts) -> None:
+    """Operators are made and unmade by whoever runs the platform, not by a tenant's administrator."""
+    if wanted is None or wanted is before.role:
+        return
+    if wanted not in _ASSIGNABLE or before.role not in _ASSIGNABLE:
+        raise Unprocessable(
+            "Give TenantAdmin, Auditor or Member; PlatformOperator is given and taken with"
+            " `switchboard operator`.",
+            details=[ErrorDetail("role_not_assignable", "not a role that a tenant gives", target="role")],
+        )
+
+
+async def _resources(
+    session: AsyncSession, tenant_id: UUID, found: list[MemberFacts]
+) -> list[MemberResource]:
+    counts = await job_counts(session, tenant_id=tenant_id, member_ids=[one.id for one in found])
+    return [
+        MemberResource(
+            id=one.id,
+            entra_object_id=one.entra_object_id,
+            display_name=one.display_name,
+            role=one.role,
+            state=one.state,
+            is_guest=one.is_guest,
+            department=one.department,
+            groups=[UUID(group) for group in one.groups],
+            groups_incomplete=one.groups_incomplete,
+            jobs=counts[one.id],
+            created_at=one.created_at,
+            last_seen_at=one.last_seen_at,
+        )
+        for one in found
+    ]

@@ -1,0 +1,154 @@
+"""What the portal takes and gives, in JSON."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from app.vocabulary import AppClientState, JobState, Lane, MemberState, OfficeHost, Role, TenantState
+
+Name = Annotated[
+    str,
+    # One line of visible text: it is shown in lists and logs of administrators.
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"),
+]
+AssignableRole = Annotated[
+    Role,
+    Field(description="TenantAdmin, Auditor or Member. PlatformOperator is not a tenant's to give."),
+]
+
+
+class Closed(BaseModel):
+    """A body in which nothing unknown may stand."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Page[Item](BaseModel):
+    """A page of a list; without `next_link` it is the last."""
+
+    value: list[Item]
+    next_link: str | None = None
+
+
+class StartOnboarding(Closed):
+    """The wish to bring one's directory in."""
+
+    name: Name | None = None
+    """What the organisation wants to be called; where the operator has invited it, the operator's name stays."""
+
+
+class ConsentPage(BaseModel):
+    """Where the administrator consents."""
+
+    consent_url: str
+
+
+class MemberResource(BaseModel):
+    """A person of the tenant: metadata, nothing of what the person does."""
+
+    id: UUID
+    entra_object_id: UUID
+    display_name: str
+    role: Role
+    state: MemberState
+    is_guest: bool
+    department: str
+    groups: list[UUID]
+    groups_incomplete: bool
+    """The person is in more groups than Entra named: a group's absence here proves nothing."""
+    jobs: int
+    """How many jobs of the person we keep."""
+    created_at: datetime
+    last_seen_at: datetime | None
+
+
+class ChangeMember(Closed):
+    """What shall be different; what is left out stays."""
+
+    role: AssignableRole | None = None
+    state: MemberState | None = None
+
+
+class SettingsResource(BaseModel):
+    """What the tenant's administrators decide; the ETag of the answer goes into `If-Match` of a change."""
+
+    name: str
+    allow_guests: bool
+    read_profiles: bool
+    retention_days: int
+
+
+class ChangeSettings(Closed):
+    """The settings as they shall be; what is left out stays."""
+
+    name: Name | None = None
+    allow_guests: bool | None = None
+    read_profiles: bool | None = None
+    """Whether groups and department are read from Microsoft Graph when a person signs in."""
+    retention_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+
+
+class JobMetadataResource(BaseModel):
+    """A job without anything of its content."""
+
+    id: UUID
+    member_id: UUID
+    task_type: str
+    host: OfficeHost
+    lane: Lane
+    state: JobState
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    input_tokens: int
+    output_tokens: int
+    cost_micros: int
+    currency: str
+
+
+class AppClientResource(BaseModel):
+    """A program of the tenant that acts for itself."""
+
+    id: UUID
+    client_id: UUID
+    name: str
+    member_id: UUID
+    permissions: list[str]
+    state: AppClientState
+    created_at: datetime
+
+
+class NewAppClient(Closed):
+    """A program by its client id in Entra, and the member it is bound to and that pays for it."""
+
+    client_id: UUID
+    name: Name
+    member_id: UUID
+
+
+class TenantResource(BaseModel):
+    """A customer as the operator sees it: metadata."""
+
+    id: UUID
+    entra_tenant_id: UUID
+    name: str
+    state: TenantState
+    suspended_reason: str | None
+    suspended_at: datetime | None
+    onboarded_at: datetime | None
+    created_at: datetime
+
+
+class Invitation(Closed):
+    """A directory that may bring itself in."""
+
+    entra_tenant_id: UUID
+    name: Name
+
+
+class Suspension(Closed):
+    """Why a customer is suspended; the operator's people see it."""
+
+    reason: Name

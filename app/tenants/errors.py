@@ -1,0 +1,82 @@
+"""Why a tenant, a member or a setting is not changed."""
+
+from uuid import UUID
+
+from app.core.errors import AppError, Conflict, NotFound
+
+
+class TenantNotFound(NotFound):
+    """No customer has this id."""
+
+    code = "tenant_not_found"
+    title = "No such tenant"
+
+    def __init__(self, tenant_id: UUID) -> None:
+        super().__init__(
+            f"There is no tenant {tenant_id}; GET /portal/v1/tenants lists those there are.",
+            target="tenant_id",
+        )
+
+
+class TenantExists(Conflict):
+    """The directory is a customer already."""
+
+    code = "tenant_exists"
+    title = "Already a customer"
+
+    def __init__(self, state: str) -> None:
+        super().__init__(
+            f"This directory is known already and is {state}; look for it in GET /portal/v1/tenants.",
+            target="entra_tenant_id",
+        )
+
+
+class WrongTenantState(Conflict):
+    """The tenant is not in a state from which this can be done."""
+
+    code = "wrong_tenant_state"
+    title = "Not in this state"
+
+    def __init__(self, state: str, wanted: str) -> None:
+        super().__init__(f"The tenant is {state} and cannot become {wanted}; look at it again.")
+
+
+class MemberNotFound(NotFound):
+    """No such person in this tenant."""
+
+    code = "member_not_found"
+    title = "No such member"
+
+    def __init__(self, member_id: UUID) -> None:
+        super().__init__(
+            f"There is no member {member_id} here; GET /portal/v1/members lists those there are.",
+            target="member_id",
+        )
+
+
+class LastAdministrator(Conflict):
+    """Nobody would be left to administer the tenant."""
+
+    code = "last_administrator"
+    title = "The last administrator stays"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This is the tenant's last active TenantAdmin; make somebody else a TenantAdmin first.",
+            target="member_id",
+        )
+
+
+class SettingsChanged(AppError):
+    """Somebody changed the settings since they were read."""
+
+    status = 412
+    code = "settings_changed"
+    title = "Changed meanwhile"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The settings were changed since you read them; read them again and repeat your change with"
+            " the new ETag as `If-Match`.",
+            target="If-Match",
+        )

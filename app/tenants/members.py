@@ -1,0 +1,157 @@
+"""A tenant's people: list, block, give roles, and remember what a sign-in says of a person.
+
+What is changed here counts at the next request: identity reads the rows anew within half a second. Doors
+also end the person's sessions. Nothing here knows what a person has sent or received.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.audit.actions import AuditAction
+from app.audit.record import Actor, record
+from app.tenants.errors import LastAdministrator, MemberNotFound
+from app.tenants.repository import MemberFacts, MemberRepository
+from app.vocabulary import MemberState, Role
+
+__all__ = [
+    "MOST_GROUPS",
+    "MemberFacts",
+    "SignIn",
+    "bounded",
+    "change",
+    "find",
+    "make_administrator",
+    "page",
+    "signed_in",
+]
+
+MOST_GROUPS = 200
+"""As many as Entra puts into a token (above, it sends a link instead: "group overage")."""
+_LONGEST = 200
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """What a verified ID token, or Microsoft Graph, says of a person. None leaves what we know."""
+
+    display_name: str
+    is_guest: bool = False
+    groups: Collection[UUID] | None = None
+    groups_incomplete: bool = False
+    department: str | None = None
+
+
+async def page(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    search: str = "",
+    role: Role | None = None,
+    state: MemberState | None = None,
+    after: UUID | None = None,
+    limit: int = 50,
+) -> list[MemberFacts]:
+    """The tenant's people in the order we first saw them, after the one with that id."""
+    return await MemberRepository(session, tenant_id).page(
+        search=search, role=role, state=state, after=after, limit=limit
+    )
+
+
+async def find(session: AsyncSession, *, tenant_id: UUID, member_id: UUID) -> MemberFacts:
+    """A person of the tenant. Raises: `MemberNotFound`."""
+    found = await MemberRepository(session, tenant_id).find(member_id)
+    if found is None:
+        raise MemberNotFound(member_id)
+    return found
+
+
+async def change(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    member_id: UUID,
+    actor: Actor,
+    role: Role | None = None,
+    state: MemberState | None = None,
+) -> MemberFacts:
+    """Give another role, block or unblock; what is None or so already stays and leaves no record.
+
+    Raises: `MemberNotFound`, `LastAdministrator`.
+    """
+    people = MemberRepository(session, tenant_id)
+    # Locked before we look, so that two administrators cannot remove each other at the same time.
+    administrators = await people.lock_administrators()
+    before = await find(session, tenant_id=tenant_id, member_id=member_id)
+    new_role, new_state = role or before.role, state or before.state
+    stays = new_role is Role.TENANT_ADMIN and new_state is MemberState.ACTIVE
+    if not stays and list(administrators) == [member_id]:
+        raise LastAdministrator
+    if new_role is not before.role:
+        await people.change(member_id, role=new_role)
+        await record(
+            session,
+            tenant_id=tenant_id,
+            actor=actor,
+            action=AuditAction.MEMBER_ROLE,
+            target_type="member",
+            target_id=str(member_id),
+            detail={"from": before.role.value, "to": new_role.value},
+        )
+    if new_state is not before.state:
+        await people.change(member_id, state=new_state)
+        blocked = new_state is MemberState.BLOCKED
+        await record(
+            session,
+            tenant_id=tenant_id,
+            actor=actor,
+            action=AuditAction.MEMBER_BLOCK if blocked else AuditAction.MEMBER_UNBLOCK,
+            target_type="member",
+            target_id=str(member_id),
+        )
+    return await find(session, tenant_id=tenant_id, member_id=member_id)
+
+
+async def signed_in(
+    session: AsyncSession, *, tenant_id: UUID, entra_object_id: UUID, sign_in: SignIn
+) -> UUID:
+    """Remember what a sign-in says of a person, who may be new; gives the member's id.
+
+    Roles and states are not a sign-in's to give: a new person is an active Member.
+    """
+    values: dict[str, object] = {
+        "display_name": sign_in.display_name[:_LONGEST],
+        "is_guest": sign_in.is_guest,
+        "last_seen_at": func.now(),
+    }
+    if sign_in.groups is not None:
+        values["groups"], values["groups_incomplete"] = bounded(
+            sign_in.groups, incomplete=sign_in.groups_incomplete
+        )
+    elif sign_in.groups_incomplete:
+        values["groups_incomplete"] = True
+    if sign_in.department is not None:
+        values["department"] = sign_in.department[:_LONGEST]
+    return await MemberRepository(session, tenant_id).write(entra_object_id, **values)
+
+
+def bounded(groups: Collection[UUID], *, incomplete: bool) -> tuple[list[str], bool]:
+    """The ids that we keep, sorted, and whether there are more."""
+    ids = sorted({str(one) for one in groups})
+    return ids[:MOST_GROUPS], incomplete or len(ids) > MOST_GROUPS
+
+
+async def make_administrator(
+    session: AsyncSession, *, tenant_id: UUID, entra_object_id: UUID, display_name: str
+) -> UUID:
+    """Make the person who brought the tenant in its TenantAdmin; gives the member's id."""
+    return await MemberRepository(session, tenant_id).write(
+        entra_object_id,
+        display_name=display_name[:_LONGEST],
+        role=Role.TENANT_ADMIN,
+        state=MemberState.ACTIVE,
+        last_seen_at=func.now(),
+    )

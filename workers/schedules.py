@@ -1,0 +1,126 @@
+"""What the reaper does now and then: one line for each schedule, and the clockwork that runs them.
+
+A schedule must bear being run again from the start, and being run by two processes for a moment: a
+process that was frozen finds out only afterwards that another one has taken over.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.clock import new_id
+from app.core.database import Database
+from app.core.logging import get_logger
+from app.core.redis import connect
+from app.jobs import schedules
+from app.settings import Settings
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Maintenance:
+    """What a schedule works with; each session is a short transaction of its own."""
+
+    settings: Settings
+    system: Database
+    """Across tenants, without content."""
+    eraser: Database
+    """Deletes, one tenant at a time."""
+    app: Database
+    """One tenant at a time, as the doors see it."""
+    redis: Redis
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Maintenance":
+        """Make the clients; nothing connects yet. Raises: `MissingSetting`."""
+        urls = [
+            settings.required(name) for name in ("database_system_url", "database_eraser_url", "database_url")
+        ]
+        system, eraser, app = (
+            Database(url, pool_size=2, application_name="switchboard-schedules") for url in urls
+        )
+        return cls(settings, system, eraser, app, connect(settings.required("redis_url")))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.redis.aclose()
+        await asyncio.gather(self.system.close(), self.eraser.close(), self.app.close())
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Something to do every so often. What `run` gives is its note for operators: figures, no content."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[Maintenance], Awaitable[str | None]]
+    longest_seconds: float = 300.0
+
+
+class Clockwork:
+    """Runs what is due, each schedule in a task of its own, so that one that fails or hangs harms no other."""
+
+    def __init__(self, maintenance: Maintenance, of: Sequence[Schedule]) -> None:
+        self._maintenance = maintenance
+        self._schedules = {schedule.name: schedule for schedule in of}
+        self._runner = new_id()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def claim(self, session: AsyncSession) -> list[Schedule]:
+        """Take what is due, in the leader's transaction. `start` them once it has been committed."""
+        await schedules.keep(session, runner=self._runner)
+        return [
+            schedule
+            for schedule in self._schedules.values()
+            if await schedules.claim(
+                session, name=schedule.name, every_seconds=schedule.every_seconds, runner=self._runner
+            )
+        ]
+
+    def start(self, claimed: Sequence[Schedule]) -> None:
+        """Begin to run them."""
+        for schedule in claimed:
+            task = asyncio.create_task(self._run(schedule), name=f"schedule-{schedule.name}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def settle(self) -> None:
+        """Wait for what runs now."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self) -> None:
+        """Stop what runs; it is due again at once, for whoever leads next."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=5)
+            async with self._maintenance.system.system() as session:
+                await schedules.release(session, runner=self._runner)
+        await self._maintenance.close()
+
+    async def _run(self, schedule: Schedule) -> None:
+        task = asyncio.ensure_future(
+            asyncio.wait_for(schedule.run(self._maintenance), schedule.longest_seconds)
+        )
+        try:
+            await asyncio.wait([task])
+        finally:
+            task.cancel()
+        error = None if task.cancelled() else task.exception()
+        reason = None if error is None else type(error).__name__
+        note = task.result() if error is None and not task.cancelled() else None
+        async with self._maintenance.system.system() as session:
+            await schedules.finish(session, name=schedule.name, runner=self._runner, error=reason, note=note)
+        if error is not None:
+            _log.error("schedule failed", schedule=schedule.name, reason=reason)
+        elif note:
+            _log.info("schedule ran", schedule=schedule.name, note=note)
+
+
+SCHEDULES: tuple[Schedule, ...] = ()
