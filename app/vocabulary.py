@@ -107,6 +107,11 @@ class StepKind(StrEnum):
     MERGE = "merge"
     FINAL = "final"
 
+    @property
+    def calls_models(self) -> bool:
+        """Whether such a step asks a model, so that a place at one is kept for it."""
+        return self not in {StepKind.FETCH, StepKind.PLAN}
+
 
 class ProviderKind(StrEnum):
     """The protocol of a vendor account."""

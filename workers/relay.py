@@ -23,7 +23,6 @@ from app.pools.configuration import Configuration
 from app.pools.dispatching import Reservation, StepFacts, Unplanned, Wait, give_back, plan
 from app.pools.limits import Limits
 from app.settings import Settings, get_settings
-from app.vocabulary import StepKind
 from workers.celery_app import TASK, make_celery
 
 _log = get_logger(__name__)
@@ -107,7 +106,7 @@ class Relay:
         refused = False
         for step in picked:
             pair = (step.tenant_id, step.pool_revision_id)
-            if pair in self._resting and step.kind is not StepKind.PLAN:
+            if pair in self._resting and step.kind.calls_models:
                 continue
             planned = await self._plan(step)
             if isinstance(planned, Wait):

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.addin.schemas import JobResource, ProgressResource, UsageResource
+from app.addin.schemas import JobResource, ProgressResource, UsageResource, WaitingResource
 from app.core.crypto import Sealer
 from app.jobs.complete import result_place
 from app.jobs.service import JobView, view
 from app.usage.ledger import JobUsage, job_usage
-from app.vocabulary import Lane, OfficeHost
+from app.vocabulary import JobState, Lane, OfficeHost
 
 
 async def read_job(
@@ -45,8 +45,18 @@ def job_resource(job: JobView, used: JobUsage, *, result: dict[str, Any] | None)
         started_at=job.started_at,
         finished_at=job.finished_at,
         progress=ProgressResource(phase=job.phase, done=job.steps_done, total=job.steps_total),
+        waiting=waiting_resource(job),
         result=result,
         decision=job.decision,
         usage=UsageResource(**asdict(used)),
         error=job.error,
+    )
+
+
+def waiting_resource(job: JobView) -> WaitingResource | None:
+    """What a waiting job waits for; None for any other."""
+    if job.state is not JobState.WAITING:
+        return None
+    return WaitingResource.model_validate(
+        {**(job.waiting_for or {}), "reason": job.waiting_reason, "expires_at": job.expires_at}
     )

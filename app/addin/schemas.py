@@ -76,6 +76,16 @@ class ProgressResource(BaseModel):
     total: int
 
 
+class WaitingResource(BaseModel):
+    """Why a job waits and until when; `code` says what its member has to do, the rest helps to do it."""
+
+    reason: str
+    expires_at: datetime
+    code: str
+    message: str
+    details: list[dict[str, str]] = []
+
+
 class UsageResource(BaseModel):
     """What a job has used, in tokens and micros of the currency."""
 
@@ -99,6 +109,7 @@ class JobResource(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     progress: ProgressResource
+    waiting: WaitingResource | None
     result: dict[str, Any] | None
     decision: dict[str, Any] | None
     usage: UsageResource

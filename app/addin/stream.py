@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from app.addin.resources import open_result
+from app.addin.resources import open_result, waiting_resource
 from app.core.crypto import Sealer
 from app.http.guards import Caller, InProcess, TenantSealer
 from app.http.services import Services
@@ -72,18 +72,21 @@ async def _followed(
     """Live events; when none comes, what the job's row says."""
     clock = asyncio.get_running_loop().time
     end, look_again = clock() + _LONGEST_SECONDS, clock() + _LOOK_SECONDS
-    idle, read_again = 1.0, 0.0
+    idle, read_again, told_to_wait = 1.0, 0.0, False
     async for event in state.hub.follow(sealer, job_id=job_id, after=after):
         if event is not None:
             yield ServerSentEvent(event=event.type, id=event.id, data=dict(event.body))
             if event.type in _ENDING or event.body.get("state") == JobState.CANCELLED:
                 return
+            told_to_wait = event.type == "waiting"
             idle, read_again = 1.0, clock()
         elif clock() >= read_again:
-            for ending in (endings := _ending(sealer, await _view(state, caller, job_id))):
-                yield ending
-            if endings:
+            job = await _view(state, caller, job_id)
+            for told in _ending(sealer, job) or _waiting(job, told_to_wait):
+                yield told
+            if job.state in FINAL_JOB_STATES:
                 return
+            told_to_wait = job.state is JobState.WAITING
             read_again, idle = clock() + idle, min(2 * idle, _LONGEST_IDLE_SECONDS)
         if clock() > look_again:
             look_again = clock() + _LOOK_SECONDS
@@ -96,6 +99,14 @@ async def _followed(
 def _text(sealer: Sealer, job: JobView) -> str:
     result = open_result(sealer, job)
     return str(result.get("text", "")) if result is not None else ""
+
+
+def _waiting(job: JobView, told: bool) -> list[ServerSentEvent]:  # noqa: FBT001 - what the caller knows
+    """That a job waits, as its row tells it; nothing when it does not, or when that was told before."""
+    waiting = waiting_resource(job)
+    if waiting is None or told:
+        return []
+    return [ServerSentEvent(event="waiting", data=waiting.model_dump(mode="json"))]
 
 
 def _ending(sealer: Sealer, job: JobView) -> list[ServerSentEvent]:

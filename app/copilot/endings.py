@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.core.errors import AppError, TemporarilyUnavailable
+from app.core.errors import AppError, TemporarilyUnavailable, Throttled
 from app.jobs.errors import Discard, NeedsUser, Postpone
 from app.jobs.states import backoff_seconds
 from app.llm.errors import AllResting, CallFailed
@@ -43,16 +43,26 @@ class Never:
 def ending(error: Exception, *, attempt: int, max_attempts: int, jitter: float) -> Again | Waits | Never:
     """What follows from an exception; `attempt` counts from 1, `jitter` is in [0, 1)."""
     match error:
-        case Postpone():
-            return Again(error.seconds, counted=False, code="postponed")
         case NeedsUser():
             return Waits({"code": error.code, "message": error.message, **error.action})
-        case AllResting():
-            return Again(error.retry_after_seconds, counted=False, code="all_resting")
-        case TemporarilyUnavailable():
-            return Again(error.retry_after_seconds or _AWAY_SECONDS, counted=False, code=error.code)
+        case Postpone() | AllResting() | TemporarilyUnavailable() | Throttled():
+            return _later(error)
         case Discard() | AppError():
             return Never(_shown(error))
+    return _failed(error, attempt=attempt, max_attempts=max_attempts, jitter=jitter)
+
+
+def _later(error: Postpone | AllResting | TemporarilyUnavailable | Throttled) -> Again:
+    """Not the step's fault: no attempt is counted."""
+    match error:
+        case Postpone():
+            return Again(error.seconds, counted=False, code="postponed")
+        case AllResting():
+            return Again(error.retry_after_seconds, counted=False, code="all_resting")
+    return Again(error.retry_after_seconds or _AWAY_SECONDS, counted=False, code=error.code)
+
+
+def _failed(error: Exception, *, attempt: int, max_attempts: int, jitter: float) -> Again | Never:
     passing = not isinstance(error, CallFailed) or any(hop.error_code in _PASSING_CODES for hop in error.hops)
     code = error.code if isinstance(error, CallFailed) else type(error).__name__
     if passing and attempt < max_attempts:

@@ -11,11 +11,12 @@ from typing import Any
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.copilot.catalog import task_types
 from app.copilot.context import RunningStep, StepEvents
 from app.copilot.decisions import decision_record
-from app.copilot.endings import Again, ending
+from app.copilot.endings import Again, Never, Waits, ending
 from app.copilot.runtime import Runtime
 from app.copilot.types import NewStep, Outcome
 from app.core.clock import new_id
@@ -39,6 +40,7 @@ from app.jobs.errors import LeaseLost
 from app.jobs.leases import ClaimedStep
 from app.jobs.service import Predecessor
 from app.jobs.states import FINAL_JOB_STATES
+from app.jobs.waiting import Waiting, wait_for_user
 from app.llm.loop import CallScope
 from app.usage import ledger
 from app.vocabulary import StepState
@@ -208,44 +210,63 @@ async def _announce(events: StepEvents, progress: Progress) -> None:
 async def _end_badly(
     runtime: Runtime, step: ClaimedStep, events: StepEvents | None, scope: CallScope | None, error: Exception
 ) -> None:
-    """Postpone, retry or bury, by what went wrong."""
-    known = {"job_id": str(step.job_id), "step_id": str(step.id), "attempt": step.attempt}
+    """Postpone, retry, wait or bury, by what went wrong."""
     end = ending(
         error,
         attempt=step.attempt,
         max_attempts=runtime.max_attempts,
         jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
     )
+    known = {"job_id": str(step.job_id), "step_id": str(step.id), "attempt": step.attempt}
     records = scope.records if scope is not None else []
-    progress = None
+    after: Progress | Waiting | None = None
     try:
         async with runtime.database.tenant(step.tenant_id) as session:
             await ledger.settle(session, records)
-            if isinstance(end, Again):
-                _log.info(
-                    "step goes back to the queue", **known, code=end.code, seconds=round(end.seconds, 2)
-                )
-                await retry(session, step, seconds=end.seconds, counted=end.counted, error=end.code)
-            else:
-                log = _log.error if end.is_bug else _log.info
-                log("step is dead", **known, code=end.error["code"], exc_info=error if end.is_bug else None)
-                task_type = task_types().get(step.task_type)
-                decision = None
-                if scope is not None:
-                    calls = await ledger.job_calls(session, step.tenant_id, step.job_id)
-                    decision = decision_record(scope.revision, step.route_reason, None, calls)
-                progress = await bury(
-                    session,
-                    step,
-                    error=end.error,
-                    on_dead=task_type.on_dead if task_type is not None else "fail",
-                    decision=decision,
-                )
+            match end:
+                case Again():
+                    _log.info(
+                        "step goes back to the queue", **known, code=end.code, seconds=round(end.seconds, 2)
+                    )
+                    await retry(session, step, seconds=end.seconds, counted=end.counted, error=end.code)
+                case Waits():
+                    _log.info("job waits for its member", **known, code=end.waiting_for["code"])
+                    after = await wait_for_user(
+                        session, step, waiting_for=end.waiting_for, seconds=runtime.needs_user_seconds
+                    )
+                case Never():
+                    log = _log.error if end.is_bug else _log.info
+                    log(
+                        "step is dead",
+                        **known,
+                        code=end.error["code"],
+                        exc_info=error if end.is_bug else None,
+                    )
+                    after = await _bury(session, step, scope, end)
     except LeaseLost:
         return
     records.clear()
-    if progress is not None and events is not None:
-        await _announce(events, progress)
+    if events is None:
+        return
+    if isinstance(after, Waiting):
+        await events.emit("waiting", after.body())
+    elif after is not None:
+        await _announce(events, after)
+
+
+async def _bury(session: AsyncSession, step: ClaimedStep, scope: CallScope | None, end: Never) -> Progress:
+    task_type = task_types().get(step.task_type)
+    decision = None
+    if scope is not None:
+        calls = await ledger.job_calls(session, step.tenant_id, step.job_id)
+        decision = decision_record(scope.revision, step.route_reason, None, calls)
+    return await bury(
+        session,
+        step,
+        error=end.error,
+        on_dead=task_type.on_dead if task_type is not None else "fail",
+        decision=decision,
+    )
 
 
 async def _settle(runtime: Runtime, scope: CallScope) -> None:

@@ -55,6 +55,7 @@ class Runtime:
     caller: ModelCaller
     events: EventWriter
     max_attempts: int
+    needs_user_seconds: float
     segments: SegmentCache = field(default_factory=SegmentCache)
 
     @classmethod
@@ -73,6 +74,7 @@ class Runtime:
             caller=ModelCaller(database, Breakers(redis), Limits(redis), clients),
             events=EventWriter(redis),
             max_attempts=settings.max_attempts,
+            needs_user_seconds=settings.needs_user_seconds,
         )
 
     async def close(self) -> None:

@@ -78,6 +78,8 @@ async def run(context: StepContext) -> Outcome:
             return await _merge(context)
         case StepKind.FINAL:
             return await _final(context)
+        case StepKind.FETCH:
+            raise ValueError("documents are fetched before a task type is asked")
 
 
 async def _plan(context: StepContext) -> Outcome:

@@ -70,9 +70,7 @@ class OnBehalf:
         """
         return await self._acquire(partition, entra_tenant_id, raw_token, renewable=True, fresh=True)
 
-    async def renew(
-        self, partition: Partition, entra_tenant_id: UUID, *, claims: str | None = None
-    ) -> str:
+    async def renew(self, partition: Partition, entra_tenant_id: UUID, *, claims: str | None = None) -> str:
         """A token from what the partition holds, nobody being there; `claims` is what Graph asked for.
 
         Raises: as `graph_token`.
@@ -131,7 +129,11 @@ class OnBehalf:
         _log.info("no token for graph", error=str(error)[:64], codes=sorted(codes))
         if error not in _PERSON_NEEDED:
             return GraphUnavailable("entra")
-        if answer.get("suberror") == "consent_required" or codes & _CONSENT_CODES or error == "consent_required":
+        if (
+            answer.get("suberror") == "consent_required"
+            or codes & _CONSENT_CODES
+            or error == "consent_required"
+        ):
             return ConsentRequired(
                 scope=f"api://{self._api_client_id}/.default",
                 admin_consent_url=f"{self._authority}/{entra_tenant_id}/v2.0/adminconsent?"

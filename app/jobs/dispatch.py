@@ -190,7 +190,7 @@ _PICK = text(
                   AND EXISTS (SELECT 1 FROM jobs w WHERE w.tenant_id = t.tenant_id
                               AND w.id = job_steps.job_id AND w.state <> 'waiting')
                   AND run_after <= clock_timestamp() AND schema_version <= :version
-                  AND (cardinality(CAST(:resting AS text[])) = 0 OR kind = 'plan'
+                  AND (cardinality(CAST(:resting AS text[])) = 0 OR kind IN ('fetch', 'plan')
                        OR NOT EXISTS (SELECT 1 FROM jobs r WHERE r.tenant_id = t.tenant_id AND r.id = job_steps.job_id
                                       AND r.tenant_id || '/' || r.pool_revision_id = ANY (CAST(:resting AS text[]))))
                   AND (hinted_at IS NULL OR hinted_at < clock_timestamp()

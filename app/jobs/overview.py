@@ -48,7 +48,7 @@ async def tenant_page(
     if before is not None:
         query = query.where(Job.id < before)
     return [
-        JobMetadata(**{**row._mapping, "state": JobState(row.state)}) for row in await session.execute(query)
+        JobMetadata(**{**row._asdict(), "state": JobState(row.state)}) for row in await session.execute(query)
     ]
 
 

@@ -25,6 +25,8 @@ class JobView:
     lane: str
     state: JobState
     waiting_reason: str | None
+    waiting_for: dict[str, Any] | None
+    expires_at: datetime | None
     phase: str | None
     steps_total: int
     steps_done: int

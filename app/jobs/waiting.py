@@ -114,8 +114,8 @@ async def _put_aside(session: AsyncSession, step: ClaimedStep) -> None:
     )
 
 
-async def expire_waiting(session: AsyncSession, *, limit: int = 200) -> int:
-    """Fail jobs that have waited too long. System role; gives how many there were."""
+async def expire_waiting(session: AsyncSession, *, limit: int = 200) -> list[UUID]:
+    """Fail jobs that have waited too long. System role; gives their ids."""
     expired = await session.execute(
         select(Job.tenant_id, Job.id)
         .where(Job.state == JobState.WAITING, Job.expires_at < func.clock_timestamp())
@@ -132,4 +132,4 @@ async def expire_waiting(session: AsyncSession, *, limit: int = 200) -> int:
             .values(state=JobState.FAILED, error=_TOO_LATE, finished_at=func.clock_timestamp())
             .execution_options(synchronize_session=False)
         )
-    return len(rows)
+    return [row.id for row in rows]

@@ -81,8 +81,8 @@ async def plan(
     step: StepFacts,
 ) -> Reservation | Wait | Unplanned:
     """Reserve a place for a step at the first member that passes."""
-    if step.kind is StepKind.PLAN:
-        return Unplanned("a plan calls no model")
+    if not step.kind.calls_models:
+        return Unplanned("the step calls no model")
     demand = Demand(
         task_type=step.task_type,
         step_kind=step.kind,

@@ -1,14 +1,14 @@
 import pytest
 
-from app.copilot.endings import Again, Never, ending
-from app.core.errors import ErrorDetail
-from app.jobs.errors import Discard, Postpone
+from app.copilot.endings import Again, Never, Waits, ending
+from app.core.errors import ErrorDetail, TemporarilyUnavailable, Throttled, Unprocessable
+from app.jobs.errors import Discard, NeedsUser, Postpone
 from app.llm.errors import AllResting, CallFailed, Hop
 from app.pools.errors import NoEligibleMember
 from app.vocabulary import CallOutcome
 
 
-def end(error: Exception, attempt: int = 1) -> Again | Never:
+def end(error: Exception, attempt: int = 1) -> Again | Waits | Never:
     return ending(error, attempt=attempt, max_attempts=4, jitter=0.5)
 
 
@@ -50,3 +50,20 @@ def test_a_bug_is_tried_again_and_then_told_without_its_words() -> None:
     assert isinstance(never, Never)
     assert never.is_bug
     assert "secret" not in never.error["message"]
+
+
+def test_who_must_come_back_is_waited_for_however_often_it_was_tried() -> None:
+    missing = NeedsUser("consent_required", "somebody must agree", action={"admin_consent_url": "https://x"})
+    waits = end(missing, attempt=4)
+    assert waits == Waits(
+        {"code": "consent_required", "message": "somebody must agree", "admin_consent_url": "https://x"}
+    )
+
+
+def test_what_is_away_is_asked_again_without_counting_and_what_is_wrong_is_not() -> None:
+    away = TemporarilyUnavailable("away", retry_after_seconds=9.0)
+    assert end(away, attempt=4) == Again(9.0, counted=False, code="temporarily_unavailable")
+    busy = Throttled("busy", retry_after_seconds=30.0)
+    assert end(busy, attempt=4) == Again(30.0, counted=False, code="throttled")
+    assert end(TemporarilyUnavailable("away")) == Again(5.0, counted=False, code="temporarily_unavailable")
+    assert end(Unprocessable("no")) == Never({"code": "unprocessable", "message": "no"})

@@ -61,14 +61,16 @@ async def test_a_reader_that_comes_while_a_read_is_under_way_misses_nothing(redi
     for number in range(3):
         await write(writer, sealer, job_id, step_id, number)
     stream = f"events:{sealer.tenant_id}:{job_id}"
-    ids: list[bytes] = [entry[0] for entry in await redis.xrange(stream)]
+    everything: Any = await redis.xrange(stream)
+    ids: list[bytes] = [entry[0] for entry in everything]
     early: asyncio.Queue[tuple[str, dict[bytes, bytes]]] = asyncio.Queue()
     late: asyncio.Queue[tuple[str, dict[bytes, bytes]]] = asyncio.Queue()
     hub._readers[stream] = {early: ids[1].decode(), late: "0"}
     # The read began after the second event, before the late reader was there.
-    hub._deliver(stream, await redis.xrange(stream, min=ids[2]), since=ids[1].decode())
+    since_the_last: Any = await redis.xrange(stream, min=ids[2])
+    hub._deliver(stream, since_the_last, since=ids[1].decode())
     assert (early.qsize(), late.qsize()) == (1, 0)
-    hub._deliver(stream, await redis.xrange(stream), since="0")
+    hub._deliver(stream, everything, since="0")
     assert (early.qsize(), late.qsize()) == (1, 3)
 
 
