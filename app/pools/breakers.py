@@ -89,9 +89,9 @@ class Breakers:
         return rest
 
     async def answered(self, deployment: DeploymentFacts, *, probe: bool) -> None:
-        """The deployment answered: that closes the breaker once its rest is over."""
+        """The deployment answered: that closes the breaker once its rest is over, as it is for a probe."""
         known = self._until.get(deployment.breaker_key)
-        if known is not None and known > self._clock():
+        if not probe and known is not None and known > self._clock():
             return
         if probe or known is not None:
             self._until.pop(deployment.breaker_key, None)

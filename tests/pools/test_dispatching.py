@@ -106,7 +106,7 @@ async def test_what_another_process_knows_to_rest_is_learnt_while_planning(
 async def test_a_plan_step_and_what_nobody_may_do_are_left_to_the_worker(
     planner: Planner, database: TestDatabase
 ) -> None:
-    assert await planner.plan(kind=StepKind.PLAN) == Unplanned("a plan calls no model")
+    assert await planner.plan(kind=StepKind.PLAN) == Unplanned("the step calls no model")
     assert await planner.plan(estimated_tokens=100_000) == Unplanned("no_eligible_member")
     assert await planner.plan(revision_id=new_id()) == Unplanned("unknown_pool_revision")
     async with database.owner.system() as session:
