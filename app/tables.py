@@ -1,5 +1,6 @@
 """Imports each room's tables, so that one MetaData knows them all. Every process root imports it."""
 
+from app.audit import tables as audit
 from app.core.database import Base
 from app.documents import tables as documents
 from app.identity import tables as identity
@@ -9,4 +10,4 @@ from app.pools import tables as pools
 from app.tenants import tables as tenants
 from app.usage import tables as usage
 
-__all__ = ["Base", "documents", "identity", "jobs", "lifecycle", "pools", "tenants", "usage"]
+__all__ = ["Base", "audit", "documents", "identity", "jobs", "lifecycle", "pools", "tenants", "usage"]

@@ -4,13 +4,13 @@ Each room names its tables once, in its `erasure.py`; the order follows from the
 in the eraser role, which sees one tenant and no content.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
 from redis.asyncio import Redis
-from sqlalchemy import ColumnElement, Table, delete, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Table, delete, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.database import Base
@@ -28,7 +28,7 @@ class Erasable:
 
     `kept` says why rows stay when the tenant goes: then only `anonymous` columns are emptied. A member's
     erasure leaves a table alone unless `of_member` is given; `kept_of_member` says why, where the table
-    names members.
+    names members. Rows of a table with `emptied` columns stay in both cases and lose these.
     """
 
     table: Table
@@ -36,6 +36,7 @@ class Erasable:
     kept: str = ""
     anonymous: str = ""
     kept_of_member: str = ""
+    emptied: tuple[str, ...] = ()
 
 
 def table_of(entity: type[Base]) -> Table:
@@ -82,8 +83,10 @@ async def erase_some(
     mine = remains(one, tenant_id, member_id)
     if mine is None:
         return 0
+    if one.emptied:
+        return await _change(session, one, mine, limit, dict.fromkeys(one.emptied))
     if member_id is None and one.anonymous:
-        return await _anonymise(session, one, mine, limit)
+        return await _change(session, one, mine, limit, {one.anonymous: NOBODY})
     return await delete_some(session, one.table, *mine, limit=limit)
 
 
@@ -98,22 +101,28 @@ async def count_left(session: AsyncSession, one: Erasable, *, tenant_id: UUID, m
 def remains(one: Erasable, tenant_id: UUID, member_id: UUID | None) -> list[ColumnElement[bool]] | None:
     """The condition on what must go; None if nothing of this table does."""
     mine: list[ColumnElement[bool]] = [one.table.c.tenant_id == tenant_id]
+    if one.emptied:
+        mine.append(or_(*(one.table.c[column].is_not(None) for column in one.emptied)))
     if member_id is not None:
         return None if one.of_member is None else [*mine, one.of_member(tenant_id, member_id)]
     if one.anonymous:
         return [*mine, one.table.c[one.anonymous] != NOBODY]
-    return None if one.kept else mine
+    return None if one.kept and not one.emptied else mine
 
 
-async def _anonymise(
-    session: AsyncSession, one: Erasable, mine: list[ColumnElement[bool]], limit: int
+async def _change(
+    session: AsyncSession,
+    one: Erasable,
+    mine: list[ColumnElement[bool]],
+    limit: int,
+    values: Mapping[str, UUID | None],
 ) -> int:
     keys = list(one.table.primary_key.columns)
     chosen = select(*keys).where(*mine).order_by(*keys).limit(limit)
     changed = await session.execute(
         update(one.table)
         .where(tuple_(*keys).in_(chosen))
-        .values({one.anonymous: NOBODY})
+        .values(dict(values))
         .execution_options(synchronize_session=False)
     )
     return _count(changed)

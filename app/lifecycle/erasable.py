@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from sqlalchemy import Table
 
+from app.audit import erasure as audit
 from app.core.database import Base
 from app.core.erasure import Erasable, of_tenant, table_of
 from app.documents import erasure as documents
@@ -23,7 +24,7 @@ _OWN = (
     of_tenant(LegalHold, kept_of_member="who was held, why and until when is the tenant's record"),
     of_tenant(RetentionRun),
 )
-_ROOMS = (documents.TABLES, jobs.TABLES, usage.TABLES, pools.TABLES, tenants.TABLES, _OWN)
+_ROOMS = (audit.TABLES, documents.TABLES, jobs.TABLES, usage.TABLES, pools.TABLES, tenants.TABLES, _OWN)
 
 
 def keys_of_tenant() -> Table:

@@ -46,7 +46,13 @@ async def list_members(
     shown = await _resources(session, caller.tenant_id, found[:limit])
     more = None
     if len(found) > limit:
-        given = {"search": search or None, "role": role, "state": state, "after": shown[-1].id, "limit": limit}
+        given = {
+            "search": search or None,
+            "role": role,
+            "state": state,
+            "after": shown[-1].id,
+            "limit": limit,
+        }
         more = f"/portal/v1/members?{urlencode({k: v for k, v in given.items() if v is not None})}"
     return Page(value=shown, next_link=more)
 

@@ -71,9 +71,7 @@ def upgrade() -> None:
     op.add_column("documents", sa.Column("sealed_source", sa.LargeBinary(), nullable=True))
     op.add_column("jobs", sa.Column("waiting_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("jobs", sa.Column("waiting_for", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
-    op.create_index(
-        "ix_jobs_waiting", "jobs", ["expires_at"], postgresql_where=sa.text("state = 'waiting'")
-    )
+    op.create_index("ix_jobs_waiting", "jobs", ["expires_at"], postgresql_where=sa.text("state = 'waiting'"))
     op.execute(f"GRANT SELECT (waiting_at) ON jobs TO {role('system')}")
 
 

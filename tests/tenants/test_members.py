@@ -76,9 +76,7 @@ async def test_the_last_administrator_stays(
     await make_admin(database, database.member_id)
     # A blocked administrator is none, and neither is another tenant's.
     await make_admin(database, database.colleague_id)
-    await execute(
-        database, "UPDATE members SET state = 'blocked' WHERE id = :id", id=database.colleague_id
-    )
+    await execute(database, "UPDATE members SET state = 'blocked' WHERE id = :id", id=database.colleague_id)
     await make_admin(database, database.other_member_id)
 
     with pytest.raises(LastAdministrator):
