@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import Field, SecretStr, model_validator
@@ -19,6 +20,13 @@ GRAPH_HOSTS = frozenset(
 )
 """Microsoft Graph of each cloud. Source: Microsoft, "National cloud deployments"."""
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_DEVELOPMENT_ONLY = ("keyring", "entra_ca", "entra_client_secret")
+_CREDENTIALS = (
+    "entra_certificate",
+    "entra_federated_token_file",
+    "entra_managed_identity",
+    "entra_client_secret",
+)
 
 
 class Settings(BaseSettings):
@@ -46,6 +54,19 @@ class Settings(BaseSettings):
     """Certificate authority of the development Entra (PEM)."""
     api_client_id: str = ""
     """Client id of the API's app registration: the `aud` of its access tokens."""
+    portal_client_id: str = ""
+    """Client id of the portal's app registration; without it nobody signs in at the portal."""
+    portal_url: str = ""
+    """Where browsers reach this service, scheme and host only; http://localhost and the port in development."""
+    entra_certificate: Path | None = None
+    """Proves both registrations: a PEM file with key and certificate, or a PFX file. Name one of these four."""
+    entra_certificate_password: SecretStr | None = None
+    entra_federated_token_file: Path | None = None
+    """A workload identity's token, which its platform renews (AZURE_FEDERATED_TOKEN_FILE on AKS)."""
+    entra_managed_identity: str = Field("", pattern=r"^(system|[0-9a-fA-F-]{36})?$")
+    """`system`, or the client id of a user-assigned identity, that the registrations trust."""
+    entra_client_secret: SecretStr | None = None
+    """Only for development."""
     addin_client_ids: tuple[str, ...] = ()
     """Client ids that people may sign in through: the `azp` of delegated tokens."""
     addin_origins: tuple[str, ...] = ()
@@ -97,7 +118,7 @@ class Settings(BaseSettings):
     def _development_only(self) -> "Settings":
         """Refuse what only development may have, and refuse development on a public address."""
         if self.env is Environment.PRODUCTION:
-            offending = [name for name in ("keyring", "entra_ca") if getattr(self, name) is not None]
+            offending = [name for name in _DEVELOPMENT_ONLY if getattr(self, name) is not None]
             if offending:
                 names = ", ".join(f"SWITCHBOARD_{name.upper()}" for name in offending)
                 raise ValueError(
@@ -108,6 +129,25 @@ class Settings(BaseSettings):
             self._check_graph()
         elif self.api_host not in _LOOPBACK:
             raise ValueError("development binds to loopback only: set SWITCHBOARD_API_HOST to 127.0.0.1")
+        return self
+
+    @model_validator(mode="after")
+    def _one_credential(self) -> "Settings":
+        """Refuse to guess which of several credentials is meant, and an address no cookie can be bound to."""
+        named = [f"SWITCHBOARD_{name.upper()}" for name in _CREDENTIALS if getattr(self, name)]
+        if len(named) > 1:
+            raise ValueError(f"only one credential is used: unset all but one of {', '.join(named)}")
+        parts = urlsplit(self.portal_url)
+        local = self.env is Environment.DEVELOPMENT and parts.hostname in _LOOPBACK
+        if self.portal_url and (
+            parts.scheme not in ({"https", "http"} if local else {"https"})
+            or not parts.hostname
+            or parts.path not in {"", "/"}
+            or parts.query
+            or parts.fragment
+            or parts.username is not None
+        ):
+            raise ValueError("SWITCHBOARD_PORTAL_URL is https:// and a host, nothing more")
         return self
 
     def _check_graph(self) -> None:
@@ -137,6 +177,13 @@ class Settings(BaseSettings):
     def onboarding_is_open(self) -> bool:
         """Whether a directory that nobody invited may become a customer."""
         return self.onboarding == "open" or (not self.onboarding and self.env is Environment.DEVELOPMENT)
+
+    @property
+    def portal_origin(self) -> str:
+        """Scheme, host and port under which browsers know us: what redirect addresses begin with."""
+        if self.portal_url:
+            return self.portal_url.rstrip("/")
+        return f"http://localhost:{self.api_port}" if self.env is Environment.DEVELOPMENT else ""
 
     def direct_url(self) -> str:
         """Address for LISTEN: past a pooler where one is set, the app role's otherwise."""

@@ -73,6 +73,19 @@ class KeysUnavailable(TemporarilyUnavailable):
         )
 
 
+class CredentialUnavailable(TemporarilyUnavailable):
+    """We cannot prove to Entra who we are: a file or a service of our own is missing. The log says which."""
+
+    code = "identity_unavailable"
+    title = "We cannot reach Microsoft Entra just now"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "We cannot reach Microsoft Entra as ourselves just now; try again shortly.",
+            retry_after_seconds=30,
+        )
+
+
 class PermissionMissing(Forbidden):
     """A believed token of a program without the application role of this address."""
 

@@ -193,12 +193,17 @@ class Onboarding:
 
     async def _prove_consent(self, entra_tenant_id: UUID) -> None:
         """Have Entra give our API a token of that directory that only admin consent makes possible."""
+
         # A client of its own: its HTTP cache is empty, and MSAL keeps a refusal for a minute in that.
-        client = self._clients.api(tenant=str(entra_tenant_id))
-        try:
-            answer: dict[str, Any] = await self._clients.run(
-                client.acquire_token_for_client, scopes=[f"{self._api_client_id}/.default"]
+        def ask() -> dict[str, Any]:
+            client = self._clients.api(tenant=str(entra_tenant_id))
+            answer: dict[str, Any] = client.acquire_token_for_client(
+                scopes=[f"{self._api_client_id}/.default"]
             )
+            return answer
+
+        try:
+            answer = await self._clients.run(ask)
         except (OSError, requests.RequestException, TimeoutError):
             raise _unavailable() from None
         except (ValueError, msal.exceptions.MsalError):

@@ -10,7 +10,8 @@ from typing import Any
 import msal
 import requests
 
-_TIMEOUT_SECONDS = 10.0
+from app.identity.msal_session import MsalSession
+
 _REDIRECT_URI = "http://localhost"
 
 
@@ -21,7 +22,7 @@ class SignInFailed(RuntimeError):
 def sign_in(authority: str, client_id: str, scope: str, login_hint: str, ca: Path | None = None) -> str:
     """An access token for a person of the issuer at `authority`. Raises: `SignInFailed`, `OSError`."""
     try:
-        with _Session(ca) as session:
+        with MsalSession(ca) as session:
             answer = _acquire(session, authority, client_id, scope, login_hint)
     except msal.exceptions.MsalError as error:
         raise SignInFailed(f"the issuer at {authority} does not work ({type(error).__name__})") from None
@@ -47,19 +48,6 @@ def _acquire(
     page = session.get(flow["auth_uri"], allow_redirects=False)
     answer: dict[str, Any] = client.acquire_token_by_auth_code_flow(flow, _handed_over(page))
     return answer
-
-
-class _Session(requests.Session):
-    """No proxy, no certificate and no password of the machine's environment; bounded waits."""
-
-    def __init__(self, ca: Path | None) -> None:
-        super().__init__()
-        self.trust_env = False
-        self.verify = str(ca) if ca is not None else True
-
-    def request(self, *arguments: Any, **options: Any) -> requests.Response:
-        """Send; MSAL itself sets no timeout."""
-        return super().request(*arguments, **{"timeout": _TIMEOUT_SECONDS, **options})
 
 
 class _HiddenFields(HTMLParser):

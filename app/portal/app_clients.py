@@ -1,4 +1,4 @@
-"""Programs of the tenant that act for themselves: which are registered, and on whose account."""
+"""Programs of the tenant that act for themselves: which are registered."""
 
 from dataclasses import asdict
 from uuid import UUID
@@ -26,13 +26,12 @@ async def list_app_clients(caller: AdminOrAuditor, session: PortalSession) -> Pa
 async def register_app_client(
     body: NewAppClient, request: Request, response: Response, caller: TenantAdmin, session: PortalSession
 ) -> AppClientResource:
-    """Let a program in that Entra has granted its application role, bound to a member that pays for it."""
+    """Let a program in that Entra has granted its application role, with a member row of its own that pays for it."""
     made = await app_clients.register_app_client(
         session,
         tenant_id=caller.tenant_id,
         client_id=body.client_id,
         name=body.name,
-        member_id=body.member_id,
     )
     await record(
         session,

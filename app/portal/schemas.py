@@ -1,7 +1,7 @@
 """What the portal takes and gives, in JSON."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -19,13 +19,16 @@ AssignableRole = Annotated[
 ]
 
 
+Item = TypeVar("Item")
+
+
 class Closed(BaseModel):
     """A body in which nothing unknown may stand."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Page[Item](BaseModel):
+class Page(BaseModel, Generic[Item]):
     """A page of a list; without `next_link` it is the last."""
 
     value: list[Item]
@@ -121,11 +124,10 @@ class AppClientResource(BaseModel):
 
 
 class NewAppClient(Closed):
-    """A program by its client id in Entra, and the member it is bound to and that pays for it."""
+    """A program by its client id in Entra; it gets a member row of its own, which pays for it."""
 
     client_id: UUID
     name: Name
-    member_id: UUID
 
 
 class TenantResource(BaseModel):

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import new_id
+from app.tenants.policy import Policy
 from app.tenants.tables import Member, Tenant, TenantPolicy
 from app.vocabulary import PLATFORM, MemberState, Role, TenantState
 
@@ -96,7 +97,7 @@ class TenantRepository:
                     Tenant.name,
                     Tenant.allow_guests,
                     Tenant.read_profiles,
-                    TenantPolicy.retention_days,
+                    func.coalesce(TenantPolicy.retention_days, Policy.retention_days),
                     Tenant.settings_version,
                 )
                 .outerjoin(TenantPolicy, TenantPolicy.tenant_id == Tenant.id)
@@ -105,8 +106,7 @@ class TenantRepository:
         ).one_or_none()
         if row is None:
             return None
-        days = TenantPolicy.__table__.c.retention_days.default.arg if row[3] is None else row[3]
-        return TenantSettings(row[0], row[1], row[2], days, row[4])
+        return TenantSettings(*row)
 
     async def change_settings(self, settings: TenantSettings) -> bool:
         """Write settings over those of `settings.version`. False if that version is past."""
@@ -120,7 +120,7 @@ class TenantRepository:
         )
 
     async def _call(self, function: str, **values: object) -> bool:
-        return bool(await self._session.scalar(text(f"SELECT {function}"), values))  # noqa: S608 - names above
+        return bool(await self._session.scalar(text(f"SELECT {function}"), values))
 
 
 class SystemTenantRepository:
@@ -227,10 +227,10 @@ def _customers() -> Select[Any]:
 
 
 def _tenant(row: Row[Any]) -> TenantFacts:
-    return TenantFacts(**{**row._mapping, "state": TenantState(row.state)})
+    return TenantFacts(**{**row._mapping, "state": TenantState(row.state)})  # noqa: SLF001 - SQLAlchemy's public name
 
 
 def _member(row: Row[Any]) -> MemberFacts:
-    values = dict(row._mapping)
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
     values.update(role=Role(row.role), state=MemberState(row.state), groups=tuple(row.groups))
     return MemberFacts(**values)

@@ -42,6 +42,6 @@ async def snapshot(database: TestDatabase) -> dict[str, set[str]]:
         )
     ]
     return {
-        table: {text_ for (text_,) in await rows(database, f'SELECT CAST(t AS text) FROM "{table}" t')}  # noqa: S608
+        table: {text_ for (text_,) in await rows(database, f'SELECT CAST(t AS text) FROM "{table}" t')}
         for table in tables
     }
