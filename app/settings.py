@@ -1,11 +1,12 @@
 """Every environment variable of the product, typed and read once."""
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.vocabulary import Environment
@@ -19,6 +20,19 @@ GRAPH_HOSTS = frozenset(
     }
 )
 """Microsoft Graph of each cloud. Source: Microsoft, "National cloud deployments"."""
+VAULT_HOSTS = (
+    ".vault.azure.net",
+    ".vault.usgovcloudapi.net",
+    ".vault.azure.cn",
+    ".managedhsm.azure.net",
+    ".managedhsm.usgovcloudapi.net",
+    ".managedhsm.azure.cn",
+)
+"""Azure Key Vault and Managed HSM of each cloud. Source: Microsoft, "About keys", object identifiers."""
+KEY_ADDRESS = re.compile(
+    r"(?P<vault>https://[a-z](?:-?[a-z0-9])+(?P<cloud>\.[a-z.]+))/keys/(?P<name>[A-Za-z0-9-]{1,127})"
+    r"(?:/(?P<version>[0-9a-f]{32}))?"
+)
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _DEVELOPMENT_ONLY = ("keyring", "entra_ca", "entra_client_secret")
 _CREDENTIALS = (
@@ -48,6 +62,14 @@ class Settings(BaseSettings):
 
     keyring: Path | None = None
     """Key-encryption keys of development; a file that only its owner can read."""
+    key_vault_key: str = ""
+    """Key-encryption key of production: https://NAME.vault.azure.net/keys/KEY, or .../KEY/VERSION."""
+    key_vault_former_keys: tuple[str, ...] = ()
+    """Keys, perhaps of other vaults, that still wrap some tenants' data keys while they are rotated away."""
+    key_vault_identity: str = Field("managed", pattern="^(managed|workload)$")
+    """Who we are at the vault: the machine's managed identity, or a workload's federated token file."""
+    key_vault_client_id: str = ""
+    """Client id of a managed identity that was assigned by hand; empty for the machine's own."""
 
     entra_authority: str = "https://login.microsoftonline.com"
     entra_ca: Path | None = None
@@ -113,6 +135,19 @@ class Settings(BaseSettings):
 
     seed: Path | None = None
     """Configuration file imported by `switchboard migrate`; infra/seed.yaml in development."""
+
+    @field_validator("key_vault_key", "key_vault_former_keys")
+    @classmethod
+    def _at_a_vault(cls, given: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        """Only Microsoft's vaults, also in development: whoever answers there can read every tenant's keys."""
+        for address in (given,) if isinstance(given, str) else given:
+            found = KEY_ADDRESS.fullmatch(address)
+            if address and (found is None or found["cloud"] not in VAULT_HOSTS):
+                raise ValueError(
+                    "must be https://NAME.vault.azure.net/keys/KEY or .../KEY/VERSION, at one of"
+                    f" {', '.join(VAULT_HOSTS)}"
+                )
+        return given
 
     @model_validator(mode="after")
     def _development_only(self) -> "Settings":

@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 
 from app.core.clock import new_id
-from app.core.crypto import LocalKeyring
 from app.core.database import Database, libpq_url, psycopg_url
+from app.core.keyring import LocalKeyring
 from app.core.logging import configure
 from app.core.redis import connect
 from app.local.migrate import OWNER, ROLES, create_role, upgrade

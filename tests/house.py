@@ -12,7 +12,7 @@ import httpx
 import pytest
 import uvicorn
 
-from app.core.crypto import LocalKeyring
+from app.core.keyring import LocalKeyring
 from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID
 from app.local.state import free_port
 from app.main import create_app

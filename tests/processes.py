@@ -20,7 +20,8 @@ from sqlalchemy import text
 from app.copilot.prompt_files import load_prompt_files
 from app.copilot.submit import Submission, submit
 from app.core.clock import new_id
-from app.core.crypto import LocalKeyring, Sealer
+from app.core.crypto import Sealer
+from app.core.keyring import LocalKeyring
 from app.documents import service as documents
 from app.documents.reading import read
 from app.pools.configuration import Configuration

@@ -4,13 +4,12 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from uuid import UUID
 
 from redis.asyncio import Redis
 
-from app.core.crypto import LocalKeyring
 from app.core.database import Database
+from app.core.key_encryption import open_wrapping_keys
 from app.core.redis import connect
 from app.documents.segments import Segment
 from app.jobs.events import EventWriter
@@ -63,7 +62,7 @@ class Runtime:
         """Make the clients; nothing connects yet. Raises: `MissingSetting`, `SealBroken`."""
         database = Database(settings.required("database_url"), application_name="switchboard-worker")
         redis = connect(settings.required("redis_url"))
-        keys = TenantKeys(database, LocalKeyring.load(Path(settings.required("keyring"))))
+        keys = TenantKeys(database, open_wrapping_keys(settings))
         clients = Clients(database, keys, settings.env)
         return cls(
             database=database,
@@ -80,4 +79,6 @@ class Runtime:
     async def close(self) -> None:
         """Close clients and pools."""
         await self.configuration.close()
-        await asyncio.gather(self.clients.close(), self.redis.aclose(), self.database.close())
+        await asyncio.gather(
+            self.clients.close(), self.redis.aclose(), self.keys.close(), self.database.close()
+        )

@@ -5,31 +5,45 @@ The place of a value (tenant, table, row, column, key version) is the additional
 value moved to another row or column does not open.
 """
 
-import base64
 import hashlib
 import hmac
-import json
-import os
 import secrets
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-_FORMAT = b"\x01"
-_NONCE_BYTES = 12
-_KEY_BYTES = 32
+from app.core.errors import AppError
+from app.core.logging import get_logger
+
+_log = get_logger(__name__)
+FORMAT = b"\x01"
+KEY_BYTES = 32
+NONCE_BYTES = 12
+_HEAD_BYTES = 5
+_MOST_TOLD = 10_000
 
 
 class Sealed(bytes):
     """Sealed bytes; only `Sealer.seal` makes them."""
 
 
-class SealBroken(Exception):
-    """A sealed value does not open: wrong key, moved or changed."""
+class SealBroken(AppError):
+    """A sealed value does not open: its key is gone, or it was moved or changed. Asking again changes nothing."""
+
+    status = 500
+    code = "content_unreadable"
+    title = "Content cannot be read"
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(
+            message
+            or "This content was kept, but its seal does not open any more: send the document again,"
+            " and give the request-id to your operator."
+        )
 
 
 @dataclass(frozen=True)
@@ -43,29 +57,43 @@ class Place:
 
 @dataclass(frozen=True)
 class Sealer:
-    """Seals and opens one tenant's content. `keys` are its data keys by version; the newest seals."""
+    """Seals and opens one tenant's content. `keys` are its data keys by version.
+
+    `seals_with` is the version that seals, by default the newest: a version that has just been made only
+    opens, until every process knows it.
+    """
 
     tenant_id: UUID
     keys: Mapping[int, bytes] = field(repr=False)
+    seals_with: int | None = None
 
     def seal(self, place: Place, plaintext: bytes) -> Sealed:
         """Encrypt `plaintext` for `place`."""
-        version = max(self.keys)
-        nonce = secrets.token_bytes(_NONCE_BYTES)
+        version = max(self.keys) if self.seals_with is None else self.seals_with
+        nonce = secrets.token_bytes(NONCE_BYTES)
         ciphertext = AESGCM(self.keys[version]).encrypt(nonce, plaintext, self._context(place, version))
-        return Sealed(_FORMAT + version.to_bytes(4, "big") + nonce + ciphertext)
+        return Sealed(head(version) + nonce + ciphertext)
 
     def open(self, place: Place, sealed: bytes) -> bytes:
-        """Decrypt what `seal` made for the same place. Raises: `SealBroken`."""
-        version = int.from_bytes(sealed[1:5], "big")
-        key = self.keys.get(version)
-        if sealed[:1] != _FORMAT or key is None:
-            raise SealBroken(f"sealed value of {place.table}.{place.column}: unknown key version")
-        nonce, ciphertext = sealed[5 : 5 + _NONCE_BYTES], sealed[5 + _NONCE_BYTES :]
+        """Decrypt what `seal` made for the same place. Raises: `SealBroken`, after saying so in the log."""
+        try:
+            return self.try_open(place, sealed)
+        except SealBroken:
+            _tell_once(self.tenant_id, place, version_of(sealed))
+            raise
+
+    def try_open(self, place: Place, sealed: bytes) -> bytes:
+        """As `open`, for whoever looks for broken seals and tells of them itself. Raises: `SealBroken`."""
+        version = version_of(sealed)
+        key = None if version is None else self.keys.get(version)
+        if version is None or key is None:
+            raise SealBroken
+        nonce, ciphertext = sealed[_HEAD_BYTES:][:NONCE_BYTES], sealed[_HEAD_BYTES + NONCE_BYTES :]
         try:
             return AESGCM(key).decrypt(nonce, ciphertext, self._context(place, version))
-        except InvalidTag as error:
-            raise SealBroken(f"sealed value of {place.table}.{place.column} does not open") from error
+        except (InvalidTag, ValueError) as error:
+            # ValueError: cut so short that it holds no whole nonce.
+            raise SealBroken from error
 
     def digest(self, purpose: str, content: bytes) -> bytes:
         """A keyed hash under the tenant's oldest key, so that it is stable and says nothing outside."""
@@ -76,52 +104,34 @@ class Sealer:
         return f"{self.tenant_id}|{place.table}|{place.row}|{place.column}|{version}".encode()
 
 
-class LocalKeyring:
-    """Key-encryption keys in a file of this machine (development). Newest key wraps; all unwrap."""
+def head(version: int) -> bytes:
+    """How every value sealed with this version of a data key begins."""
+    return FORMAT + version.to_bytes(_HEAD_BYTES - 1, "big")
 
-    def __init__(self, keys: Mapping[str, bytes]) -> None:
-        self._keys = dict(keys)
-        self.current = next(reversed(self._keys))
 
-    @classmethod
-    def create(cls, path: Path) -> None:
-        """Write a new keyring that only its owner can read, unless one is there."""
-        try:
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        except FileExistsError:
-            return
-        with os.fdopen(handle, "w") as file:
-            json.dump({"local-1": base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()}, file)
+def version_of(sealed: bytes) -> int | None:
+    """The version of the data key that sealed a value; None if it is no sealed value."""
+    if len(sealed) < _HEAD_BYTES or sealed[:1] != FORMAT:
+        return None
+    return int.from_bytes(sealed[1:_HEAD_BYTES], "big")
 
-    @classmethod
-    def load(cls, path: Path) -> "LocalKeyring":
-        """Read a keyring. Raises: `SealBroken` if others can read it or it is not one."""
-        if path.stat().st_mode & 0o077:
-            raise SealBroken(f"the keyring {path} can be read by others: chmod 600 it")
-        try:
-            keys = {
-                name: base64.b64decode(key, validate=True)
-                for name, key in json.loads(path.read_text()).items()
-            }
-        except (ValueError, AttributeError) as error:
-            raise SealBroken(f"the keyring {path} is damaged: restore it from a backup") from error
-        if not keys or any(len(key) != _KEY_BYTES for key in keys.values()):
-            raise SealBroken(f"the keyring {path} holds no usable key")
-        return cls(keys)
 
-    def new_data_key(self, tenant_id: UUID) -> tuple[str, bytes]:
-        """A fresh data key, wrapped: (name of the wrapping key, wrapped key)."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        wrapped = AESGCM(self._keys[self.current]).encrypt(
-            nonce, secrets.token_bytes(_KEY_BYTES), tenant_id.bytes
-        )
-        return self.current, nonce + wrapped
+_told: OrderedDict[tuple[UUID, Place, int | None], None] = OrderedDict()
 
-    def unwrap(self, tenant_id: UUID, name: str, wrapped: bytes) -> bytes:
-        """The data key. Raises: `SealBroken`."""
-        try:
-            return AESGCM(self._keys[name]).decrypt(
-                wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], tenant_id.bytes
-            )
-        except (KeyError, InvalidTag) as error:
-            raise SealBroken(f"data key of tenant {tenant_id} does not unwrap with {name}") from error
+
+def _tell_once(tenant_id: UUID, place: Place, version: int | None) -> None:
+    """One line a process for each value: a client that asks again and again must not fill the log."""
+    known = (tenant_id, place, version)
+    if known in _told:
+        return
+    _told[known] = None
+    while len(_told) > _MOST_TOLD:
+        _told.popitem(last=False)
+    _log.error(
+        "content unreadable",
+        tenant_id=str(tenant_id),
+        table=place.table,
+        row=str(place.row),
+        column=place.column,
+        key_version=version,
+    )

@@ -56,7 +56,7 @@ def configure(log_format: str, *, process: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     # These log request lines with full addresses, or chat at info on every poll.
-    for noisy in ("httpx", "httpx2", "openai", "alembic.runtime.plugins", "msal"):
+    for noisy in ("httpx", "httpx2", "openai", "alembic.runtime.plugins", "msal", "azure"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(process=process)
 

@@ -2,13 +2,12 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from fastapi import Request
 from redis.asyncio import Redis
 
-from app.core.crypto import LocalKeyring
 from app.core.database import Database
+from app.core.key_encryption import open_wrapping_keys
 from app.core.listener import Listener
 from app.core.redis import connect
 from app.documents.extraction import Extractor
@@ -79,7 +78,7 @@ class Services:
                 app_clients=AppClients(lookups),
                 operator_tenant=settings.operator_tenant,
             ),
-            keys=TenantKeys(lookups, LocalKeyring.load(Path(settings.required("keyring")))),
+            keys=TenantKeys(lookups, open_wrapping_keys(settings)),
             configuration=configuration,
             extractor=Extractor(settings),
             hub=EventHub(redis),
@@ -103,6 +102,7 @@ class Services:
             self.signing_keys.close(), self.listener.close(), self.hub.close(), self.extractor.close()
         )
         await self.configuration.close()
+        await self.keys.close()
         await self.redis.aclose()
         await self.database.close()
         await self.lookups.close()

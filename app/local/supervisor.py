@@ -23,7 +23,7 @@ from typing import Self
 
 import httpx
 
-from app.core.crypto import LocalKeyring
+from app.core.keyring import LocalKeyring
 from app.local.entra.registrations import (
     ADDIN_CLIENT_ID,
     API_CLIENT_ID,

@@ -104,4 +104,7 @@ class TenantKey(Base):
     version: Mapped[int] = mapped_column(primary_key=True)
     wrapping_key: Mapped[str]
     wrapped: Mapped[bytes]
+    seals_from: Mapped[datetime] = mapped_column(server_default=func.now())
+    """Until then the version only opens: every process must know it before one of them seals with it."""
+    wrapped_at: Mapped[datetime] = mapped_column(server_default=func.now())
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

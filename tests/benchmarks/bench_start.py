@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from app.core.crypto import LocalKeyring
+from app.core.keyring import LocalKeyring
 from tests.conftest import TestDatabase
 from tests.processes import system
 

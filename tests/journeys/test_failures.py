@@ -14,7 +14,8 @@ from uuid import UUID
 import pytest
 import redis as synchronous
 
-from app.core.crypto import LocalKeyring, Sealed
+from app.core.crypto import Sealed
+from app.core.keyring import LocalKeyring
 from app.jobs import dispatch
 from app.jobs.cancel import cancel
 from app.jobs.complete import result_place

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from app.core.crypto import LocalKeyring
+from app.core.keyring import LocalKeyring
 from app.llm.clients import Clients
 from app.llm.providers.extractive import ExtractiveProvider
 from app.pools.credentials import Credentials, credential_place

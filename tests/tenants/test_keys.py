@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from app.core.clock import new_id
-from app.core.crypto import LocalKeyring, Place, SealBroken
+from app.core.crypto import Place, SealBroken
+from app.core.keyring import LocalKeyring
 from app.tenants.keys import TenantKeys
 from tests.conftest import TestDatabase
 
@@ -50,14 +51,14 @@ async def test_a_key_is_asked_for_once_a_minute(
     keys = TenantKeys(database.app, keyring)
     first = await keys.sealer(database.tenant_id)
     assert await keys.sealer(database.tenant_id) is first
-    name, wrapped = keyring.new_data_key(database.tenant_id)
+    wrapped = await keyring.wrap(database.tenant_id, 2, bytes(32))
     async with database.owner.system() as session:
         await session.execute(
             text(
                 "INSERT INTO tenant_keys (tenant_id, version, wrapping_key, wrapped)"
                 " VALUES (:tenant, 2, :name, :wrapped)"
             ),
-            {"tenant": database.tenant_id, "name": name, "wrapped": wrapped},
+            {"tenant": database.tenant_id, "name": wrapped.name, "wrapped": wrapped.wrapped},
         )
     later = time.monotonic() + 61
     monkeypatch.setattr("app.tenants.keys.time.monotonic", lambda: later)
