@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 
 from app import tables
 from app.addin import documents, jobs
@@ -17,9 +16,12 @@ from app.automation.routes import automation
 from app.core.logging import configure
 from app.http import health, problems
 from app.http.body_limits import BodyLimits
+from app.http.cross_origin import CrossOrigin
 from app.http.request_ids import RequestIds
+from app.http.response_headers import ResponseHeaders
 from app.http.services import Services
 from app.settings import Settings, get_settings
+from app.vocabulary import Environment
 
 __all__ = ["create_app", "tables"]
 
@@ -41,41 +43,36 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(automation((documents.router, jobs.router)))
     app.include_router(health.router)
     problems.install(app)
-    if settings.addin_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.addin_origins),
-            allow_methods=["GET", "POST"],
-            allow_headers=[
-                "Authorization",
-                "Content-Type",
-                "Idempotency-Key",
-                "Last-Event-ID",
-                "client-request-id",
-            ],
-            expose_headers=["Location", "Operation-Location", "Retry-After", "request-id"],
-        )
-    app.add_middleware(BodyLimits)
+    # The last one added is the outermost: whatever answers, the answer has its ids and its fields.
+    app.add_middleware(BodyLimits, drained_bytes=settings.max_upload_bytes)
+    app.add_middleware(problems.Bugs)
+    app.add_middleware(CrossOrigin, origins=settings.addin_origins)
+    app.add_middleware(ResponseHeaders, over_tls=settings.env is Environment.PRODUCTION)
     app.add_middleware(RequestIds)
     return app
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How the API is served."""
+    return uvicorn.Config(
+        app,
+        host=settings.api_host,
+        port=settings.api_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Who says for whom it speaks is believed only if the settings name it.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=5,
+    )
 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     configure(settings.log_format, process="api")
     app = create_app(settings)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            host=settings.api_host,
-            port=settings.api_port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=5,
-        ),
-        app,
-    )
+    server = _Server(server_config(app, settings), app)
     # Uvicorn repeats the signal once it has stopped.
     with contextlib.suppress(KeyboardInterrupt):
         server.run()

@@ -33,6 +33,7 @@ KEY_ADDRESS = re.compile(
     r"(?P<vault>https://[a-z](?:-?[a-z0-9])+(?P<cloud>\.[a-z.]+))/keys/(?P<name>[A-Za-z0-9-]{1,127})"
     r"(?:/(?P<version>[0-9a-f]{32}))?"
 )
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _DEVELOPMENT_ONLY = ("keyring", "entra_ca", "entra_client_secret")
 _CREDENTIALS = (
@@ -92,6 +93,7 @@ class Settings(BaseSettings):
     addin_client_ids: tuple[str, ...] = ()
     """Client ids that people may sign in through: the `azp` of delegated tokens."""
     addin_origins: tuple[str, ...] = ()
+    """Origins of the pages that may call the add-in's door: scheme, host and port, as browsers send them."""
     operator_tenant: UUID | None = None
     """Entra tenant of whoever operates the platform: only there does the role PlatformOperator count."""
     onboarding: str = Field("", pattern="^(open|invited)?$")
@@ -109,6 +111,15 @@ class Settings(BaseSettings):
     """The longest that a member's leave to read their files while they are away is good for."""
     needs_user_seconds: float = Field(7 * 86_400.0, gt=0)
     """How long a job waits for its member to sign in or consent."""
+
+    rate_limit_member: int = Field(600, ge=1)
+    """Requests that one member may send in a minute."""
+    rate_limit_tenant: int = Field(12_000, ge=1)
+    """Requests that all members of a tenant together may send in a minute."""
+    rate_limit_sign_ins: int = Field(60, ge=1)
+    """Requests without a valid token that one address may send to one process in a minute."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of the proxies in front of us, whose `X-Forwarded-For` names the client."""
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(8720, ge=0, le=65535)
@@ -149,6 +160,18 @@ class Settings(BaseSettings):
                 )
         return given
 
+    @field_validator("addin_origins")
+    @classmethod
+    def _exact_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """No pattern, no `null`, no path: a browser's `Origin` is compared with these, letter by letter."""
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"SWITCHBOARD_ADDIN_ORIGINS holds {origin!r}, which no browser sends as an origin:"
+                    " write https://host or https://host:port in small letters, without a path"
+                )
+        return origins
+
     @model_validator(mode="after")
     def _development_only(self) -> "Settings":
         """Refuse what only development may have, and refuse development on a public address."""
@@ -161,6 +184,8 @@ class Settings(BaseSettings):
                 )
             if not self.entra_authority.startswith("https://"):
                 raise ValueError("SWITCHBOARD_ENTRA_AUTHORITY must begin with https://")
+            if any(not origin.startswith("https://") for origin in self.addin_origins):
+                raise ValueError("SWITCHBOARD_ADDIN_ORIGINS must begin with https://")
             self._check_graph()
         elif self.api_host not in _LOOPBACK:
             raise ValueError("development binds to loopback only: set SWITCHBOARD_API_HOST to 127.0.0.1")

@@ -15,7 +15,7 @@ import uvicorn
 from app.core.keyring import LocalKeyring
 from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID
 from app.local.state import free_port
-from app.main import create_app
+from app.main import create_app, server_config
 from app.settings import Settings
 from app.tenants.seed import import_tenants
 from tests.conftest import TestDatabase
@@ -154,12 +154,14 @@ async def serve(running: System, entra: RunningEntra, **changes: Any) -> AsyncIt
             "api_client_id": API_CLIENT_ID,
             "addin_client_ids": (ADDIN_CLIENT_ID,),
             "api_port": port,
+            # Tests of limits set their own; no other test is to meet one.
+            "rate_limit_member": 1_000_000,
+            "rate_limit_tenant": 1_000_000,
+            "rate_limit_sign_ins": 1_000_000,
             **changes,
         }
     )
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(settings), host="127.0.0.1", port=port, log_config=None, access_log=False)
-    )
+    server = uvicorn.Server(server_config(create_app(settings), settings))
     task = asyncio.create_task(server.serve())
     while not server.started:
         assert not task.done(), "the API did not start"

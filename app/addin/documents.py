@@ -16,9 +16,10 @@ from app.documents.errors import FileTooLarge
 from app.documents.reading import read
 from app.documents.segments import Extracted
 from app.http.guards import Caller, InProcess, TenantSealer, TenantSession
+from app.http.routes import GuardedRoute
 from app.identity.principal import Principal
 
-router = APIRouter(prefix="/documents", tags=["documents"])
+router = APIRouter(prefix="/documents", tags=["documents"], route_class=GuardedRoute)
 _BODY_SECONDS = 120.0
 
 

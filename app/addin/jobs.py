@@ -11,6 +11,7 @@ from app.addin.schemas import JobPage, JobResource, NewJobRequest
 from app.copilot.submit import Submission, submit
 from app.documents import service as documents
 from app.http.guards import Caller, InProcess, TenantSealer, TenantSession
+from app.http.routes import GuardedRoute
 from app.identity.principal import Principal
 from app.jobs import cancel as cancelling
 from app.jobs import service as jobs
@@ -18,7 +19,7 @@ from app.jobs.accept import find_replay, request_hash
 from app.jobs.states import FINAL_JOB_STATES
 from app.usage.ledger import job_usages
 
-router = APIRouter(prefix="/jobs", tags=["jobs"])
+router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=GuardedRoute)
 
 IdempotencyKey = Annotated[
     str | None,

@@ -1,6 +1,6 @@
 """Who may enter: a FastAPI security dependency on routers, and the caller's session."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -26,19 +26,46 @@ async def principal(
     request: Request, scopes: SecurityScopes, state: InProcess, credentials: Bearer
 ) -> Principal:
     """The person behind a delegated token: a router's guard. Raises: the errors of `app.identity.errors`."""
-    if credentials is None:
-        raise InvalidToken
-    found = await state.authenticator.principal(credentials.credentials, scope=scopes.scope_str)
-    request.state.principal = found
-    return found
+
+    async def believe(token: str) -> Principal:
+        return await state.authenticator.principal(token, scope=scopes.scope_str)
+
+    return await _enter(request, state, credentials, f"person {scopes.scope_str}", believe)
 
 
 async def program(request: Request, state: InProcess, credentials: Bearer) -> Principal:
     """The program behind an app-only token: a router's guard. Raises: the errors of `app.identity.errors`."""
-    if credentials is None:
-        raise InvalidToken
-    found = await state.authenticator.application(credentials.credentials, permission=PROCESS_PERMISSION)
-    request.state.principal = found
+
+    async def believe(token: str) -> Principal:
+        return await state.authenticator.application(token, permission=PROCESS_PERMISSION)
+
+    return await _enter(request, state, credentials, "program", believe)
+
+
+async def _enter(
+    request: Request,
+    state: Services,
+    credentials: HTTPAuthorizationCredentials | None,
+    guard: str,
+    believe: Callable[[str], Awaitable[Principal]],
+) -> Principal:
+    """Let a token's bearer in once per guard and request, however often a route asks (`GuardedRoute`)."""
+    entered: dict[str, Principal] = request.scope.setdefault("switchboard.entered", {})
+    if guard in entered:
+        return entered[guard]
+    token = None if credentials is None else credentials.credentials
+    address = request.client.host if request.client is not None else ""
+    state.sign_in_limits.check(address, token)
+    try:
+        if token is None:
+            raise InvalidToken
+        found = await believe(token)
+    except InvalidToken:
+        state.sign_in_limits.refused(address)
+        raise
+    state.sign_in_limits.believed(token)
+    await state.rate_limits.admit(request.scope, found)
+    entered[guard] = request.state.principal = found
     return found
 
 

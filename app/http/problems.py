@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.clock import now
 from app.core.errors import AppError, ErrorDetail, TemporarilyUnavailable, Unauthenticated
@@ -32,7 +33,32 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _by_framework)
     for kind in (OperationalError, InterfaceError, PoolExhausted, DBAPIError, RedisError, ConnectionError):
         app.add_exception_handler(kind, _store_away)
-    app.add_exception_handler(Exception, _bug)
+
+
+class Bugs:
+    """ASGI middleware: answers for what nothing else caught, inside of what gives responses their fields.
+
+    Starlette's own place for this is outside of all middleware, where ids and security fields are not added.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; whatever breaks is logged as a bug and answered with a 500."""
+        started = False
+
+        async def noticing(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noticing)
+        except Exception as error:
+            if started or scope["type"] != "http":
+                raise
+            await _bug(Request(scope), error)(scope, receive, send)
 
 
 def problem(error: AppError) -> JSONResponse:
@@ -118,13 +144,13 @@ async def _store_away(_request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, DBAPIError):
         lost = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
         if not lost:
-            return await _bug(_request, error)
+            return _bug(_request, error)
     _log.info("a store is away", reason=type(error).__name__)
     message = "We cannot reach our storage just now; send the request again. Nothing of it was kept."
     return problem(TemporarilyUnavailable(message, retry_after_seconds=2))
 
 
-async def _bug(_request: Request, error: Exception) -> JSONResponse:
+def _bug(_request: Request, error: Exception) -> JSONResponse:
     _log.error("bug", exc_info=error)
     message = "Something went wrong on our side; send the request again, or report the request-id."
     return _envelope(500, "internal_error", message)

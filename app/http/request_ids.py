@@ -40,8 +40,6 @@ class RequestIds:
                 headers["request-id"] = request_id
                 if _PRINTABLE.fullmatch(echoed):
                     headers["client-request-id"] = echoed.decode()
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
         await self._app(scope, receive, send_with_ids)

@@ -12,6 +12,8 @@ from app.core.listener import Listener
 from app.core.redis import connect
 from app.documents.extraction import Extractor
 from app.http.places import Places
+from app.http.rate_limits import RateLimits
+from app.http.sign_in_limits import SignInLimits
 from app.identity.authenticate import Authenticator
 from app.identity.keys import SigningKeys
 from app.identity.tokens import AccessTokens
@@ -42,6 +44,8 @@ class Services:
     listener: Listener
     uploads: Places
     streams: Places
+    rate_limits: RateLimits
+    sign_in_limits: SignInLimits
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process begins to stop: what would go on for long ends by itself."""
 
@@ -86,6 +90,8 @@ class Services:
             # Bodies are held in memory: eight of the largest are what a process can bear.
             uploads=Places("uploads", most=8, most_each=4),
             streams=Places("event streams", most=2000, most_each=20),
+            rate_limits=RateLimits(redis, settings),
+            sign_in_limits=SignInLimits(settings.rate_limit_sign_ins),
         )
 
     def start(self) -> None:

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Request, Response
 from app.audit.actions import AuditAction
 from app.audit.record import record
 from app.http.guards import AdminOrAuditor, PortalSession, TenantAdmin, actor
+from app.http.routes import GuardedRoute
 from app.portal.schemas import AppClientResource, NewAppClient, Page
 from app.tenants import app_clients
 from app.tenants.app_clients import AppClientView
 
-router = APIRouter(prefix="/app-clients", tags=["administration"])
+router = APIRouter(prefix="/app-clients", tags=["administration"], route_class=GuardedRoute)
 
 
 @router.get("")

@@ -8,12 +8,13 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from app.http.guards import AdminOrAuditor, PortalSession
+from app.http.routes import GuardedRoute
 from app.jobs.overview import JobMetadata, tenant_page
 from app.portal.schemas import JobMetadataResource, Page
 from app.usage.ledger import JobUsage, job_usages
 from app.vocabulary import JobState
 
-router = APIRouter(prefix="/jobs", tags=["administration"])
+router = APIRouter(prefix="/jobs", tags=["administration"], route_class=GuardedRoute)
 
 
 @router.get("")

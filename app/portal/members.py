@@ -9,13 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import ErrorDetail, Unprocessable
 from app.http.guards import AdminOrAuditor, InProcess, PortalSession, TenantAdmin, actor
+from app.http.routes import GuardedRoute
 from app.jobs.overview import job_counts
 from app.portal.schemas import ChangeMember, MemberResource, Page
 from app.tenants import members
 from app.tenants.members import MemberFacts
 from app.vocabulary import MemberState, Role
 
-router = APIRouter(prefix="/members", tags=["members"])
+router = APIRouter(prefix="/members", tags=["members"], route_class=GuardedRoute)
 Search = Annotated[
     str,
     Query(max_length=100, description="In the name or the department, whatever the case; or an object id."),

@@ -7,12 +7,13 @@ from fastapi import APIRouter, Header, Request, Response
 
 from app.core.errors import BadRequest
 from app.http.guards import AdminOrAuditor, InProcess, PortalSession, TenantAdmin, actor
+from app.http.routes import GuardedRoute
 from app.portal.schemas import ChangeSettings, SettingsResource
 from app.tenants import service
 from app.tenants.errors import SettingsChanged
 from app.tenants.service import TenantSettings
 
-router = APIRouter(prefix="/settings", tags=["administration"])
+router = APIRouter(prefix="/settings", tags=["administration"], route_class=GuardedRoute)
 IfMatch = Annotated[
     str | None, Header(max_length=64, description="The ETag of the settings that this changes.")
 ]

@@ -10,13 +10,14 @@ from fastapi import APIRouter, Query, Request, Response
 from app.core.clock import new_id
 from app.core.errors import Conflict
 from app.http.guards import InProcess, Operator, actor
+from app.http.routes import GuardedRoute
 from app.http.services import Services
 from app.portal.schemas import Invitation, Page, Suspension, TenantResource
 from app.tenants import service
 from app.tenants.service import TenantFacts
 from app.vocabulary import TenantState
 
-router = APIRouter(prefix="/tenants", tags=["operator"])
+router = APIRouter(prefix="/tenants", tags=["operator"], route_class=GuardedRoute)
 
 
 @router.get("")

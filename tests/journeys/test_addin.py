@@ -2,11 +2,9 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from app.jobs import dispatch
@@ -234,17 +232,6 @@ async def test_ids_are_issued_and_echoed(house: House) -> None:
     assert uuid.UUID(answer.headers["request-id"]).version == 7
     answer = await house.client().get("/nothing-here")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
-
-
-async def test_a_body_without_end_is_refused_before_anybody_asks_who_sent_it(house: House) -> None:
-    async with httpx.AsyncClient(trust_env=False) as anonymous:
-
-        async def endless() -> AsyncIterator[bytes]:
-            for _ in range(64):
-                yield b"[" * 2**20
-
-        answer = await anonymous.post(f"{house.api}/addin/v1/jobs", content=endless())
-    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
 
 
 async def test_json_nested_too_deeply_is_malformed(house: House) -> None:

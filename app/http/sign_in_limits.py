@@ -1,0 +1,93 @@
+"""Addresses from which nobody signs in: refused before any work on their tokens, without asking anybody.
+
+Only refused tokens count, because a whole office may share one address; and whoever was let in before with
+the same token is let in still, so that one broken client does not lock out its colleagues. Each process
+counts for itself: this protects its processor, not a secret.
+"""
+
+import hashlib
+import ipaddress
+import math
+import secrets
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+
+from app.core.errors import Throttled
+
+_WINDOW_SECONDS = 60
+_MOST_ADDRESSES = 50_000
+_MOST_TOKENS = 20_000
+_NETWORK_BITS = 64
+"""What one subscriber of IPv6 usually has. Source: RFC 6177."""
+
+
+class TooManySignIns(Throttled):
+    """Too many tokens from this address were not valid."""
+
+    code = "too_many_sign_ins"
+    title = "Too many attempts"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"Too many requests from your address came without a valid token;"
+            f" sign in and try again in {retry_after_seconds} seconds.",
+            retry_after_seconds=retry_after_seconds,
+        )
+
+
+class SignInLimits:
+    """Counts refused tokens by address, in windows of a minute, in bounded memory."""
+
+    def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._clock = clock
+        self._window = 0
+        self._refused: Counter[str] = Counter()
+        self._believed: OrderedDict[bytes, None] = OrderedDict()
+        self._key = secrets.token_bytes(32)
+
+    def check(self, address: str, token: str | None) -> None:
+        """Refuse an address that has used up its attempts. Raises: `TooManySignIns`."""
+        if self._counted()[network(address)] < self._most:
+            return
+        if token is None or self._digest(token) not in self._believed:
+            raise TooManySignIns(max(1, math.ceil(_WINDOW_SECONDS - self._clock() % _WINDOW_SECONDS)))
+
+    def refused(self, address: str) -> None:
+        """Count a token that was not believed."""
+        counted, subject = self._counted(), network(address)
+        if subject in counted or len(counted) < _MOST_ADDRESSES:
+            counted[subject] += 1
+
+    def believed(self, token: str) -> None:
+        """Remember, by a keyed digest, a token that was believed."""
+        digest = self._digest(token)
+        self._believed[digest] = None
+        self._believed.move_to_end(digest)
+        if len(self._believed) > _MOST_TOKENS:
+            self._believed.popitem(last=False)
+
+    def _counted(self) -> Counter[str]:
+        """The refusals of this minute."""
+        window = int(self._clock() // _WINDOW_SECONDS)
+        if window != self._window:
+            self._window = window
+            self._refused.clear()
+        return self._refused
+
+    def _digest(self, token: str) -> bytes:
+        return hashlib.blake2b(token.encode("utf-8", "replace"), key=self._key, digest_size=16).digest()
+
+
+def network(address: str) -> str:
+    """Who is counted together: an IPv4 address, the /64 of an IPv6 address, everybody without one."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((parsed, _NETWORK_BITS), strict=False))
