@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app import tables
-from app.addin import documents, jobs
+from app.addin import documents, jobs, uploads
 from app.addin.routes import router as addin
 from app.automation.routes import automation
 from app.core.logging import configure
@@ -40,7 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Switchboard", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(addin)
-    app.include_router(automation((documents.router, jobs.router)))
+    app.include_router(automation((documents.router, uploads.router, jobs.router)))
     app.include_router(health.router)
     problems.install(app)
     # The last one added is the outermost: whatever answers, the answer has its ids and its fields.

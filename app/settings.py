@@ -141,6 +141,10 @@ class Settings(BaseSettings):
     """How long the ledger of model calls is kept, for accounts and audits."""
 
     max_upload_bytes: int = Field(100 * 2**20, gt=0)
+    max_upload_sessions: int = Field(10, ge=1)
+    """Upload sessions that one member may have open at once."""
+    upload_session_hours: float = Field(24.0, gt=0)
+    """After that time an unfinished upload is given up and what arrived of it is removed."""
     extraction_seconds: float = Field(60.0, gt=0)
     extraction_memory_bytes: int = Field(1536 * 2**20, gt=0)
 

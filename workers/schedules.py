@@ -15,6 +15,7 @@ from app.core.clock import new_id
 from app.core.database import Database
 from app.core.logging import get_logger
 from app.core.redis import connect
+from app.documents.uploads import remove_expired
 from app.jobs import schedules
 from app.settings import Settings
 
@@ -123,4 +124,9 @@ class Clockwork:
             _log.info("schedule ran", schedule=schedule.name, note=note)
 
 
-SCHEDULES: tuple[Schedule, ...] = ()
+async def _remove_expired_uploads(maintenance: Maintenance) -> str | None:
+    gone = await remove_expired(maintenance.system)
+    return f"{gone} upload sessions removed" if gone else None
+
+
+SCHEDULES: tuple[Schedule, ...] = (Schedule("expired-uploads", 600.0, _remove_expired_uploads),)

@@ -13,6 +13,7 @@ from app.core.crypto import Sealer
 from app.core.errors import BadRequest
 from app.documents import service
 from app.documents.errors import FileTooLarge
+from app.documents.names import display_name
 from app.documents.reading import read
 from app.documents.segments import Extracted
 from app.http.guards import Caller, InProcess, TenantSealer, TenantSession
@@ -42,6 +43,7 @@ async def upload(
     name: Annotated[str, Query(min_length=1, max_length=255, description="File name with its extension.")],
 ) -> DocumentResource:
     """Take a document; the body is the file itself."""
+    name = display_name(name)
     async with state.uploads.place(caller.tenant_id):
         content = await _body(request, state.settings.max_upload_bytes)
         extracted = await state.extractor.extract(name, content, group=caller.tenant_id)

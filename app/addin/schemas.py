@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from app.documents.uploads import UploadState
 from app.vocabulary import JobState, Lane, OfficeHost
 
 _DEEPEST = 8
@@ -53,6 +54,31 @@ class NewJobRequest(_Closed):
     host: OfficeHost = OfficeHost.WORD
     lane: Lane = Lane.INTERACTIVE
     input: JobInput
+
+
+class NewUploadRequest(_Closed):
+    """A file that will be sent in parts."""
+
+    name: Annotated[str, Field(min_length=1, max_length=255, description="File name with its extension.")]
+    size_bytes: Annotated[int, Field(ge=0, strict=True)]
+    media_type: Annotated[str, Field(min_length=1, max_length=127)] | None = None
+    sha256: (
+        Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$", description="Of the whole file, in hex.")] | None
+    ) = None
+
+
+class UploadResource(BaseModel):
+    """An upload session. `next_expected_ranges` holds at most one range, "FIRST-LAST"."""
+
+    id: UUID
+    name: str
+    state: UploadState
+    size_bytes: int
+    received_bytes: int
+    next_expected_ranges: list[str]
+    document_id: UUID | None
+    error: dict[str, Any] | None
+    expires_at: datetime
 
 
 class DocumentResource(BaseModel):

@@ -7,7 +7,19 @@ from fastapi.routing import APIRoute
 
 from app.http.guards import program
 
-OPERATIONS = frozenset({"upload", "submit_job", "list_jobs", "get_job", "cancel_job"})
+OPERATIONS = frozenset(
+    {
+        "upload",
+        "create_upload_session",
+        "put_part",
+        "get_upload_session",
+        "delete_upload_session",
+        "submit_job",
+        "list_jobs",
+        "get_job",
+        "cancel_job",
+    }
+)
 """Named one by one, so that what the add-in learns is not open to programs unasked."""
 
 

@@ -97,8 +97,14 @@ class Sealer:
 
     def digest(self, purpose: str, content: bytes) -> bytes:
         """A keyed hash under the tenant's oldest key, so that it is stable and says nothing outside."""
+        hasher = self.hasher(purpose)
+        hasher.update(content)
+        return hasher.digest()
+
+    def hasher(self, purpose: str) -> hmac.HMAC:
+        """What `digest` gives, for content that comes piece by piece."""
         key = hmac.digest(self.keys[min(self.keys)], purpose.encode(), hashlib.sha256)
-        return hmac.digest(key, content, hashlib.sha256)
+        return hmac.new(key, digestmod=hashlib.sha256)
 
     def _context(self, place: Place, version: int) -> bytes:
         return f"{self.tenant_id}|{place.table}|{place.row}|{place.column}|{version}".encode()

@@ -6,6 +6,8 @@ DocumentError
 ├── FileTooLarge · TooComplex                                                                  413
 ├── DocumentNotFound                                                                           404
 └── ExtractionBusy                                                                             503
+
+What can go wrong with an upload session stands in upload_errors.py.
 """
 
 from typing import Any

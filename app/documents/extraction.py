@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -74,27 +74,37 @@ class Extractor:
         Files of one `group` (hashable) are read one after another; None is no group. Raises:
         documents.errors, `ExtractionBusy` after 20 s behind the group's others or 60 s without a process.
         """
-        if not content:
+        return await self.extract_pieces(name, len(content), _whole(content), group=group)
+
+    async def extract_pieces(
+        self, name: str, size_bytes: int, pieces: AsyncIterable[bytes], *, group: object | None = None
+    ) -> Extracted:
+        """The same for a file of `size_bytes` that comes in pieces and is never whole in this process."""
+        self._check_size(size_bytes)
+        async with self._turn(group):
+            return await self._extract(name, size_bytes, pieces)
+
+    def _check_size(self, size_bytes: int) -> None:
+        if not size_bytes:
             raise EmptyFile
-        if len(content) > self._largest:
+        if size_bytes > self._largest:
             raise FileTooLarge(
-                f"The file has {len(content) / 2**20:.1f} MiB and may have {self._largest / 2**20:.0f};"
+                f"The file has {size_bytes / 2**20:.1f} MiB and may have {self._largest / 2**20:.0f};"
                 " split it and send the parts."
             )
-        async with self._turn(group):
-            return await self._extract(name, content)
 
-    async def _extract(self, name: str, content: bytes) -> Extracted:
+    async def _extract(self, name: str, size_bytes: int, pieces: AsyncIterable[bytes]) -> Extracted:
         child = await self._take()
         keep = False
         try:
             async with asyncio.timeout(self._seconds):
-                extracted = await child.read(name, content, _cpu_seconds(len(content), self._seconds))
-            keep = True
+                await child.send(name, size_bytes, pieces, _cpu_seconds(size_bytes, self._seconds))
+                try:
+                    extracted = await child.answer()
+                finally:
+                    # An answer is whole even if it is a refusal; anything else leaves the pipe in disorder.
+                    keep = child.answered
             return extracted
-        except DocumentError:
-            keep = True
-            raise
         except TimeoutError as error:
             raise ExtractionTimedOut from error
         except (EOFError, ConnectionError) as error:
@@ -180,6 +190,8 @@ class _Child:
 
     process: asyncio.subprocess.Process
     documents: int = 0
+    answered: bool = False
+    """Whether the document that it was sent last has been answered for."""
     crash: dict[str, Any] = field(default_factory=dict)
     pipe: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by whoever reads from the process."""
@@ -196,10 +208,8 @@ class _Child:
             return False
         return True
 
-    async def read(self, name: str, content: bytes, cpu_seconds: float) -> Extracted:
-        """Send one document, and load what comes back. Raises: documents.errors, EOFError, ConnectionError."""
-        self.documents += 1
-        await self._send(name, content, cpu_seconds)
+    async def answer(self) -> Extracted:
+        """What became of the document that was sent. Raises: documents.errors, EOFError, ConnectionError."""
         segments: list[Segment] = []
         while True:
             kind, body = await self._receive()
@@ -207,9 +217,11 @@ class _Child:
                 case frames.SEGMENTS:
                     segments += await asyncio.to_thread(_load, body, len(segments))
                 case frames.DONE:
+                    self.answered = True
                     done = json.loads(body)
                     return Extracted(done["media_type"], tuple(segments), done["notes"])
                 case frames.ERROR:
+                    self.answered = True
                     told = json.loads(body)
                     raise READING_ERRORS[told["code"]](told["message"])
                 case _:
@@ -243,18 +255,30 @@ class _Child:
                 pass
         await self.process.wait()
 
-    async def _send(self, name: str, content: bytes, cpu_seconds: float) -> None:
+    async def send(
+        self, name: str, size_bytes: int, pieces: AsyncIterable[bytes], cpu_seconds: float
+    ) -> None:
+        """Send one document. Raises: EOFError, ConnectionError, ValueError if it is not of that size."""
         pipe = self.process.stdin
         if pipe is None:
             raise EOFError
+        self.documents += 1
+        self.answered = False
         suffix = Path(name.replace("\\", "/")).suffix
         request = {"name": f"document{suffix}", "cpu_seconds": cpu_seconds}
         pipe.write(frames.json_frame(frames.REQUEST, request))
-        pipe.write(frames.HEAD.pack(frames.CONTENT, len(content)))
-        view = memoryview(content)
-        for start in range(0, len(view), _CHUNK):
-            pipe.write(view[start : start + _CHUNK])
-            await pipe.drain()
+        pipe.write(frames.HEAD.pack(frames.CONTENT, size_bytes))
+        left = size_bytes
+        async for piece in pieces:
+            left -= len(piece)
+            if left < 0:
+                break
+            view = memoryview(piece)
+            for start in range(0, len(view), _CHUNK):
+                pipe.write(view[start : start + _CHUNK])
+                await pipe.drain()
+        if left:
+            raise ValueError(f"the file has {size_bytes - left} bytes instead of {size_bytes}")
 
     async def _receive(self) -> tuple[bytes, bytes]:
         pipe = self.process.stdout
@@ -263,6 +287,10 @@ class _Child:
         async with self.pipe:
             kind, length = frames.HEAD.unpack(await pipe.readexactly(frames.HEAD.size))
             return kind, await pipe.readexactly(length)
+
+
+async def _whole(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 def _cpu_seconds(size_bytes: int, most: float) -> float:

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.erasure import delete_some, table_of
 from app.documents.errors import DocumentNotFound
-from app.documents.tables import Document, DocumentPart
+from app.documents.tables import Document, DocumentPart, UploadPart, UploadSession
+from app.documents.upload_errors import UploadSessionNotFound
 
 
 class DocumentRepository:
@@ -51,3 +53,90 @@ class DocumentRepository:
         if not parts:
             raise DocumentNotFound(document_id)
         return parts
+
+
+class UploadRepository:
+    """One member's upload sessions; those that have expired are not there."""
+
+    def __init__(self, session: AsyncSession, tenant_id: UUID, member_id: UUID) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+        self._member_id = member_id
+
+    def _mine(self) -> list[ColumnElement[bool]]:
+        return [
+            UploadSession.tenant_id == self._tenant_id,
+            UploadSession.member_id == self._member_id,
+            UploadSession.expires_at > func.now(),
+        ]
+
+    async def count_open(self) -> int:
+        """How many sessions wait for bytes; until the transaction ends, nobody else counts them."""
+        key = f"upload_sessions|{self._tenant_id}|{self._member_id}"
+        await self._session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
+        is_open = [UploadSession.document_id.is_(None), UploadSession.refused_code.is_(None)]
+        counted = select(func.count()).select_from(UploadSession).where(*self._mine(), *is_open)
+        return await self._session.scalar(counted) or 0
+
+    async def add(self, upload: UploadSession) -> None:
+        """Write a new session."""
+        self._session.add(upload)
+        await self._session.flush()
+
+    async def get(self, session_id: UUID, *, lock: bool = False) -> UploadSession:
+        """A session as it is now; `lock` keeps it so until the end. Raises: `UploadSessionNotFound`."""
+        query = select(UploadSession).where(*self._mine(), UploadSession.id == session_id)
+        query = query.with_for_update() if lock else query
+        found = await self._session.scalar(query.execution_options(populate_existing=True))
+        if found is None:
+            raise UploadSessionNotFound(session_id)
+        return found
+
+    async def delete(self, session_id: UUID) -> None:
+        """Remove a session with its parts. Raises: `UploadSessionNotFound`."""
+        gone = await self._session.execute(
+            delete(UploadSession)
+            .where(*self._mine(), UploadSession.id == session_id)
+            .returning(UploadSession.id)
+        )
+        if gone.scalar_one_or_none() is None:
+            raise UploadSessionNotFound(session_id)
+
+    async def add_part(self, part: UploadPart) -> None:
+        """Write a part of a session that is locked."""
+        self._session.add(part)
+        await self._session.flush()
+
+    async def part_at(self, session_id: UUID, place: int) -> UploadPart | None:
+        """The part that holds the byte at `place`, if it has arrived."""
+        found: UploadPart | None = await self._session.scalar(
+            select(UploadPart)
+            .where(
+                UploadPart.tenant_id == self._tenant_id,
+                UploadPart.session_id == session_id,
+                UploadPart.start <= place,
+            )
+            .order_by(UploadPart.start.desc())
+            .limit(1)
+        )
+        return found if found is not None and place < found.start + found.length else None
+
+    async def delete_parts(self, session_id: UUID) -> None:
+        """Remove the parts of a session that needs them no more."""
+        await self._session.execute(
+            delete(UploadPart).where(
+                UploadPart.tenant_id == self._tenant_id, UploadPart.session_id == session_id
+            )
+        )
+
+
+class SystemUploadRepository:
+    """Upload sessions of all tenants, for the schedule that removes what has expired."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def delete_expired(self, *, limit: int) -> int:
+        """Remove at most `limit` sessions whose time is over, with their parts; gives how many."""
+        table = table_of(UploadSession)
+        return await delete_some(self._session, table, table.c.expires_at <= func.now(), limit=limit)

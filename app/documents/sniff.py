@@ -39,6 +39,15 @@ _EXTENSIONS = {
     "text": Format.TEXT,
 }
 
+_MEDIA_TYPES = {
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": Format.DOCX,
+    "application/pdf": Format.PDF,
+    "text/markdown": Format.MARKDOWN,
+    "text/x-markdown": Format.MARKDOWN,
+    "text/plain": Format.TEXT,
+}
+_ANY_TYPE = "application/octet-stream"
+
 _KNOWN_BINARY = (
     (b"{\\rtf", "a rich text file"),
     (b"\x89PNG", "an image"),
@@ -60,6 +69,32 @@ class Sniffed:
     assumed: bool = False
 
 
+def check_claim(name: str, media_type: str | None) -> None:
+    """Whether a file of this name and declared media type could be taken, before any byte of it is here.
+
+    Raises: `UnsupportedFormat`, `MislabelledFile`.
+    """
+    extension = _extension(name)
+    named = _EXTENSIONS.get(extension)
+    if named is None and extension:
+        raise UnsupportedFormat(f"Files that end in .{extension[:20]} cannot be read; {_TAKEN}.")
+    declared = (media_type or _ANY_TYPE).partition(";")[0].strip().lower()
+    if declared == _ANY_TYPE:
+        return
+    meant = _MEDIA_TYPES.get(declared)
+    if meant is None:
+        raise UnsupportedFormat(f"Files of this media type cannot be read; {_TAKEN}.")
+    # Markdown is often sent as plain text.
+    if named is not None and named is not meant and {named, meant} != {Format.MARKDOWN, Format.TEXT}:
+        raise MislabelledFile(
+            f"The name ends in .{extension} and the media type is that of a .{meant} file; make them agree."
+        )
+
+
+def _extension(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/")).suffix.lstrip(".").lower()
+
+
 def sniff(name: str, content: bytes) -> Sniffed:
     """The format of `content`, which must be what the extension of `name` says.
 
@@ -68,7 +103,7 @@ def sniff(name: str, content: bytes) -> Sniffed:
     """
     if not content:
         raise EmptyFile
-    extension = PurePosixPath(name.replace("\\", "/")).suffix.lstrip(".").lower()
+    extension = _extension(name)
     named = _EXTENSIONS.get(extension)
     if content.startswith(_OLE):
         raise _compound_file(content)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, func
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.crypto import Sealed
@@ -45,4 +45,53 @@ class DocumentPart(Base):
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     document_id: Mapped[UUID] = mapped_column(primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
+    content: Mapped[Sealed]
+
+
+class UploadSession(TenantOwned, Base):
+    """A file on its way in. What has arrived is always its beginning, up to `received_bytes`.
+
+    It becomes a document (`document_id`) or is refused (`refused_code`); either way its parts go.
+    """
+
+    __tablename__ = "upload_sessions"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "member_id"], ["members.tenant_id", "members.id"]),
+        ForeignKeyConstraint(
+            ["tenant_id", "document_id"], ["documents.tenant_id", "documents.id"], ondelete="CASCADE"
+        ),
+        Index(None, "tenant_id", "member_id"),
+        Index(None, "tenant_id", "document_id"),
+        Index(None, "expires_at"),
+    )
+
+    member_id: Mapped[UUID]
+    sealed_name: Mapped[Sealed]
+    sealed_sha256: Mapped[Sealed | None]
+    """What the client says the whole file's SHA-256 is; a plain hash would tell which file it is."""
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    received_bytes: Mapped[int] = mapped_column(BigInteger)
+    document_id: Mapped[UUID | None]
+    refused_code: Mapped[str | None]
+    refused_message: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+
+
+class UploadPart(Base):
+    """At most 4 MiB of an uploaded file, sealed; `start` is its first byte's place in the file."""
+
+    __tablename__ = "upload_parts"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "session_id"],
+            ["upload_sessions.tenant_id", "upload_sessions.id"],
+            ondelete="CASCADE",
+        ),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    session_id: Mapped[UUID] = mapped_column(primary_key=True)
+    start: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    length: Mapped[int]
     content: Mapped[Sealed]

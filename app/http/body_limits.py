@@ -1,6 +1,7 @@
 """Bodies are counted as they arrive; nobody has to read one in order to say that it is not wanted."""
 
 import contextlib
+import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -9,7 +10,7 @@ from app.http.problems import problem
 
 JSON_BYTES = 8 * 2**20
 """More than a pane's text of a million characters in any encoding of JSON needs."""
-_STREAMED = frozenset({"/addin/v1/documents", "/automation/v1/documents"})
+_STREAMED = re.compile(r"/(?:addin|automation)/v1/(?:documents|upload_sessions/[^/]+)")
 """These read their own body, piece by piece, with a limit of their own."""
 
 
@@ -51,7 +52,7 @@ class _Body:
         length = headers.get(b"content-length", b"0")
         self._announced = int(length) if length.isdigit() else -1
         self._is_chunked = b"transfer-encoding" in headers
-        self._limit = None if scope["path"] in _STREAMED else JSON_BYTES
+        self._limit = None if _STREAMED.fullmatch(scope["path"]) else JSON_BYTES
         self._drained_bytes = drained_bytes
         self._seen = 0
         self._is_whole = not self._announced and not self._is_chunked

@@ -30,6 +30,8 @@ REFERENCES_ACROSS_TENANTS = """
 CONTENT = {
     "documents": {"sealed_name"},
     "document_parts": {"content"},
+    "upload_sessions": {"sealed_name", "sealed_sha256"},
+    "upload_parts": {"content"},
     "jobs": {"sealed_parameters", "sealed_result"},
     "job_steps": {"sealed_input", "sealed_output"},
     "provider_credentials": {"sealed"},
