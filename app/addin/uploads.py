@@ -16,8 +16,9 @@ from app.documents import uploads
 from app.documents.receiving import Receiver
 from app.documents.uploads import NewUpload, UploadLimits, UploadState, UploadView
 from app.http.guards import Caller, InProcess, TenantSealer, TenantSession
+from app.http.routes import GuardedRoute
 
-router = APIRouter(prefix="/upload_sessions", tags=["documents"])
+router = APIRouter(prefix="/upload_sessions", tags=["documents"], route_class=GuardedRoute)
 _PART_SECONDS = 120.0
 _BODY: dict[str, Any] = {
     "requestBody": {
