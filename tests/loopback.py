@@ -59,9 +59,12 @@ def _stays_here(host: str) -> bool:
     if host in _NAMES:
         return True
     try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return False
+    # A connect to no address in particular is one to this machine.
+    plain = getattr(address, "ipv4_mapped", None) or address
+    return plain.is_loopback or plain.is_unspecified
 
 
 _guard = _Guard()

@@ -26,10 +26,12 @@ _MOST_CONNECTIONS = 200
 _PIECE = 64 * 1024
 _ALLOCATED = ipaddress.IPv6Network("2000::/3")
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
-# Outside of what `is_global` knows: a 6to4 address holds an IPv4 address that may be private (RFC 3056), and
-# 192.88.99.0/24 was the way to the relays that unpack it.
+# Beyond what `is_global` knows: a 6to4 address holds an IPv4 address that may be private (RFC 3056), and
+# 192.88.99.0/24 was the way to the relays that unpack it; 192.0.0.0/24 is for protocols (RFC 6890), of which
+# older Pythons know a part, and holds Oracle's metadata; 168.63.129.16 is the host of every virtual machine
+# in Azure. Source for that: Microsoft, "What is IP address 168.63.129.16?".
 _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
-_RELAYS = ipaddress.IPv4Network("192.88.99.0/24")
+_NEVER = tuple(map(ipaddress.IPv4Network, ("192.88.99.0/24", "192.0.0.0/24", "168.63.129.16/32")))
 
 
 class AddressRefused(OSError):
@@ -78,7 +80,7 @@ def is_public(address: str) -> bool:
     if not parsed.is_global or parsed.is_multicast:
         return False
     if isinstance(parsed, ipaddress.IPv4Address):
-        return parsed not in _RELAYS
+        return not any(parsed in network for network in _NEVER)
     return parsed in _ALLOCATED and parsed not in _SIX_TO_FOUR
 
 

@@ -9,7 +9,8 @@ import httpx2
 import openai
 from openai._vendor.httpx_aiohttp.transport import AiohttpTransport  # the only door to the connector
 
-from app.core.outbound import CONNECT_SECONDS, connector
+from app.core.endpoints import tenant_endpoint
+from app.core.outbound import CONNECT_SECONDS, AddressNotAllowed, connector
 
 
 def http_client(
@@ -23,10 +24,23 @@ def http_client(
         )
 
     timeout = httpx2.Timeout(None, connect=CONNECT_SECONDS)
-    transport = AiohttpTransport(trust_env=False, client=session)
+    kind = AiohttpTransport if private_allowed else _TenantTransport
+    transport = kind(trust_env=False, client=session)
     return openai.DefaultAioHttpClient(
         trust_env=False, follow_redirects=False, timeout=timeout, transport=transport
     )
+
+
+class _TenantTransport(AiohttpTransport):
+    """Sends only to what a tenant may configure, whatever made the address of the request."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request. Raises: `httpx2.UnsupportedProtocol`."""
+        try:
+            tenant_endpoint(str(request.url))
+        except AddressNotAllowed as error:
+            raise httpx2.UnsupportedProtocol(error.message, request=request) from error
+        return await super().handle_async_request(request)
 
 
 def unused_client() -> httpx2.Client:
