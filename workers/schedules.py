@@ -17,6 +17,8 @@ from app.core.logging import get_logger
 from app.core.redis import connect
 from app.documents.uploads import remove_expired
 from app.jobs import schedules
+from app.lifecycle.erasing import Erasing
+from app.lifecycle.retention import Retention
 from app.settings import Settings
 
 _log = get_logger(__name__)
@@ -129,4 +131,23 @@ async def _remove_expired_uploads(maintenance: Maintenance) -> str | None:
     return f"{gone} upload sessions removed" if gone else None
 
 
-SCHEDULES: tuple[Schedule, ...] = (Schedule("expired-uploads", 600.0, _remove_expired_uploads),)
+async def _erase(maintenance: Maintenance) -> str | None:
+    return await Erasing(
+        maintenance.system,
+        maintenance.eraser,
+        maintenance.redis,
+        settle_seconds=maintenance.settings.erasure_settle_seconds,
+    ).run()
+
+
+async def _retain(maintenance: Maintenance) -> str | None:
+    return await Retention(
+        maintenance.system, maintenance.eraser, ledger_days=maintenance.settings.ledger_days
+    ).run()
+
+
+SCHEDULES: tuple[Schedule, ...] = (
+    Schedule("expired-uploads", 600.0, _remove_expired_uploads),
+    Schedule("erasure", 5.0, _erase),
+    Schedule("retention", 3600.0, _retain),
+)

@@ -10,7 +10,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from redis.asyncio import Redis
-from sqlalchemy import ColumnElement, Table, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Table, delete, func, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.database import Base
@@ -74,6 +74,14 @@ async def delete_some(session: AsyncSession, table: Table, *where: ColumnElement
         delete(table).where(tuple_(*keys).in_(chosen)).execution_options(synchronize_session=False)
     )
     return _count(gone)
+
+
+def older_than(table: Table, column: str, days: float) -> ColumnElement[bool]:
+    """The condition on rows whose time in `column` is more than `days` ago, on the database's clock."""
+    outdated: ColumnElement[bool] = table.c[column] < func.clock_timestamp() - text(
+        f"interval '{days:.6f} days'"
+    )
+    return outdated
 
 
 async def erase_some(

@@ -1,6 +1,12 @@
-"""Which tables of this room hold a tenant's or a member's data."""
+"""Which tables of this room hold a tenant's or a member's data, and what retention deletes."""
 
-from app.core.erasure import Erasable, by_member, by_parent
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import Select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.erasure import Erasable, by_member, by_parent, delete_some, older_than, table_of
 from app.documents.tables import Document, DocumentPart, UploadPart, UploadSession
 
 TABLES: tuple[Erasable, ...] = (
@@ -9,3 +15,25 @@ TABLES: tuple[Erasable, ...] = (
     by_member(UploadSession),
     by_parent(UploadPart, "session_id", UploadSession),
 )
+
+
+async def delete_outdated_documents(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    days: float,
+    in_use: Select[UUID],
+    except_members: Collection[UUID],
+    limit: int,
+) -> int:
+    """Delete documents older than `days` that are not `in_use`; gives how many. Eraser role."""
+    table = table_of(Document)
+    return await delete_some(
+        session,
+        table,
+        table.c.tenant_id == tenant_id,
+        older_than(table, "created_at", days),
+        table.c.id.not_in(in_use),
+        table.c.member_id.not_in(except_members),
+        limit=limit,
+    )

@@ -42,6 +42,18 @@ class DocumentRepository:
             raise DocumentNotFound(missing)
         return [found[each] for each in document_ids]
 
+    async def ids_of_member(self, member_id: UUID, *, after: UUID | None, limit: int) -> Sequence[UUID]:
+        """A member's documents in the order of their ids, after the one with that id."""
+        query = (
+            select(Document.id)
+            .where(Document.tenant_id == self._tenant_id, Document.member_id == member_id)
+            .order_by(Document.id)
+            .limit(limit)
+        )
+        if after is not None:
+            query = query.where(Document.id > after)
+        return (await self._session.scalars(query)).all()
+
     async def parts(self, document_id: UUID) -> list[DocumentPart]:
         """The parts of one document in order. Raises: `DocumentNotFound`."""
         rows = await self._session.scalars(

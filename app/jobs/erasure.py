@@ -1,15 +1,15 @@
 """Which tables of this room hold a tenant's or a member's data, and how their open work ends."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.erasure import Erasable, by_member, by_parent, of_tenant
+from app.core.erasure import Erasable, by_member, by_parent, delete_some, of_tenant, older_than, table_of
 from app.jobs.complete import end_steps
 from app.jobs.notify import notify_cancelled
-from app.jobs.states import OPEN_JOB_STATES
+from app.jobs.states import FINAL_JOB_STATES, OPEN_JOB_STATES
 from app.jobs.tables import DispatchTurn, IdempotencyKey, Job, JobInput, JobStep
 from app.vocabulary import JobState
 
@@ -33,6 +33,27 @@ async def first_jobs(
         .limit(limit)
     )
     return found.all()
+
+
+async def delete_outdated_jobs(
+    session: AsyncSession, *, tenant_id: UUID, days: float, except_members: Collection[UUID], limit: int
+) -> int:
+    """Delete jobs that ended more than `days` ago, with their steps and keys; gives how many. Eraser role."""
+    table = table_of(Job)
+    return await delete_some(
+        session,
+        table,
+        table.c.tenant_id == tenant_id,
+        table.c.state.in_(FINAL_JOB_STATES),
+        older_than(table, "finished_at", days),
+        table.c.member_id.not_in(except_members),
+        limit=limit,
+    )
+
+
+def documents_in_use(tenant_id: UUID) -> Select[UUID]:
+    """The documents that jobs of the tenant refer to."""
+    return select(JobInput.document_id).where(JobInput.tenant_id == tenant_id)
 
 
 async def cancel_some(

@@ -10,6 +10,8 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit.actions import AuditAction
+from app.audit.record import Actor, record
 from app.core.clock import new_id
 from app.lifecycle.errors import ErasureNotFound, ErasureUnderWay
 from app.lifecycle.holds import refuse_held
@@ -46,6 +48,7 @@ async def request(
     requested_by: UUID,
     by_operator: bool,
     wait_days: float,
+    actor: Actor,
 ) -> ErasureView:
     """Ask for the erasure of a tenant, or of one of its members, after `wait_days`.
 
@@ -71,10 +74,11 @@ async def request(
     row = won.scalar_one_or_none()
     if row is None:
         raise ErasureUnderWay
+    await _record(session, row, actor, AuditAction.ERASURE_REQUEST)
     return _view(row)
 
 
-async def cancel(session: AsyncSession, *, tenant_id: UUID, erasure_id: UUID) -> ErasureView:
+async def cancel(session: AsyncSession, *, tenant_id: UUID, erasure_id: UUID, actor: Actor) -> ErasureView:
     """Take a request back before it has begun. Raises: `ErasureNotFound`, `ErasureUnderWay`.
 
     Only the operator's own door takes back what the operator asked for; that has no waiting time.
@@ -92,6 +96,7 @@ async def cancel(session: AsyncSession, *, tenant_id: UUID, erasure_id: UUID) ->
     )
     row = ended.scalar_one_or_none()
     if row is not None:
+        await _record(session, row, actor, AuditAction.ERASURE_CANCEL)
         return _view(row)
     if await session.get(Erasure, (tenant_id, erasure_id)) is None:
         raise ErasureNotFound(erasure_id)
@@ -106,6 +111,18 @@ async def page(
     if before is not None:
         query = query.where(Erasure.id < before)
     return [_view(row) for row in await session.scalars(query)]
+
+
+async def _record(session: AsyncSession, row: Erasure, actor: Actor, action: AuditAction) -> None:
+    await record(
+        session,
+        tenant_id=row.tenant_id,
+        actor=actor,
+        action=action,
+        target_type="tenant" if row.member_id is None else "member",
+        target_id=str(row.member_id or row.tenant_id),
+        detail={"erasure": str(row.id)},
+    )
 
 
 def _view(row: Erasure) -> ErasureView:

@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit.actions import AuditAction
+from app.audit.record import Actor, record
 from app.core.clock import new_id
 from app.lifecycle.errors import ErasureUnderWay, HeldByLegalHold, HoldIsOver, HoldNotFound
 from app.lifecycle.states import ErasureState
@@ -79,6 +81,7 @@ async def place(
     reason: str,
     until: datetime | None,
     placed_by: UUID,
+    actor: Actor,
 ) -> HoldView:
     """Hold a member or the whole tenant. The member exists. Raises: `ErasureUnderWay` if it came too late."""
     # A hold over an erasure that is only asked for is allowed: it keeps it from beginning.
@@ -100,10 +103,13 @@ async def place(
     session.add(hold)
     await session.flush()
     await session.refresh(hold)
+    await _record(session, hold, actor, AuditAction.HOLD_PLACE)
     return _view(hold)
 
 
-async def release(session: AsyncSession, *, tenant_id: UUID, hold_id: UUID, released_by: UUID) -> HoldView:
+async def release(
+    session: AsyncSession, *, tenant_id: UUID, hold_id: UUID, released_by: UUID, actor: Actor
+) -> HoldView:
     """End a hold. Raises: `HoldNotFound`, `HoldIsOver`."""
     ended = await session.execute(
         update(LegalHold)
@@ -113,6 +119,7 @@ async def release(session: AsyncSession, *, tenant_id: UUID, hold_id: UUID, rele
     )
     hold = ended.scalar_one_or_none()
     if hold is not None:
+        await _record(session, hold, actor, AuditAction.HOLD_RELEASE)
         return _view(hold)
     if await session.get(LegalHold, (tenant_id, hold_id)) is None:
         raise HoldNotFound(hold_id)
@@ -129,6 +136,18 @@ async def page(
     if before is not None:
         query = query.where(LegalHold.id < before)
     return [_view(row) for row in await session.scalars(query)]
+
+
+async def _record(session: AsyncSession, hold: LegalHold, actor: Actor, action: AuditAction) -> None:
+    await record(
+        session,
+        tenant_id=hold.tenant_id,
+        actor=actor,
+        action=action,
+        target_type="tenant" if hold.member_id is None else "member",
+        target_id=str(hold.member_id or hold.tenant_id),
+        detail={"hold": str(hold.id)},
+    )
 
 
 def _view(row: LegalHold) -> HoldView:

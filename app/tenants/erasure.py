@@ -6,8 +6,9 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.erasure import Erasable, of_tenant
-from app.tenants.tables import Member, TenantKey, TenantPolicy
-from app.vocabulary import TenantState
+from app.tenants.policy import Policy
+from app.tenants.tables import Member, Tenant, TenantKey, TenantPolicy
+from app.vocabulary import PLATFORM, TenantState
 
 KEYS = TenantKey.__tablename__
 TABLES: tuple[Erasable, ...] = (
@@ -17,6 +18,17 @@ TABLES: tuple[Erasable, ...] = (
     of_tenant(TenantPolicy),
     of_tenant(TenantKey),
 )
+
+
+async def kept_days(session: AsyncSession) -> dict[UUID, int]:
+    """How many days each customer keeps its jobs and documents. System role."""
+    rows = await session.execute(
+        select(Tenant.id, func.coalesce(TenantPolicy.retention_days, Policy.retention_days).label("days"))
+        .outerjoin(TenantPolicy, TenantPolicy.tenant_id == Tenant.id)
+        .where(Tenant.state.in_((TenantState.ACTIVE, TenantState.SUSPENDED)), Tenant.id != PLATFORM)
+        .order_by(Tenant.id)
+    )
+    return {row.id: row.days for row in rows}
 
 
 async def shut_tenant(session: AsyncSession) -> TenantState | None:
