@@ -16,6 +16,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit.actions import AuditAction
+from app.audit.record import Actor, ActorKind, record
 from app.core.database import Database
 from app.core.erasure import count_keys, erase_keys, erase_some
 from app.core.logging import get_logger
@@ -121,6 +123,8 @@ class Erasing:
                 await _write(session, subject, state=ErasureState.CANCELLED)
                 return False
             await _write(session, subject, state=ErasureState.RUNNING, phase=Phase.ROWS)
+            begun = AuditAction.TENANT_ERASE if subject.member_id is None else AuditAction.MEMBER_ERASE
+            await _record(session, subject, begun)
         _log.info("erasure begins", tenant_id=str(subject.tenant_id), member=subject.member_id is not None)
         return True
 
@@ -211,6 +215,7 @@ class Erasing:
                 finished_at=now,
                 proof=_proof(found, in_redis, first=row.swept_at.isoformat(), second=now.isoformat()),
             )
+            await _record(session, subject, AuditAction.ERASURE_FINISH)
             if subject.member_id is None:
                 await finish_tenant(session)
         _log.info("erasure finished", tenant_id=str(subject.tenant_id), member=subject.member_id is not None)
@@ -239,6 +244,20 @@ async def _write(session: AsyncSession, subject: Subject, **values: Any) -> None
         .where(Erasure.tenant_id == subject.tenant_id, Erasure.id == subject.erasure_id)
         .values(**values)
         .execution_options(synchronize_session=False)
+    )
+
+
+async def _record(session: AsyncSession, subject: Subject, action: AuditAction) -> None:
+    # What is finished names the erasure alone: the member must not be found by it any more.
+    of_member = action is AuditAction.MEMBER_ERASE
+    await record(
+        session,
+        tenant_id=subject.tenant_id,
+        actor=Actor(ActorKind.SYSTEM),
+        action=action,
+        target_type="member" if of_member else "erasure",
+        target_id=str(subject.member_id if of_member else subject.erasure_id),
+        detail={"erasure": str(subject.erasure_id)},
     )
 
 

@@ -11,7 +11,8 @@ from sqlalchemy import text
 
 from app.audit.record import Actor, ActorKind
 from app.core.clock import new_id
-from app.core.crypto import LocalKeyring, Sealer
+from app.core.crypto import Sealer
+from app.core.keyring import LocalKeyring
 from app.documents import service as documents
 from app.documents.reading import read
 from app.jobs.accept import NewJob, accept
@@ -32,7 +33,14 @@ class Archive:
 
     database: TestDatabase
     redis: Redis
-    keys: TenantKeys
+    keyring: LocalKeyring
+
+    def __post_init__(self) -> None:
+        self.keys = TenantKeys(self.database.app, self.keyring)
+
+    def another_process(self) -> "Archive":
+        """The same archive without what this one remembers."""
+        return Archive(self.database, self.redis, self.keyring)
 
     def actor(self, member_id: UUID | None = None) -> Actor:
         return Actor(ActorKind.MEMBER, member_id=member_id or self.database.member_id)
@@ -168,4 +176,4 @@ class Archive:
 @pytest.fixture
 def archive(database: TestDatabase, redis: Redis, keyring: LocalKeyring) -> Archive:
     """A tenant, and the verbs of the lifecycle."""
-    return Archive(database, redis, TenantKeys(database.app, keyring))
+    return Archive(database, redis, keyring)
