@@ -123,6 +123,40 @@ def migrate() -> None:
     commands.migrate(_out)
 
 
+keys = typer.Typer(
+    help="Keys that seal customers' content: their rotation and their state. Needs DATABASE_OWNER_URL.",
+    no_args_is_help=True,
+)
+app.add_typer(keys, name="keys")
+
+
+@keys.command()
+def rotate(
+    data_keys: Annotated[
+        bool, typer.Option("--data-keys", help="Also make a new version of every tenant's data key.")
+    ] = False,
+    reseal: Annotated[
+        bool, typer.Option("--reseal", help="Also seal every value anew with its tenant's newest version.")
+    ] = False,
+    new_wrapping_key: Annotated[
+        bool, typer.Option("--new-wrapping-key", help="First add a key to the keyring file (development).")
+    ] = False,
+) -> None:
+    """Wrap every data key with the newest key-encryption key, while the system runs. Safe to run again."""
+    commands.rotate_keys(_out, data_keys=data_keys, reseal=reseal, new_wrapping_key=new_wrapping_key)
+
+
+@keys.command()
+def status(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only look at which key sealed each value; open none.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Count keys and sealed values, and open every value; exit status 1 when one cannot be read."""
+    raise typer.Exit(commands.keys_status(_out, quick=quick, as_json=as_json))
+
+
 @app.command()
 def doctor() -> None:
     """Check this machine and its settings, and say what to do about each problem."""

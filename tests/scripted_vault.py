@@ -114,24 +114,24 @@ class ScriptedVault:
             self.asked["challenge"] += 1
             assert not await request.read(), "a body was sent before we were known"
             challenge = f'Bearer authorization="https://{SIGN_IN}/{TENANT}", resource="{self.resource}"'
-            return web.json_response(
-                _error("Unauthorized"), status=401, headers={"WWW-Authenticate": challenge}
-            )
+            return _refusal(401, "Unauthorized", {"WWW-Authenticate": challenge})
         parts = [part for part in request.path.split("/") if part]
         operation = parts[3] if request.method == "POST" else "get"
         self.asked[operation] += 1
         if operation in self.answers:
             status, headers = self.answers[operation]
-            return web.json_response(_error("Scripted"), status=status, headers=headers)
+            return _refusal(status, "Scripted", headers)
         version = parts[2] if len(parts) > 2 else next(reversed(self.versions))
         if parts[1] != "kek" or version not in self.versions:
-            return web.json_response(_error("KeyNotFound"), status=404)
+            return _refusal(404, "KeyNotFound")
         if version in self.disabled:
-            return web.json_response(_error("Forbidden"), status=403)
-        key, kid = self.versions[version], f"{self.address}/{version}"
+            return _refusal(403, "Forbidden")
+        body = None if operation == "get" else await request.json()
+        return self._with_key(operation, f"{self.address}/{version}", self.versions[version], body)
+
+    def _with_key(self, operation: str, kid: str, key: rsa.RSAPrivateKey, body: Any) -> web.Response:
         if operation == "get":
             return web.json_response(_bundle(kid, key))
-        body = await request.json()
         assert body["alg"] == "RSA-OAEP-256"
         value = _decoded(body["value"])
         try:
@@ -140,7 +140,7 @@ class ScriptedVault:
             else:
                 made = key.decrypt(value, _PADDING)
         except ValueError:
-            return web.json_response(_error("BadParameter"), status=400)
+            return _refusal(400, "BadParameter")
         return web.json_response({"kid": kid, "value": _encoded(made)})
 
 
@@ -200,8 +200,9 @@ async def scripted_vault(folder: Path, monkeypatch: Any) -> AsyncIterator[Script
         await vault.runner.cleanup()
 
 
-def _error(code: str) -> dict[str, Any]:
-    return {"error": {"code": code, "message": code}}
+def _refusal(status: int, code: str, headers: dict[str, str] | None = None) -> web.Response:
+    body = {"error": {"code": code, "message": code}}
+    return web.json_response(body, status=status, headers=headers)
 
 
 def _bundle(kid: str, key: rsa.RSAPrivateKey) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -73,7 +74,9 @@ async def _followed(
     clock = asyncio.get_running_loop().time
     end, look_again = clock() + _LONGEST_SECONDS, clock() + _LOOK_SECONDS
     idle, read_again, told_to_wait = 1.0, 0.0, False
-    async for event in state.hub.follow(sealer, job_id=job_id, after=after):
+
+    renew = partial(state.keys.sealer, caller.tenant_id)
+    async for event in state.hub.follow(sealer, job_id=job_id, after=after, renew=renew):
         if event is not None:
             yield ServerSentEvent(event=event.type, id=event.id, data=dict(event.body))
             if event.type in _ENDING or event.body.get("state") == JobState.CANCELLED:
@@ -82,7 +85,9 @@ async def _followed(
             idle, read_again = 1.0, clock()
         elif clock() >= read_again:
             job = await _view(state, caller, job_id)
-            for told in _ending(sealer, job) or _waiting(job, told_to_wait):
+            for told in _ending(await _knowing(state, caller, sealer, job), job) or _waiting(
+                job, told_to_wait
+            ):
                 yield told
             if job.state in FINAL_JOB_STATES:
                 return
@@ -94,6 +99,12 @@ async def _followed(
                 return
         if clock() > end or state.stopping.is_set():
             return
+
+
+async def _knowing(state: Services, caller: Principal, sealer: Sealer, job: JobView) -> Sealer:
+    """A sealer for the job's result: its data key may have been made after the stream began."""
+    known = job.sealed_result is None or sealer.knows(job.sealed_result)
+    return sealer if known else await state.keys.sealer(caller.tenant_id)
 
 
 def _text(sealer: Sealer, job: JobView) -> str:

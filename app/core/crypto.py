@@ -74,6 +74,10 @@ class Sealer:
         ciphertext = AESGCM(self.keys[version]).encrypt(nonce, plaintext, self._context(place, version))
         return Sealed(head(version) + nonce + ciphertext)
 
+    def knows(self, sealed: bytes) -> bool:
+        """Whether the data key that sealed a value is here; it may have been made after us."""
+        return version_of(sealed) in self.keys
+
     def open(self, place: Place, sealed: bytes) -> bytes:
         """Decrypt what `seal` made for the same place. Raises: `SealBroken`, after saying so in the log."""
         try:

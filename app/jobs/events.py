@@ -14,7 +14,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -144,9 +144,18 @@ class EventHub:
                 await self._task
 
     async def follow(
-        self, sealer: Sealer, *, job_id: UUID, after: str = "0", idle_seconds: float = 1.0
+        self,
+        sealer: Sealer,
+        *,
+        job_id: UUID,
+        after: str = "0",
+        idle_seconds: float = 1.0,
+        renew: Callable[[], Awaitable[Sealer]] | None = None,
     ) -> AsyncIterator[Event | None]:
-        """A job's events after a Redis id; None whenever `idle_seconds` pass without one."""
+        """A job's events after a Redis id; None whenever `idle_seconds` pass without one.
+
+        `renew` gives a sealer that knows data keys made since: a stream may outlive a rotation.
+        """
         stream = _stream(sealer.tenant_id, job_id)
         queue: asyncio.Queue[tuple[str, dict[bytes, bytes]]] = asyncio.Queue()
         self._readers.setdefault(stream, {})[queue] = after
@@ -160,6 +169,8 @@ class EventHub:
                     epoch = await self._epoch()
                     yield None
                     continue
+                if renew is not None and not sealer.knows(fields[b"payload"]):
+                    sealer = await renew()
                 payload = json.loads(sealer.open(_place(job_id), fields[b"payload"]))
                 yield Event(fields[b"type"].decode(), payload, f"{epoch}.{redis_id}")
         finally:

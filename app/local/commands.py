@@ -1,19 +1,22 @@
 """What the words of the `switchboard` command do; app/cli.py holds their options and help."""
 
+import asyncio
 import contextlib
 import json
 import os
 import re
 import signal
 import time
+from collections.abc import Callable, Coroutine
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
 from app.core.errors import AppError, SeedError
+from app.core.wrapping import KeysUnavailable
 from app.local.client import ClientError, ServerEvent
 from app.local.demo import Progress, Task, perform, summary
 from app.local.display import Log, addresses, clean, cleaned, finished_job, state_in_words
@@ -24,6 +27,7 @@ from app.local.state import State, StateLocked, StateUnusable
 from app.local.supervisor import StopRequested, Supervisor
 from app.settings import MissingSetting, Settings
 
+_T = TypeVar("_T")
 # JSON escapes the others itself.
 _JSON_CONTROLS = re.compile(r"[\x7f-\x9f]")
 _NAME_WIDTH = 20
@@ -171,6 +175,50 @@ def migrate(out: Console) -> None:
 
     for line in migrate_database(Settings()):
         out.print(clean(line), markup=False, highlight=False)
+
+
+def rotate_keys(out: Console, *, data_keys: bool, reseal: bool, new_wrapping_key: bool) -> None:
+    """Rotate keys, saying what is done. Raises: `ClientError` when something could not be done."""
+    from app.local import keys
+
+    def say(line: str) -> None:
+        out.print(clean(line), markup=False, highlight=False, soft_wrap=True)
+
+    async def work() -> bool:
+        async with keys.opened(settings) as (database, wrapping):
+            return await keys.rotate(database, wrapping, say, data_key_versions=data_keys, values=reseal)
+
+    settings = Settings()
+    if new_wrapping_key:
+        say(f"added {keys.add_wrapping_key(settings)} to the keyring")
+    if not _with_keys(work):
+        raise ClientError("keys_unreadable", "not everything could be rotated: see `switchboard keys status`")
+
+
+def keys_status(out: Console, *, quick: bool, as_json: bool) -> int:
+    """Print figures about keys and values; 0 when everything that is kept can be read."""
+    from app.local import keys
+
+    async def work() -> keys.KeysStatus:
+        async with keys.opened(settings) as (database, wrapping):
+            return await keys.status(database, wrapping, quick=quick)
+
+    settings = Settings()
+    found = _with_keys(work)
+    if as_json:
+        out.file.write(json_line(found.as_json()))
+    else:
+        for line in keys.in_words(found):
+            out.print(clean(line), markup=False, highlight=False, soft_wrap=True)
+    return 0 if found.ok else 1
+
+
+def _with_keys(work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+    """Run it; what members are told about a vault that is away does not help an operator."""
+    try:
+        return asyncio.run(work())
+    except KeysUnavailable as error:
+        raise ClientError(error.code, f"the wrapping keys cannot be used: {error.reason}") from error
 
 
 def doctor(out: Console) -> int:

@@ -9,11 +9,13 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.crypto import KEY_BYTES, Sealer
+from app.core.crypto import KEY_BYTES, SealBroken, Sealer
 from app.core.database import Database
+from app.core.logging import get_logger
 from app.core.wrapping import WrappedKey, WrappingKeys
 from app.tenants.tables import TenantKey
 
+_log = get_logger(__name__)
 CACHE_SECONDS = 60.0
 
 
@@ -68,11 +70,21 @@ class TenantKeys:
                 # Of several processes that find no key one makes it, and all read that one.
                 await add_version(session, tenant_id, 1, fresh)
             rows, seals_with = await self._read(tenant_id)
-        versions = list(rows)
-        keys = await asyncio.gather(
-            *(self._wrapping.unwrap(tenant_id, version, rows[version]) for version in versions)
+        versions = sorted(rows)
+        found = await asyncio.gather(
+            *(self._wrapping.unwrap(tenant_id, version, rows[version]) for version in versions),
+            return_exceptions=True,
         )
-        return Sealer(tenant_id, dict(zip(versions, keys, strict=True)), seals_with)
+        keys: dict[int, bytes] = {}
+        for version, key in zip(versions, found, strict=True):
+            if isinstance(key, bytes):
+                keys[version] = key
+            elif isinstance(key, SealBroken) and version != seals_with:
+                # What this version sealed is lost and says so when it is read; the rest is not.
+                _log.error("data key unreadable", tenant_id=str(tenant_id), key_version=version)
+            else:
+                raise key
+        return Sealer(tenant_id, keys, seals_with)
 
     async def _read(self, tenant_id: UUID) -> tuple[dict[int, WrappedKey], int | None]:
         """The wrapped versions, and the newest one that may seal."""
