@@ -25,6 +25,7 @@ from app.local.entra.registrations import (
     registrations,
 )
 from app.local.entra.server import Entra
+from app.local.entra.tokens import LIFETIME_SECONDS
 
 SEED = Path(__file__).parents[1] / "infra" / "seed.yaml"
 ADA, ALAN, MARY = "ada@contoso.example", "alan@contoso.example", "mary@contoso.example"
@@ -91,6 +92,7 @@ class RunningEntra:
         self.app.people.replace(_people())
         self.app.consents.reset()
         self.app.freshness.reset()
+        self.app.tokens.lifetime_seconds = LIFETIME_SECONDS
         self.app.graph.reset()
 
     @property

@@ -13,7 +13,8 @@ import pytest
 import uvicorn
 
 from app.core.keyring import LocalKeyring
-from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID
+from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID, DEVELOPMENT_SECRET
+from app.local.graph.drives import DOWNLOAD_HOST
 from app.local.state import free_port
 from app.main import create_app, server_config
 from app.settings import Settings
@@ -130,13 +131,25 @@ async def house(
     entra.reset()
     async with database.owner.system() as session:
         await import_tenants(session, seed_tenants())
-    with system(database, redis_url, tmp_path, keyring) as running:
+    with system(database, redis_url, tmp_path, keyring, extra=process_settings(entra)) as running:
         await running.configure()
         async with serve(running, entra) as api:
             made = House(running, entra, api)
             yield made
             for client in made.clients.values():
                 await client.aclose()
+
+
+def process_settings(entra: RunningEntra) -> dict[str, str]:
+    """What workers need to act on behalf of people."""
+    return {
+        "SWITCHBOARD_ENTRA_AUTHORITY": entra.url,
+        "SWITCHBOARD_ENTRA_CA": str(entra.ca),
+        "SWITCHBOARD_API_CLIENT_ID": API_CLIENT_ID,
+        "SWITCHBOARD_ENTRA_CLIENT_SECRET": DEVELOPMENT_SECRET,
+        "SWITCHBOARD_GRAPH_URL": entra.app.graph.url,
+        "SWITCHBOARD_GRAPH_DOWNLOAD_HOSTS": json.dumps([DOWNLOAD_HOST]),
+    }
 
 
 @contextlib.asynccontextmanager
@@ -152,12 +165,15 @@ async def serve(running: System, entra: RunningEntra, **changes: Any) -> AsyncIt
             "entra_authority": entra.url,
             "entra_ca": entra.ca,
             "api_client_id": API_CLIENT_ID,
+            "entra_client_secret": DEVELOPMENT_SECRET,
             "addin_client_ids": (ADDIN_CLIENT_ID,),
             "api_port": port,
             # Tests of limits set their own; no other test is to meet one.
             "rate_limit_member": 1_000_000,
             "rate_limit_tenant": 1_000_000,
             "rate_limit_sign_ins": 1_000_000,
+            "graph_url": entra.app.graph.url,
+            "graph_download_hosts": (DOWNLOAD_HOST,),
             **changes,
         }
     )

@@ -15,7 +15,9 @@ from app.core.clock import new_id
 from app.core.database import Database
 from app.core.logging import get_logger
 from app.core.redis import connect
-from app.documents.uploads import remove_expired
+from app.documents import uploads
+from app.identity import token_caches
+from app.identity.long_sessions import remove_over
 from app.jobs import schedules
 from app.lifecycle.erasing import Erasing
 from app.lifecycle.retention import Retention
@@ -127,7 +129,7 @@ class Clockwork:
 
 
 async def _remove_expired_uploads(maintenance: Maintenance) -> str | None:
-    gone = await remove_expired(maintenance.system)
+    gone = await uploads.remove_expired(maintenance.system)
     return f"{gone} upload sessions removed" if gone else None
 
 
@@ -146,8 +148,15 @@ async def _retain(maintenance: Maintenance) -> str | None:
     ).run()
 
 
+async def _forget_tokens(maintenance: Maintenance) -> str | None:
+    async with maintenance.system.system() as session:
+        sessions, caches = await remove_over(session), await token_caches.remove_expired(session)
+    return f"{sessions} sessions and {caches} token caches removed" if sessions or caches else None
+
+
 SCHEDULES: tuple[Schedule, ...] = (
     Schedule("expired-uploads", 600.0, _remove_expired_uploads),
     Schedule("erasure", 5.0, _erase),
     Schedule("retention", 3600.0, _retain),
+    Schedule("forget-tokens", 300.0, _forget_tokens),
 )

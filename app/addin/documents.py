@@ -1,6 +1,7 @@
 """Uploading a document: raw bytes in, segments counted, bad files refused here."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
@@ -8,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import ClientDisconnect
 
-from app.addin.schemas import DocumentResource
+from app.addin.schemas import DocumentResource, DriveItem
 from app.core.crypto import Sealer
 from app.core.errors import BadRequest
 from app.documents import service
@@ -16,7 +17,7 @@ from app.documents.errors import FileTooLarge
 from app.documents.names import display_name
 from app.documents.reading import read
 from app.documents.segments import Extracted
-from app.http.guards import Caller, InProcess, TenantSealer, TenantSession
+from app.http.guards import Caller, InProcess, RawToken, TenantSealer, TenantSession
 from app.http.routes import GuardedRoute
 from app.identity.principal import Principal
 
@@ -51,6 +52,29 @@ async def upload(
     return DocumentResource.model_validate(asdict(stored))
 
 
+@router.post("/drive-items", status_code=201)
+async def take_drive_item(
+    body: DriveItem,
+    caller: Caller,
+    token: RawToken,
+    state: InProcess,
+    session: TenantSession,
+    sealer: TenantSealer,
+) -> DocumentResource:
+    """Take a file from Microsoft 365, fetched on behalf of the caller; then it is read like an upload."""
+    async with state.uploads.place(caller.tenant_id):
+        fetched = await state.files.fetch(caller, token, body.ref())
+        extracted = await state.extractor.extract(fetched.name, fetched.content, group=caller.tenant_id)
+        stored = await store(
+            session,
+            sealer,
+            caller,
+            ReadFile(fetched.name, fetched.content, extracted),
+            source={"drive_id": body.drive_id, "item_id": body.item_id, "etag": fetched.etag},
+        )
+    return DocumentResource.model_validate(asdict(stored))
+
+
 async def read_text(text: str) -> ReadFile:
     """The pane's text as a file; plain text needs no process to read it safely."""
     content = text.encode()
@@ -58,7 +82,12 @@ async def read_text(text: str) -> ReadFile:
 
 
 async def store(
-    session: AsyncSession, sealer: Sealer, caller: Principal, file: ReadFile
+    session: AsyncSession,
+    sealer: Sealer,
+    caller: Principal,
+    file: ReadFile,
+    *,
+    source: Mapping[str, str] | None = None,
 ) -> service.DocumentView:
     """Keep a file for the caller."""
     return await service.store(
@@ -70,6 +99,7 @@ async def store(
         size_bytes=len(file.content),
         sha256=sealer.digest("document", file.content),
         extracted=file.extracted,
+        source=source,
     )
 
 

@@ -8,14 +8,19 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from app.addin.documents import ReadFile, read_text, store
 from app.addin.resources import job_resource, read_job
 from app.addin.schemas import JobPage, JobResource, NewJobRequest
-from app.copilot.submit import Submission, submit
+from app.copilot.resuming import renewed_session
+from app.copilot.submit import Submission, ToFetch, submit
 from app.documents import service as documents
-from app.http.guards import Caller, InProcess, TenantSealer, TenantSession
+from app.http.guards import Caller, InProcess, RawToken, TenantSealer, TenantSession
 from app.http.routes import GuardedRoute
+from app.identity.graph_errors import GraphSessionTooShort
+from app.identity.long_sessions import find_session
+from app.identity.on_behalf import require_person
 from app.identity.principal import Principal
 from app.jobs import cancel as cancelling
 from app.jobs import service as jobs
 from app.jobs.accept import find_replay, request_hash
+from app.jobs.resume import resume
 from app.jobs.states import FINAL_JOB_STATES
 from app.usage.ledger import job_usages
 
@@ -55,6 +60,8 @@ async def submit_job(
             lane=body.lane,
             documents=await _documents(body, text, caller, session, sealer),
             idempotency=key,
+            to_fetch=await _to_fetch(body, caller, session),
+            start_after=body.start_at,
         )
         job_id = await submit(
             session,
@@ -114,6 +121,22 @@ async def cancel_job(
     )
 
 
+@router.post("/{job_id}/resume")
+async def resume_job(
+    job_id: UUID,
+    caller: Caller,
+    token: RawToken,
+    state: InProcess,
+    session: TenantSession,
+    sealer: TenantSealer,
+) -> JobResource:
+    """Let a job go on that waits for the caller, who has consented or signed in: see its `waiting`."""
+    ids = {"tenant_id": caller.tenant_id, "member_id": caller.member_id, "job_id": job_id}
+    renewed = await renewed_session(state.database, state.files.sessions, caller, token, job_id)
+    await resume(session, **ids, graph_session_id=renewed)
+    return await read_job(session, sealer, **ids)
+
+
 async def _replayed(session: TenantSession, caller: Principal, key: tuple[str, bytes] | None) -> UUID | None:
     if key is None:
         return None
@@ -129,9 +152,11 @@ async def _documents(
     session: TenantSession,
     sealer: TenantSealer,
 ) -> list[documents.DocumentView]:
-    """The documents named, or the pane's text as one."""
+    """The documents named, or the pane's text as one; none for files that the job fetches."""
     if text is not None:
         return [await store(session, sealer, caller, text)]
+    if not body.input.documents:
+        return []
     return await documents.describe(
         session,
         sealer,
@@ -139,3 +164,19 @@ async def _documents(
         member_id=caller.member_id,
         document_ids=body.input.documents,
     )
+
+
+async def _to_fetch(body: NewJobRequest, caller: Principal, session: TenantSession) -> ToFetch | None:
+    """The files to fetch, by a session that is the caller's own. Raises: those of `graph_errors` on sessions."""
+    if body.input.graph_session is None:
+        return None
+    require_person(caller)
+    found = await find_session(
+        session,
+        tenant_id=caller.tenant_id,
+        member_id=caller.member_id,
+        session_id=body.input.graph_session,
+    )
+    if body.start_at is not None and body.start_at >= found.expires_at:
+        raise GraphSessionTooShort
+    return ToFetch([one.ref() for one in body.input.drive_items], found.id)

@@ -1,15 +1,18 @@
 """What the add-in sends and gets. Unknown fields are refused."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from app.core.clock import now
 from app.documents.uploads import UploadState
+from app.identity.graph import ID_PATTERN, DriveItemRef
 from app.vocabulary import JobState, Lane, OfficeHost
 
 _DEEPEST = 8
+_LATEST_START = timedelta(days=30)
 
 
 def _shallow(value: dict[str, Any]) -> dict[str, Any]:
@@ -31,16 +34,38 @@ class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class DriveItem(_Closed):
+    """A file in Microsoft 365, as Office and Graph name it. `etag` is the version that the pane shows."""
+
+    drive_id: Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
+    item_id: Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
+    etag: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+
+    def ref(self) -> DriveItemRef:
+        """The same for the rooms."""
+        return DriveItemRef(self.drive_id, self.item_id, self.etag)
+
+
 class JobInput(_Closed):
-    """Documents that were uploaded, or text from the pane; not both."""
+    """Documents that were taken in, text from the pane, or files to fetch when the job runs: one of them.
+
+    Files are fetched by the caller's session `graph_session`, which lets us read them while the caller is away.
+    """
 
     documents: Annotated[list[UUID], Field(max_length=20)] = []
     text: Annotated[str, Field(min_length=1, max_length=1_000_000)] | None = None
+    drive_items: Annotated[list[DriveItem], Field(max_length=20)] = []
+    graph_session: UUID | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> "JobInput":
-        if bool(self.documents) == (self.text is not None):
-            raise ValueError("send either documents or text")
+        if [bool(self.documents), self.text is not None, bool(self.drive_items)].count(True) != 1:
+            raise ValueError("send one of documents, text and drive_items")
+        if bool(self.drive_items) != (self.graph_session is not None):
+            raise ValueError("drive_items and graph_session go together")
+        places = [(one.drive_id, one.item_id) for one in self.drive_items]
+        if len(set(places)) != len(places):
+            raise ValueError("the same drive item is named twice")
         if len(set(self.documents)) != len(self.documents):
             raise ValueError("the same document is named twice")
         return self
@@ -54,6 +79,16 @@ class NewJobRequest(_Closed):
     host: OfficeHost = OfficeHost.WORD
     lane: Lane = Lane.INTERACTIVE
     input: JobInput
+    start_at: AwareDatetime | None = None
+    """Not before; within thirty days, and only for files that are fetched then."""
+
+    @model_validator(mode="after")
+    def _later_only_for_files(self) -> "NewJobRequest":
+        if self.start_at is not None and not self.input.drive_items:
+            raise ValueError("start_at goes with drive_items only")
+        if self.start_at is not None and self.start_at > now() + _LATEST_START:
+            raise ValueError(f"start_at is more than {_LATEST_START.days} days away")
+        return self
 
 
 class NewUploadRequest(_Closed):
@@ -92,6 +127,29 @@ class DocumentResource(BaseModel):
     estimated_tokens: int
     language: str
     notes: dict[str, Any]
+
+
+class NewGraphSession(_Closed):
+    """A leave to read the caller's files while the caller is away."""
+
+    days: Annotated[int, Field(ge=1, le=90, description="How long; your operator may allow less.")] | None = (
+        None
+    )
+
+
+class GraphSessionResource(BaseModel):
+    """Such a leave; it ends by itself at `expires_at`."""
+
+    id: UUID
+    created_at: datetime
+    renewed_at: datetime
+    expires_at: datetime
+
+
+class GraphSessionPage(BaseModel):
+    """The caller's own, newest first."""
+
+    value: list[GraphSessionResource]
 
 
 class ProgressResource(BaseModel):

@@ -4,23 +4,25 @@ No transaction is open while a model is thinking: one loads, one completes.
 """
 
 import asyncio
-import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.copilot import fetching
 from app.copilot.catalog import task_types
 from app.copilot.context import RunningStep, StepEvents
 from app.copilot.decisions import decision_record
 from app.copilot.endings import Again, Never, Waits, ending
 from app.copilot.runtime import Runtime
+from app.copilot.sealed_json import open_json, seal_json
 from app.copilot.types import NewStep, Outcome
 from app.core.clock import new_id
-from app.core.crypto import Place, Sealed, Sealer
+from app.core.crypto import Sealer
 from app.core.logging import get_logger
 from app.documents import service as documents
 from app.jobs import service as jobs
@@ -43,7 +45,7 @@ from app.jobs.states import FINAL_JOB_STATES
 from app.jobs.waiting import Waiting, wait_for_user
 from app.llm.loop import CallScope
 from app.usage import ledger
-from app.vocabulary import StepState
+from app.vocabulary import StepKind, StepState
 
 _log = get_logger(__name__)
 _DATABASE_AWAY = (OperationalError, InterfaceError, PoolExhausted, OSError)
@@ -60,10 +62,14 @@ async def run_step(runtime: Runtime, step: ClaimedStep) -> None:
     await events.begin()
     scope: CallScope | None = None
     try:
+        if step.kind is StepKind.FETCH:
+            await _fetch(runtime, step, sealer, events)
+            return
         scope = await _scope(runtime, step, sealer)
         running = await _load(runtime, step, events, scope)
         outcome = await task_types()[step.task_type].run(running)
-        await _complete_surely(runtime, running, outcome)
+        progress = await _surely(scope.deadline, partial(_complete, runtime, running, outcome), step)
+        await asyncio.shield(_announce(events, progress))
     except LeaseLost:
         _log.info("lease lost", job_id=str(step.job_id), step_id=str(step.id), fencing=step.fencing)
     except Exception as error:  # noqa: BLE001 - one step's bug must not take the others along
@@ -72,6 +78,13 @@ async def run_step(runtime: Runtime, step: ClaimedStep) -> None:
         # Calls that no checkpoint settled (a lost lease, a cancelled step) are paid for all the same.
         if scope is not None and scope.records:
             await asyncio.shield(_settle(runtime, scope))
+
+
+async def _fetch(runtime: Runtime, step: ClaimedStep, sealer: Sealer, events: StepEvents) -> None:
+    deadline = asyncio.get_running_loop().time() + step.seconds_left
+    fetched = await fetching.fetch(runtime, step, sealer, events)
+    progress = await _surely(deadline, partial(fetching.keep, runtime, step, sealer, fetched), step)
+    await asyncio.shield(_announce(events, progress))
 
 
 async def _scope(runtime: Runtime, step: ClaimedStep, sealer: Sealer) -> CallScope:
@@ -105,14 +118,14 @@ async def _load(runtime: Runtime, step: ClaimedStep, events: StepEvents, scope: 
                 step.job_id,
                 await documents.load(session, sealer, tenant_id=step.tenant_id, document_ids=document_ids),
             )
-    parameters = _open_json(sealer, parameters_place(step.job_id), step.sealed_parameters)
+    parameters = open_json(sealer, parameters_place(step.job_id), step.sealed_parameters)
     return RunningStep(
         step=step,
         events=events,
         caller=runtime.caller,
         scope=scope,
         parameters=task_types()[step.task_type].parameters.model_validate(parameters),
-        input=_open_json(sealer, input_place(step.id), step.sealed_input),
+        input=open_json(sealer, input_place(step.id), step.sealed_input),
         segments=segments,
         predecessors=[_predecessor(sealer, one) for one in before],
     )
@@ -120,53 +133,42 @@ async def _load(runtime: Runtime, step: ClaimedStep, events: StepEvents, scope: 
 
 def _predecessor(sealer: Sealer, before: Predecessor) -> Mapping[str, Any]:
     if before.state is StepState.DONE:
-        return _open_json(sealer, output_place(before.id), before.sealed_output)
-    return {"dead": True, "input": _open_json(sealer, input_place(before.id), before.sealed_input)}
+        return open_json(sealer, output_place(before.id), before.sealed_output)
+    return {"dead": True, "input": open_json(sealer, input_place(before.id), before.sealed_input)}
 
 
-def _open_json(sealer: Sealer, place: Place, sealed: Sealed | None) -> Mapping[str, Any]:
-    if sealed is None:
-        return {}
-    value: Mapping[str, Any] = json.loads(sealer.open(place, sealed))
-    return value
-
-
-def _seal_json(sealer: Sealer, place: Place, value: Mapping[str, Any]) -> Sealed:
-    return sealer.seal(place, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
-
-
-async def _complete_surely(runtime: Runtime, running: RunningStep, outcome: Outcome) -> None:
-    """Write the end, again and again while the database is away: the answer has been paid for.
+async def _surely(deadline: float, write: Callable[[], Awaitable[Progress]], step: ClaimedStep) -> Progress:
+    """Write the end, again and again while the database is away: what it tells has been paid for.
 
     Whoever keeps our leases cancels this when the lease is lost.
     """
     clock, seconds = asyncio.get_running_loop().time, 0.1
     while True:
         try:
-            return await _complete(runtime, running, outcome)
+            return await write()
         except _DATABASE_AWAY as error:
-            if clock() + seconds > running.scope.deadline:
+            if clock() + seconds > deadline:
                 raise
-            _log.info("end not written yet", step_id=str(running.step.id), reason=type(error).__name__)
+            _log.info("end not written yet", step_id=str(step.id), reason=type(error).__name__)
         await asyncio.sleep(seconds)
         seconds = min(2 * seconds, 2.0)
 
 
-async def _complete(runtime: Runtime, running: RunningStep, outcome: Outcome) -> None:
+async def _complete(runtime: Runtime, running: RunningStep, outcome: Outcome) -> Progress:
     step, sealer, scope = running.step, running.scope.sealer, running.scope
     accepted = running.accepted[-1] if running.accepted else None
     sealed_result = decision = None
     async with runtime.database.tenant(step.tenant_id) as session:
         await ledger.settle(session, scope.records)
         if outcome.result is not None:
-            sealed_result = _seal_json(sealer, result_place(step.job_id), outcome.result)
+            sealed_result = seal_json(sealer, result_place(step.job_id), outcome.result)
             calls = await ledger.job_calls(session, step.tenant_id, step.job_id)
             decision = decision_record(scope.revision, step.route_reason, accepted, calls)
         progress = await complete(
             session,
             step,
             Completion(
-                sealed_output=_seal_json(sealer, output_place(step.id), outcome.output),
+                sealed_output=seal_json(sealer, output_place(step.id), outcome.output),
                 answered_by=accepted.pool_member_id if accepted is not None else None,
                 new_steps=_plan(sealer, outcome.new_steps),
                 sealed_result=sealed_result,
@@ -176,7 +178,7 @@ async def _complete(runtime: Runtime, running: RunningStep, outcome: Outcome) ->
             ),
         )
     scope.records.clear()
-    await asyncio.shield(_announce(running.events, progress))
+    return progress
 
 
 def _plan(sealer: Sealer, new: Sequence[NewStep]) -> list[PlannedStep]:
@@ -186,7 +188,7 @@ def _plan(sealer: Sealer, new: Sequence[NewStep]) -> list[PlannedStep]:
             id=ids[position],
             kind=step.kind,
             ordinal=step.ordinal,
-            sealed_input=_seal_json(sealer, input_place(ids[position]), step.input),
+            sealed_input=seal_json(sealer, input_place(ids[position]), step.input),
             estimated_tokens=step.estimated_tokens,
             successor_step_id=None if step.successor is None else ids[step.successor],
             remaining=sum(other.successor == position for other in new),

@@ -11,7 +11,10 @@ from redis.asyncio import Redis
 from app.core.database import Database
 from app.core.key_encryption import open_wrapping_keys
 from app.core.redis import connect
+from app.documents.extraction import Extractor
 from app.documents.segments import Segment
+from app.identity.drive_files import DriveFiles
+from app.identity.msal_clients import MsalClients
 from app.jobs.events import EventWriter
 from app.llm.clients import Clients
 from app.llm.loop import ModelCaller
@@ -55,6 +58,10 @@ class Runtime:
     events: EventWriter
     max_attempts: int
     needs_user_seconds: float
+    extractor: Extractor
+    msal: MsalClients | None
+    files: DriveFiles | None
+    """None where nobody may be acted for: without an app registration."""
     segments: SegmentCache = field(default_factory=SegmentCache)
 
     @classmethod
@@ -64,6 +71,7 @@ class Runtime:
         redis = connect(settings.required("redis_url"))
         keys = TenantKeys(database, open_wrapping_keys(settings))
         clients = Clients(database, keys, settings.env)
+        msal = MsalClients(settings) if settings.api_client_id else None
         return cls(
             database=database,
             redis=redis,
@@ -74,11 +82,21 @@ class Runtime:
             events=EventWriter(redis),
             max_attempts=settings.max_attempts,
             needs_user_seconds=settings.needs_user_seconds,
+            extractor=Extractor(settings),
+            msal=msal,
+            files=DriveFiles(settings, msal, database, keys) if msal is not None else None,
         )
 
     async def close(self) -> None:
         """Close clients and pools."""
         await self.configuration.close()
+        if self.files is not None and self.msal is not None:
+            await self.files.close()
+            await self.msal.close()
         await asyncio.gather(
-            self.clients.close(), self.redis.aclose(), self.keys.close(), self.database.close()
+            self.clients.close(),
+            self.extractor.close(),
+            self.redis.aclose(),
+            self.keys.close(),
+            self.database.close(),
         )

@@ -1,7 +1,7 @@
 """Submitting: a validated request becomes a job, with its pool revision pinned and its first step chosen."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -16,9 +16,10 @@ from app.copilot.windows import context_tokens
 from app.core.crypto import Sealer
 from app.core.errors import ErrorDetail
 from app.documents.service import DocumentView
+from app.identity.graph import DriveItemRef
 from app.jobs.accept import NewJob, accept
 from app.pools.configuration import Configuration
-from app.pools.routes import JobFacts, choose_route
+from app.pools.routes import ChosenRoute, JobFacts, any_route, choose_route
 from app.pools.selection import Demand, select
 from app.pools.values import RevisionFacts
 from app.tenants.policy import Policy
@@ -29,8 +30,16 @@ MOST_TOKENS = 1_500_000
 
 
 @dataclass(frozen=True)
+class ToFetch:
+    """Files that a job's first step gets on behalf of its member, by a session that the member began."""
+
+    drive_items: Sequence[DriveItemRef]
+    graph_session_id: UUID
+
+
+@dataclass(frozen=True)
 class Submission:
-    """What a caller asks for; the documents have been found to be the caller's own."""
+    """What a caller asks for; documents and session have been found to be the caller's own."""
 
     task_type: str
     parameters: Mapping[str, Any]
@@ -38,6 +47,19 @@ class Submission:
     lane: Lane
     documents: Sequence[DocumentView]
     idempotency: tuple[str, bytes] | None = None
+    to_fetch: ToFetch | None = None
+    """Instead of documents."""
+    start_after: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Which pool serves a job, and how it begins."""
+
+    route: ChosenRoute
+    language: str
+    estimated_tokens: int
+    first_step: StepKind
 
 
 def find_task_type(name: str) -> TaskType:
@@ -81,18 +103,21 @@ async def submit(
     """
     task_type = find_task_type(submission.task_type)
     parameters = checked_parameters(task_type, submission.parameters)
-    language = main_language(submission.documents)
-    tokens = sum(document.estimated_tokens for document in submission.documents)
-    if tokens > MOST_TOKENS:
-        raise JobTooLarge(tokens, MOST_TOKENS)
     policy = await configuration.policy(tenant_id)
-    route = choose_route(
-        await configuration.routes(tenant_id),
-        JobFacts(task_type.name, submission.lane, language, tokens, submission.host),
-    )
-    revision = await configuration.revision(tenant_id, route.revision_id)
-    first_step = task_type.first_step(tokens, context_tokens(revision))
-    _refuse_if_nobody_may(revision, policy, task_type, parameters, language, tokens, first_step)
+    later = submission.to_fetch
+    if later is None:
+        placement = await place(
+            configuration,
+            task_type,
+            parameters,
+            tenant_id=tenant_id,
+            lane=submission.lane,
+            host=submission.host,
+            documents=submission.documents,
+        )
+    else:
+        route = any_route(await configuration.routes(tenant_id), task_type.name)
+        placement = Placement(route, "und", 0, StepKind.FETCH)
     return await accept(
         session,
         sealer,
@@ -102,20 +127,50 @@ async def submit(
             lane=submission.lane,
             parameters=parameters,
             documents=[document.id for document in submission.documents],
-            pool_tenant_id=route.pool_tenant_id,
-            pool_revision_id=route.revision_id,
-            route_reason=route.reason,
-            language=language,
-            estimated_tokens=tokens,
-            first_step=first_step,
+            pool_tenant_id=placement.route.pool_tenant_id,
+            pool_revision_id=placement.route.revision_id,
+            route_reason=placement.route.reason,
+            language=placement.language,
+            estimated_tokens=placement.estimated_tokens,
+            first_step=placement.first_step,
             on_dead=task_type.on_dead,
             deadline_seconds=deadline_seconds,
+            first_input=None
+            if later is None
+            else {"drive_items": [asdict(one) for one in later.drive_items]},
+            graph_session_id=None if later is None else later.graph_session_id,
+            start_after=submission.start_after,
         ),
         tenant_id=tenant_id,
         member_id=member_id,
         max_jobs_queued=policy.max_jobs_queued,
         idempotency=submission.idempotency,
     )
+
+
+async def place(
+    configuration: Configuration,
+    task_type: TaskType,
+    parameters: Mapping[str, Any],
+    *,
+    tenant_id: UUID,
+    lane: Lane,
+    host: OfficeHost,
+    documents: Sequence[DocumentView],
+) -> Placement:
+    """Choose the pool and the first step. Raises: `JobTooLarge`, `NoRoute`, `NoEligibleMember`."""
+    language = main_language(documents)
+    tokens = sum(document.estimated_tokens for document in documents)
+    if tokens > MOST_TOKENS:
+        raise JobTooLarge(tokens, MOST_TOKENS)
+    policy = await configuration.policy(tenant_id)
+    route = choose_route(
+        await configuration.routes(tenant_id), JobFacts(task_type.name, lane, language, tokens, host)
+    )
+    revision = await configuration.revision(tenant_id, route.revision_id)
+    first_step = task_type.first_step(tokens, context_tokens(revision))
+    _refuse_if_nobody_may(revision, policy, task_type, parameters, language, tokens, first_step)
+    return Placement(route, language, tokens, first_step)
 
 
 def main_language(documents: Sequence[DocumentView]) -> str:

@@ -81,6 +81,16 @@ def caller(request: Request) -> Principal:
 Caller = Annotated[Principal, Depends(caller)]
 
 
+def raw_token(credentials: Bearer) -> str:
+    """The token itself, for acting on behalf of whoever sent it; the router's guard has judged it."""
+    if credentials is None:
+        raise InvalidToken
+    return credentials.credentials
+
+
+RawToken = Annotated[str, Depends(raw_token)]
+
+
 async def tenant_session(caller: Caller, state: InProcess) -> AsyncIterator[AsyncSession]:
     """The request's one transaction, in the caller's tenant."""
     async with state.database.tenant(caller.tenant_id) as session:

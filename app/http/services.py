@@ -15,7 +15,9 @@ from app.http.places import Places
 from app.http.rate_limits import RateLimits
 from app.http.sign_in_limits import SignInLimits
 from app.identity.authenticate import Authenticator
+from app.identity.drive_files import DriveFiles
 from app.identity.keys import SigningKeys
+from app.identity.msal_clients import MsalClients
 from app.identity.tokens import AccessTokens
 from app.jobs.events import EventHub
 from app.jobs.notify import CONFIGURATION
@@ -46,6 +48,8 @@ class Services:
     streams: Places
     rate_limits: RateLimits
     sign_in_limits: SignInLimits
+    msal: MsalClients
+    files: DriveFiles
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process begins to stop: what would go on for long ends by itself."""
 
@@ -69,6 +73,8 @@ class Services:
             client_ids=settings.addin_client_ids,
         )
         configuration = Configuration(lookups)
+        keys = TenantKeys(lookups, open_wrapping_keys(settings))
+        msal = MsalClients(settings)
         return cls(
             settings=settings,
             database=database,
@@ -82,7 +88,7 @@ class Services:
                 app_clients=AppClients(lookups),
                 operator_tenant=settings.operator_tenant,
             ),
-            keys=TenantKeys(lookups, open_wrapping_keys(settings)),
+            keys=keys,
             configuration=configuration,
             extractor=Extractor(settings),
             hub=EventHub(redis),
@@ -92,6 +98,8 @@ class Services:
             streams=Places("event streams", most=2000, most_each=20),
             rate_limits=RateLimits(redis, settings),
             sign_in_limits=SignInLimits(settings.rate_limit_sign_ins),
+            msal=msal,
+            files=DriveFiles(settings, msal, lookups, keys),
         )
 
     def start(self) -> None:
@@ -108,6 +116,8 @@ class Services:
             self.signing_keys.close(), self.listener.close(), self.hub.close(), self.extractor.close()
         )
         await self.configuration.close()
+        await self.files.close()
+        await self.msal.close()
         await self.keys.close()
         await self.redis.aclose()
         await self.database.close()

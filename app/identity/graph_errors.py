@@ -4,6 +4,7 @@ Unauthenticated 401 ── ClaimsChallenge (errors.py) · InteractionRequired
 Forbidden 403 ── ConsentRequired · NoPersonBehind
 NotFound 404 ── DriveItemNotFound · GraphSessionNotFound
 Conflict 409 ── DriveItemChanged · TooManyGraphSessions
+Unprocessable 422 ── DriveItemNotAFile · GraphSessionTooShort          TooLarge 413 ── DriveItemTooLarge
 Throttled 429 ── GraphThrottled          TemporarilyUnavailable 503 ── GraphUnavailable
 """
 
@@ -157,6 +158,19 @@ class GraphSessionNotFound(NotFound):
             f"There is no session {session_id} that you may use; it may be over or revoked. Start one with"
             " POST /addin/v1/graph-sessions.",
             target="graph_session",
+        )
+
+
+class GraphSessionTooShort(Unprocessable):
+    """The session is over before the job may start."""
+
+    code = "graph_session_too_short"
+    title = "The session ends too early"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The session ends before `start_at`; start a longer one with POST /addin/v1/graph-sessions.",
+            target="start_at",
         )
 
 

@@ -20,7 +20,7 @@ from app.core.clock import new_id
 from app.core.database import Database
 from app.core.errors import AppError
 from app.identity.graph_errors import GraphSessionNotFound, TooManyGraphSessions
-from app.identity.on_behalf import OnBehalf, home_account_id, require_person
+from app.identity.on_behalf import OnBehalf, require_person
 from app.identity.principal import Principal
 from app.identity.tables import GraphSession, TokenCacheRow
 from app.identity.token_caches import Partition
@@ -87,8 +87,8 @@ class LongSessions:
         Raises: `GraphSessionNotFound`, and as `OnBehalf.graph_token`.
         """
         require_person(caller)
-        partition, entra_tenant_id = await self._open(caller.tenant_id, caller.member_id, session_id)
-        await self._on_behalf.begin(partition, entra_tenant_id, raw_token)
+        partition = await self._open(caller.tenant_id, caller.member_id, session_id)
+        await self._on_behalf.begin(partition, raw_token)
         async with self._database.tenant(caller.tenant_id) as session:
             renewed = await session.execute(
                 update(GraphSession)
@@ -109,10 +109,10 @@ class LongSessions:
 
         Raises: `GraphSessionNotFound`, and as `OnBehalf.graph_token`.
         """
-        partition, entra_tenant_id = await self._open(tenant_id, member_id, session_id)
-        return await self._on_behalf.renew(partition, entra_tenant_id, claims=claims)
+        partition = await self._open(tenant_id, member_id, session_id)
+        return await self._on_behalf.renew(partition, claims=claims)
 
-    async def _open(self, tenant_id: UUID, member_id: UUID, session_id: UUID) -> tuple[Partition, UUID]:
+    async def _open(self, tenant_id: UUID, member_id: UUID, session_id: UUID) -> Partition:
         async with self._database.tenant(tenant_id) as session:
             row = (
                 await session.execute(
@@ -125,9 +125,14 @@ class LongSessions:
             ).one_or_none()
         if row is None:
             raise GraphSessionNotFound(session_id)
-        account = home_account_id(row.entra_tenant_id, row.entra_object_id)
-        partition = _partition(tenant_id, member_id, session_id, account, float(row.seconds_left))
-        return partition, row.entra_tenant_id
+        return Partition(
+            tenant_id=tenant_id,
+            member_id=member_id,
+            session_key=f"{_PREFIX}{session_id}",
+            entra_tenant_id=row.entra_tenant_id,
+            entra_object_id=row.entra_object_id,
+            lifetime_seconds=float(row.seconds_left),
+        )
 
 
 async def _refuse_above(session: AsyncSession, caller: Principal) -> None:
@@ -215,9 +220,3 @@ def _living(tenant_id: UUID, session_id: UUID) -> tuple[Any, ...]:
         GraphSession.id == session_id,
         GraphSession.expires_at > func.now(),
     )
-
-
-def _partition(
-    tenant_id: UUID, member_id: UUID, session_id: UUID, account: str, lifetime_seconds: float
-) -> Partition:
-    return Partition(tenant_id, member_id, f"{_PREFIX}{session_id}", account, lifetime_seconds)

@@ -4,24 +4,26 @@ OBO never reads MSAL's cache, so the silent way comes first. The partition is na
 the person called with: what Entra gave for one sign-in (its device, its second factor) serves no other.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import msal
 import requests
 
 from app.core.errors import AppError
 from app.core.logging import get_logger
-from app.identity.errors import ClaimsChallenge
+from app.identity.errors import ClaimsChallenge, CredentialUnavailable
 from app.identity.graph import graph_scope
 from app.identity.graph_errors import ConsentRequired, GraphUnavailable, InteractionRequired, NoPersonBehind
 from app.identity.msal_clients import MsalClients
 from app.identity.principal import Principal, PrincipalKind
-from app.identity.token_caches import ForeignAccount, Partition, TokenCaches
-from app.settings import Settings
+from app.identity.token_caches import ForeignAccount, Partition, TokenCaches, is_account
+from app.settings import MissingSetting, Settings
 from app.tenants.keys import TenantKeys
 
 _log = get_logger(__name__)
@@ -43,6 +45,7 @@ class OnBehalf:
         self._clients = clients
         self._caches = caches
         self._keys = keys
+        self._turns: WeakValueDictionary[tuple[UUID, UUID, str], asyncio.Lock] = WeakValueDictionary()
         self.scope = graph_scope(settings)
         self._api_client_id = settings.required("api_client_id")
         self._authority = settings.entra_authority.rstrip("/")
@@ -58,24 +61,25 @@ class OnBehalf:
             tenant_id=caller.tenant_id,
             member_id=caller.member_id,
             session_key="token:" + sealer.digest("on_behalf", raw_token.encode()).hex(),
-            home_account_id=home_account_id(caller.entra_tenant_id, caller.entra_object_id),
+            entra_tenant_id=caller.entra_tenant_id,
+            entra_object_id=caller.entra_object_id,
             lifetime_seconds=_CACHED_SECONDS,
         )
-        return await self._acquire(partition, caller.entra_tenant_id, raw_token, renewable=False)
+        return await self._acquire(partition, raw_token, renewable=False)
 
-    async def begin(self, partition: Partition, entra_tenant_id: UUID, raw_token: str) -> str:
+    async def begin(self, partition: Partition, raw_token: str) -> str:
         """A token from a person's own, into a partition that can be renewed while they are away.
 
         Raises: as `graph_token`.
         """
-        return await self._acquire(partition, entra_tenant_id, raw_token, renewable=True, fresh=True)
+        return await self._acquire(partition, raw_token, renewable=True, fresh=True)
 
-    async def renew(self, partition: Partition, entra_tenant_id: UUID, *, claims: str | None = None) -> str:
+    async def renew(self, partition: Partition, *, claims: str | None = None) -> str:
         """A token from what the partition holds, nobody being there; `claims` is what Graph asked for.
 
         Raises: as `graph_token`.
         """
-        return await self._acquire(partition, entra_tenant_id, None, renewable=True, claims=claims)
+        return await self._acquire(partition, None, renewable=True, claims=claims)
 
     async def forget(self, partition: Partition) -> None:
         """Drop what a partition holds."""
@@ -84,7 +88,6 @@ class OnBehalf:
     async def _acquire(
         self,
         partition: Partition,
-        entra_tenant_id: UUID,
         raw_token: str | None,
         *,
         renewable: bool,
@@ -93,7 +96,7 @@ class OnBehalf:
     ) -> str:
         def ask(cache: msal.SerializableTokenCache) -> Answer | None:
             client = self._clients.api(
-                str(entra_tenant_id),
+                str(partition.entra_tenant_id),
                 token_cache=cache,
                 exclude_scopes=() if renewable else _NO_REFRESH_TOKEN,
             )
@@ -107,18 +110,27 @@ class OnBehalf:
             return answer
 
         try:
-            async with self._caches.open(partition) as cache:
+            # Of those who come at once with the same token one asks Entra, and the others read what it kept.
+            async with self._turn(partition), self._caches.open(partition) as cache:
                 answer = await self._clients.run(ask, cache)
         except ForeignAccount:
             _log.error("tokens of another account came", tenant_id=str(partition.tenant_id))
             raise InteractionRequired from None
-        except (requests.RequestException, TimeoutError, ValueError) as error:
+        except MissingSetting as missing:
+            _log.error("nobody can be acted for", reason=str(missing))
+            raise GraphUnavailable("not_configured") from None
+        except (requests.RequestException, CredentialUnavailable, TimeoutError, ValueError) as error:
             # MSAL raises ValueError when the authority's own description cannot be had.
             raise GraphUnavailable(type(error).__name__) from None
         token = (answer or {}).get("access_token")
         if isinstance(token, str):
             return token
-        raise self.refusal(answer, entra_tenant_id)
+        raise self.refusal(answer, partition.entra_tenant_id)
+
+    def _turn(self, partition: Partition) -> asyncio.Lock:
+        """The partition's lock in this process; it is gone when nobody holds or awaits it."""
+        whose = (partition.tenant_id, partition.member_id, partition.session_key)
+        return self._turns.setdefault(whose, asyncio.Lock())
 
     def refusal(self, answer: Answer | None, entra_tenant_id: UUID) -> AppError:
         """What Entra's answer without a token means for whoever asked."""
@@ -151,14 +163,8 @@ def require_person(caller: Principal) -> None:
         raise NoPersonBehind
 
 
-def home_account_id(entra_tenant_id: UUID, entra_object_id: UUID) -> str:
-    """A person as MSAL names accounts."""
-    return f"{entra_object_id}.{entra_tenant_id}"
-
-
 def _account(client: Any, partition: Partition) -> Mapping[str, Any] | None:
-    wanted = partition.home_account_id.lower()
-    return next((one for one in client.get_accounts() if one["home_account_id"].lower() == wanted), None)
+    return next((one for one in client.get_accounts() if is_account(one, partition)), None)
 
 
 def _is_object(text: str) -> bool:

@@ -19,11 +19,22 @@ class SignInFailed(RuntimeError):
     """The issuer did not give a token; the message has its reason and no part of a token."""
 
 
-def sign_in(authority: str, client_id: str, scope: str, login_hint: str, ca: Path | None = None) -> str:
-    """An access token for a person of the issuer at `authority`. Raises: `SignInFailed`, `OSError`."""
+def sign_in(
+    authority: str,
+    client_id: str,
+    scope: str,
+    login_hint: str,
+    ca: Path | None = None,
+    *,
+    claims: str | None = None,
+) -> str:
+    """An access token for a person of the issuer at `authority`; `claims` is what a claims challenge asked for.
+
+    Raises: `SignInFailed`, `OSError`.
+    """
     try:
         with MsalSession(ca) as session:
-            answer = _acquire(session, authority, client_id, scope, login_hint)
+            answer = _acquire(session, authority, client_id, scope, login_hint, claims)
     except msal.exceptions.MsalError as error:
         raise SignInFailed(f"the issuer at {authority} does not work ({type(error).__name__})") from None
     token = answer.get("access_token")
@@ -33,7 +44,7 @@ def sign_in(authority: str, client_id: str, scope: str, login_hint: str, ca: Pat
 
 
 def _acquire(
-    session: requests.Session, authority: str, client_id: str, scope: str, login_hint: str
+    session: requests.Session, authority: str, client_id: str, scope: str, login_hint: str, claims: str | None
 ) -> dict[str, Any]:
     client = msal.PublicClientApplication(
         client_id,
@@ -41,9 +52,14 @@ def _acquire(
         http_client=session,
         # The issuer is named by our own settings: nobody else is asked whether it exists.
         instance_discovery=False,
+        client_capabilities=["CP1"],
     )
     flow: dict[str, Any] = client.initiate_auth_code_flow(
-        [scope], redirect_uri=_REDIRECT_URI, login_hint=login_hint, response_mode="form_post"
+        [scope],
+        redirect_uri=_REDIRECT_URI,
+        login_hint=login_hint,
+        response_mode="form_post",
+        claims_challenge=claims,
     )
     page = session.get(flow["auth_uri"], allow_redirects=False)
     answer: dict[str, Any] = client.acquire_token_by_auth_code_flow(flow, _handed_over(page))

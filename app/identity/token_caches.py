@@ -13,12 +13,12 @@ from typing import Any
 from uuid import UUID
 
 import msal
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import Row, Select, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import new_id
-from app.core.crypto import Place, SealBroken, Sealer
+from app.core.crypto import Place, SealBroken, Sealed, Sealer
 from app.core.database import Database
 from app.core.logging import get_logger
 from app.identity.tables import TokenCacheRow
@@ -27,7 +27,6 @@ from app.tenants.keys import TenantKeys
 _log = get_logger(__name__)
 _LARGEST_BYTES = 256 * 1024
 """A partition holds one account's tokens for one resource: a few kilobytes. More is no cache of ours."""
-_MOST_TRIES = 8
 _AGES = ("last_modification_time", "cached_at", "expires_on")
 
 Cache = dict[str, dict[str, dict[str, Any]]]
@@ -36,12 +35,13 @@ Cache = dict[str, dict[str, dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Partition:
-    """Whose tokens, and of which session. `home_account_id` is Entra's `{object id}.{tenant id}`."""
+    """Whose tokens, and of which session. The person is known by tenant and object id, a guest as well."""
 
     tenant_id: UUID
     member_id: UUID
     session_key: str
-    home_account_id: str
+    entra_tenant_id: UUID
+    entra_object_id: UUID
     lifetime_seconds: float
     """Until the row may be removed, from its last write on."""
 
@@ -55,10 +55,6 @@ class _Stored:
 
 class ForeignAccount(Exception):
     """A cache holds another account's tokens: nothing of it may be used."""
-
-
-class CacheContended(Exception):
-    """Others kept writing the same partition; our tokens are good, only not kept."""
 
 
 class TokenCaches:
@@ -90,93 +86,104 @@ class TokenCaches:
             await session.execute(delete(TokenCacheRow).where(*_where(partition)))
 
     async def _keep(self, partition: Partition, stored: _Stored | None, base: Cache, ours: Cache) -> None:
-        check_accounts(ours, partition.home_account_id)
+        check_accounts(ours, partition)
         if len(json.dumps(ours)) > _LARGEST_BYTES:
             _log.error("token cache too large to keep", tenant_id=str(partition.tenant_id))
             return
         sealer = await self._keys.sealer(partition.tenant_id)
-        wanted = ours
-        for _ in range(_MOST_TRIES):
-            if await self._write(sealer, partition, stored, wanted):
+        async with self._database.tenant(partition.tenant_id) as session:
+            if await _write(session, sealer, partition, stored, ours):
                 return
-            known, stored = stored is not None, await self._read(partition)
-            if known and stored is None:
+            # Somebody was quicker: ours goes on top of theirs, with the row held so that no third is quicker again.
+            row = (await session.execute(_query(partition).with_for_update())).one_or_none()
+            if row is None:
                 # Revoked meanwhile: what was taken away does not come back by being late.
                 return
-            wanted = merge(base, ours, stored.cache if stored is not None else {})
-        _log.info("token cache not kept", reason=CacheContended.__name__)
+            theirs = _opened(sealer, partition, row)
+            await _write(session, sealer, partition, theirs, merge(base, ours, theirs.cache))
 
     async def _read(self, partition: Partition) -> _Stored | None:
         sealer = await self._keys.sealer(partition.tenant_id)
         async with self._database.tenant(partition.tenant_id) as session:
-            row = (
-                await session.execute(
-                    select(TokenCacheRow.id, TokenCacheRow.version, TokenCacheRow.sealed_cache).where(
-                        *_where(partition)
-                    )
-                )
-            ).one_or_none()
-        if row is None:
-            return None
-        try:
-            cache: Cache = json.loads(sealer.open(_place(row.id), row.sealed_cache))
-            check_accounts(cache, partition.home_account_id)
-        except (SealBroken, ForeignAccount, ValueError) as error:
-            # Nobody loses more than a sign-in; what cannot be trusted is written over.
-            _log.error("token cache not usable", row_id=str(row.id), reason=type(error).__name__)
-            cache = {}
-        return _Stored(row.id, row.version, cache)
-
-    async def _write(
-        self, sealer: Sealer, partition: Partition, stored: _Stored | None, cache: Cache
-    ) -> bool:
-        """Write over exactly what was read, or make the row; False if somebody else was quicker."""
-        row_id = stored.row_id if stored is not None else new_id()
-        sealed = sealer.seal(_place(row_id), json.dumps(cache, separators=(",", ":")).encode())
-        expires_at = func.clock_timestamp() + text(f"interval '{partition.lifetime_seconds:.3f} seconds'")
-        async with self._database.tenant(partition.tenant_id) as session:
-            if stored is None:
-                statement: Any = (
-                    insert(TokenCacheRow)
-                    .values(
-                        tenant_id=partition.tenant_id,
-                        id=row_id,
-                        member_id=partition.member_id,
-                        session_key=partition.session_key,
-                        sealed_cache=sealed,
-                        version=1,
-                        expires_at=expires_at,
-                    )
-                    .on_conflict_do_nothing(index_elements=["tenant_id", "member_id", "session_key"])
-                )
-            else:
-                statement = (
-                    update(TokenCacheRow)
-                    .where(
-                        TokenCacheRow.tenant_id == partition.tenant_id,
-                        TokenCacheRow.id == row_id,
-                        TokenCacheRow.version == stored.version,
-                    )
-                    .values(
-                        sealed_cache=sealed,
-                        version=stored.version + 1,
-                        expires_at=expires_at,
-                        updated_at=func.clock_timestamp(),
-                    )
-                    .execution_options(synchronize_session=False)
-                )
-            written = await session.execute(statement.returning(TokenCacheRow.id))
-            return written.scalar_one_or_none() is not None
+            row = (await session.execute(_query(partition))).one_or_none()
+        return None if row is None else _opened(sealer, partition, row)
 
 
-def check_accounts(cache: Mapping[str, Mapping[str, Mapping[str, Any]]], home_account_id: str) -> None:
-    """Whether every entry that belongs to an account belongs to this one. Raises: `ForeignAccount`."""
+def _query(partition: Partition) -> Select[UUID, int, Sealed]:
+    return select(TokenCacheRow.id, TokenCacheRow.version, TokenCacheRow.sealed_cache).where(
+        *_where(partition)
+    )
+
+
+def _opened(sealer: Sealer, partition: Partition, row: Row[UUID, int, Sealed]) -> _Stored:
+    try:
+        cache: Cache = json.loads(sealer.open(_place(row.id), row.sealed_cache))
+        check_accounts(cache, partition)
+    except (SealBroken, ForeignAccount, ValueError) as error:
+        # Nobody loses more than a sign-in; what cannot be trusted is written over.
+        _log.error("token cache not usable", row_id=str(row.id), reason=type(error).__name__)
+        cache = {}
+    return _Stored(row.id, row.version, cache)
+
+
+async def _write(
+    session: AsyncSession, sealer: Sealer, partition: Partition, stored: _Stored | None, cache: Cache
+) -> bool:
+    """Write over exactly what was read, or make the row; False if somebody else was quicker."""
+    row_id = stored.row_id if stored is not None else new_id()
+    sealed = sealer.seal(_place(row_id), json.dumps(cache, separators=(",", ":")).encode())
+    lifetime = text(f"interval '{partition.lifetime_seconds:.3f} seconds'")
+    values = {"sealed_cache": sealed, "expires_at": func.clock_timestamp() + lifetime}
+    if stored is None:
+        statement: Any = (
+            insert(TokenCacheRow)
+            .values(
+                tenant_id=partition.tenant_id,
+                id=row_id,
+                member_id=partition.member_id,
+                session_key=partition.session_key,
+                version=1,
+                **values,
+            )
+            .on_conflict_do_nothing(index_elements=["tenant_id", "member_id", "session_key"])
+        )
+    else:
+        statement = (
+            update(TokenCacheRow)
+            .where(
+                TokenCacheRow.tenant_id == partition.tenant_id,
+                TokenCacheRow.id == row_id,
+                TokenCacheRow.version == stored.version,
+            )
+            .values(version=stored.version + 1, updated_at=func.clock_timestamp(), **values)
+            .execution_options(synchronize_session=False)
+        )
+    written = await session.execute(statement.returning(TokenCacheRow.id))
+    return written.scalar_one_or_none() is not None
+
+
+def is_account(entry: Mapping[str, Any], partition: Partition) -> bool:
+    """Whether an account of MSAL's is the partition's person.
+
+    `local_account_id` and `realm` name a person where they work; the home account of a guest names them
+    where they come from.
+    """
+    named = (str(entry.get("realm")).lower(), str(entry.get("local_account_id")).lower())
+    return named == (str(partition.entra_tenant_id), str(partition.entra_object_id))
+
+
+def check_accounts(cache: Mapping[str, Mapping[str, Mapping[str, Any]]], partition: Partition) -> None:
+    """Whether every entry belongs to the partition's person. Raises: `ForeignAccount`."""
+    kinds = msal.TokenCache.CredentialType
+    accounts = cache.get(kinds.ACCOUNT, {}).values()
+    if not all(is_account(one, partition) for one in accounts):
+        raise ForeignAccount
+    own = {one["home_account_id"] for one in accounts}
     for kind, entries in cache.items():
-        if kind == msal.TokenCache.CredentialType.APP_METADATA:
+        if kind == kinds.APP_METADATA:
             continue
-        for entry in entries.values():
-            if str(entry.get("home_account_id")).lower() != home_account_id.lower():
-                raise ForeignAccount
+        if any(one.get("home_account_id") not in own for one in entries.values()):
+            raise ForeignAccount
 
 
 def merge(base: Cache, ours: Cache, theirs: Cache) -> Cache:

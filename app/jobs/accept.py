@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import new_id
 from app.core.crypto import Place, Sealer
+from app.jobs.complete import input_place
 from app.jobs.errors import IdempotencyKeyReused, TooManyJobs
+from app.jobs.leases import schema_version_of
 from app.jobs.notify import notify_steps
 from app.jobs.tables import IdempotencyKey, Job, JobInput, JobStep
 from app.vocabulary import JobState, Lane, OfficeHost, StepKind, StepState
@@ -35,6 +38,10 @@ class NewJob:
     first_step: StepKind
     on_dead: str
     deadline_seconds: float
+    first_input: Mapping[str, Any] | None = None
+    """What the first step works on, as JSON; sealed at rest."""
+    graph_session_id: UUID | None = None
+    start_after: datetime | None = None
 
 
 def parameters_place(job_id: UUID) -> Place:
@@ -141,6 +148,8 @@ async def _insert(
             steps_total=1,
             steps_done=0,
             deadline_at=text(f"now() + interval '{new.deadline_seconds:.3f} seconds'"),
+            graph_session_id=new.graph_session_id,
+            start_after=new.start_after,
         )
     )
     if new.documents:
@@ -151,10 +160,12 @@ async def _insert(
                 for ordinal, document_id in enumerate(new.documents)
             ],
         )
+    step_id = new_id()
+    work = None if new.first_input is None else json.dumps(dict(new.first_input)).encode()
     await session.execute(
         insert(JobStep).values(
             tenant_id=tenant_id,
-            id=new_id(),
+            id=step_id,
             job_id=job_id,
             member_id=member_id,
             task_type=new.task_type,
@@ -162,5 +173,8 @@ async def _insert(
             lane=new.lane,
             state=StepState.QUEUED,
             estimated_tokens=new.estimated_tokens,
+            sealed_input=None if work is None else sealer.seal(input_place(step_id), work),
+            run_after=new.start_after or func.now(),
+            schema_version=schema_version_of(new.first_step),
         )
     )

@@ -16,7 +16,7 @@ from app.core.crypto import Place, Sealed
 from app.jobs.errors import LeaseLost
 from app.jobs.leases import ClaimedStep, locked
 from app.jobs.notify import notify_cancelled, notify_steps
-from app.jobs.tables import Job, JobStep
+from app.jobs.tables import Job, JobInput, JobStep
 from app.vocabulary import JobState, StepKind, StepState
 
 
@@ -49,6 +49,18 @@ class PlannedStep:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """What a job is once its documents are there: what `NewJob` says of one that comes with them."""
+
+    documents: Sequence[UUID]
+    language: str
+    estimated_tokens: int
+    pool_tenant_id: UUID
+    pool_revision_id: UUID
+    route_reason: str
+
+
+@dataclass(frozen=True)
 class Completion:
     """What a finished step leaves behind. A `sealed_result` ends the job."""
 
@@ -60,6 +72,8 @@ class Completion:
     partial: bool = False
     decision: Mapping[str, Any] | None = None
     phase: str | None = None
+    prepared: Prepared | None = None
+    """Of a fetch: no step has asked a model yet, so the job may be pinned anew."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +103,8 @@ async def complete(session: AsyncSession, step: ClaimedStep, completion: Complet
     if completion.new_steps:
         await _insert_steps(session, step, completion.new_steps)
     await release_successor(session, step.tenant_id, step.successor_step_id)
+    if completion.prepared is not None:
+        await _prepare(session, step, completion.prepared)
     values: dict[str, Any] = {
         "steps_done": Job.steps_done + 1,
         "steps_total": Job.steps_total + len(completion.new_steps),
@@ -102,6 +118,33 @@ async def complete(session: AsyncSession, step: ClaimedStep, completion: Complet
             "finished_at": func.clock_timestamp(),
         }
     return await _update_job(session, step.tenant_id, step.job_id, values)
+
+
+async def _prepare(session: AsyncSession, step: ClaimedStep, prepared: Prepared) -> None:
+    await session.execute(
+        insert(JobInput),
+        [
+            {
+                "tenant_id": step.tenant_id,
+                "job_id": step.job_id,
+                "ordinal": ordinal,
+                "document_id": document_id,
+            }
+            for ordinal, document_id in enumerate(prepared.documents)
+        ],
+    )
+    await session.execute(
+        update(Job)
+        .where(Job.tenant_id == step.tenant_id, Job.id == step.job_id)
+        .values(
+            language=prepared.language,
+            estimated_tokens=prepared.estimated_tokens,
+            pool_tenant_id=prepared.pool_tenant_id,
+            pool_revision_id=prepared.pool_revision_id,
+            route_reason=prepared.route_reason,
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def retry(

@@ -19,8 +19,14 @@ from app.jobs.notify import notify_steps
 from app.jobs.tables import Job, JobStep, WorkerHeartbeat
 from app.vocabulary import JobState, StepKind, StepState
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of what steps hold. A worker leaves steps of a newer version to newer workers."""
+
+
+def schema_version_of(kind: StepKind) -> int:
+    """The version a worker must know to run such a step."""
+    return 2 if kind is StepKind.FETCH else 1
+
 
 _LET_IN = text(
     "EXISTS (SELECT 1 FROM tenants o JOIN members m ON m.tenant_id = o.id WHERE o.id = jobs.tenant_id"
@@ -53,9 +59,11 @@ class ClaimedStep:
     route_reason: str
     language: str
     lane: str
+    host: str
     sealed_parameters: Sealed
     steps_total: int
     steps_done: int
+    graph_session_id: UUID | None
     starts_job: bool
     """Whether this claim made the job run, for the first time or again after it had waited."""
 
@@ -152,9 +160,11 @@ def _claimed(job: Job, step: JobStep, seconds_left: float, *, starts_job: bool) 
         route_reason=job.route_reason,
         language=job.language,
         lane=job.lane,
+        host=job.host,
         sealed_parameters=job.sealed_parameters,
         steps_total=job.steps_total,
         steps_done=job.steps_done,
+        graph_session_id=job.graph_session_id,
         starts_job=starts_job,
     )
 

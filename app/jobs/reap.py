@@ -121,7 +121,10 @@ async def fail_overdue(session: AsyncSession, *, limit: int = 100) -> list[UUID]
     now = func.clock_timestamp()
     overdue = or_(
         and_(Job.state == JobState.RUNNING, Job.deadline_at < now),
-        and_(Job.state == JobState.QUEUED, Job.created_at < now - _LONGEST_QUEUED),
+        and_(
+            Job.state == JobState.QUEUED,
+            func.coalesce(Job.start_after, Job.created_at) < now - _LONGEST_QUEUED,
+        ),
     )
     jobs = await session.execute(
         select(Job.tenant_id, Job.id, Job.state)

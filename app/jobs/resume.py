@@ -19,6 +19,7 @@ class WaitingJob:
 
     reason: str
     waiting_for: dict[str, Any]
+    graph_session_id: UUID | None
 
 
 async def waiting_job(session: AsyncSession, *, tenant_id: UUID, member_id: UUID, job_id: UUID) -> WaitingJob:
@@ -29,6 +30,7 @@ async def waiting_job(session: AsyncSession, *, tenant_id: UUID, member_id: UUID
                 Job.state,
                 Job.waiting_reason,
                 Job.waiting_for,
+                Job.graph_session_id,
                 (Job.expires_at < func.clock_timestamp()).label("too_late"),
             )
             .where(Job.tenant_id == tenant_id, Job.id == job_id, Job.member_id == member_id)
@@ -39,13 +41,20 @@ async def waiting_job(session: AsyncSession, *, tenant_id: UUID, member_id: UUID
         raise JobNotFound(job_id)
     if row.state != JobState.WAITING or row.too_late:
         raise JobNotWaiting("over its time" if row.state == JobState.WAITING else row.state)
-    return WaitingJob(row.waiting_reason, row.waiting_for or {})
+    return WaitingJob(row.waiting_reason, row.waiting_for or {}, row.graph_session_id)
 
 
-async def resume(session: AsyncSession, *, tenant_id: UUID, member_id: UUID, job_id: UUID) -> None:
+async def resume(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    member_id: UUID,
+    job_id: UUID,
+    graph_session_id: UUID | None = None,
+) -> None:
     """Let a member's own waiting job go on; the time it waited does not count towards its deadline.
 
-    Raises: `JobNotFound`, `JobNotWaiting`.
+    From now on it fetches by `graph_session_id`, if one is given. Raises: `JobNotFound`, `JobNotWaiting`.
     """
     await waiting_job(session, tenant_id=tenant_id, member_id=member_id, job_id=job_id)
     await session.execute(
@@ -56,6 +65,7 @@ async def resume(session: AsyncSession, *, tenant_id: UUID, member_id: UUID, job
             waiting_reason=None,
             waiting_for=None,
             expires_at=None,
+            graph_session_id=func.coalesce(graph_session_id, Job.graph_session_id),
             deadline_at=Job.deadline_at + (func.clock_timestamp() - Job.waiting_at),
         )
         .execution_options(synchronize_session=False)

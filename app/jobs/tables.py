@@ -36,6 +36,10 @@ class Job(TenantOwned, Base):
     waiting_for: Mapped[dict[str, Any] | None]
     """What somebody has to do, for programs: see waiting.py."""
     expires_at: Mapped[datetime | None]
+    graph_session_id: Mapped[UUID | None]
+    """The leave by which its documents are fetched; no foreign key, for it may be revoked before."""
+    start_after: Mapped[datetime | None]
+    """Its member does not want it before; None for at once."""
     sealed_parameters: Mapped[Sealed]
     pool_tenant_id: Mapped[UUID]
     pool_revision_id: Mapped[UUID]

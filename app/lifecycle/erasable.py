@@ -9,6 +9,7 @@ from app.audit import erasure as audit
 from app.core.database import Base
 from app.core.erasure import Erasable, of_tenant, table_of
 from app.documents import erasure as documents
+from app.identity import erasure as identity
 from app.jobs import erasure as jobs
 from app.lifecycle.tables import Erasure, LegalHold, RetentionRun
 from app.pools import erasure as pools
@@ -24,7 +25,16 @@ _OWN = (
     of_tenant(LegalHold, kept_of_member="who was held, why and until when is the tenant's record"),
     of_tenant(RetentionRun),
 )
-_ROOMS = (audit.TABLES, documents.TABLES, jobs.TABLES, usage.TABLES, pools.TABLES, tenants.TABLES, _OWN)
+_ROOMS = (
+    audit.TABLES,
+    documents.TABLES,
+    jobs.TABLES,
+    usage.TABLES,
+    pools.TABLES,
+    identity.TABLES,
+    tenants.TABLES,
+    _OWN,
+)
 
 
 def keys_of_tenant() -> Table:

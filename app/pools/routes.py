@@ -54,6 +54,24 @@ def choose_route(routes: Iterable[RouteFacts], job: JobFacts) -> ChosenRoute:
     )
 
 
+def any_route(routes: Iterable[RouteFacts], task_type: str) -> ChosenRoute:
+    """A pool of the task type whatever its conditions, for a job whose documents are not there yet.
+
+    `choose_route` decides once they are. Raises: `NoRoute`.
+    """
+    of_type = [route for route in routes if route.task_type == task_type]
+    published = [
+        (route, route.published_revision_id) for route in of_type if route.published_revision_id is not None
+    ]
+    if not published:
+        what = "ask your administrator to publish the pool of a route for it."
+        raise NoRoute(f"No model pool serves {task_type}: {what}", target=task_type)
+    route, revision_id = min(published, key=lambda one: (one[0].tenant_id == PLATFORM, one[0].name))
+    return ChosenRoute(
+        route.name, route.pool_name, route.pool_tenant_id, revision_id, "chosen once the documents are there"
+    )
+
+
 def _matches(conditions: Mapping[str, Any], job: JobFacts) -> bool:
     if not conditions.keys() <= CONDITIONS:
         return False

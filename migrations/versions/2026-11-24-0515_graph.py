@@ -71,12 +71,16 @@ def upgrade() -> None:
     op.add_column("documents", sa.Column("sealed_source", sa.LargeBinary(), nullable=True))
     op.add_column("jobs", sa.Column("waiting_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("jobs", sa.Column("waiting_for", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
+    op.add_column("jobs", sa.Column("graph_session_id", sa.Uuid(), nullable=True))
+    op.add_column("jobs", sa.Column("start_after", sa.DateTime(timezone=True), nullable=True))
     op.create_index("ix_jobs_waiting", "jobs", ["expires_at"], postgresql_where=sa.text("state = 'waiting'"))
-    op.execute(f"GRANT SELECT (waiting_at) ON jobs TO {role('system')}")
+    op.execute(f"GRANT SELECT (waiting_at, start_after) ON jobs TO {role('system')}")
 
 
 def downgrade() -> None:
     op.drop_index("ix_jobs_waiting", "jobs")
+    op.drop_column("jobs", "start_after")
+    op.drop_column("jobs", "graph_session_id")
     op.drop_column("jobs", "waiting_for")
     op.drop_column("jobs", "waiting_at")
     op.drop_column("documents", "sealed_source")

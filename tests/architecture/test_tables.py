@@ -28,7 +28,7 @@ REFERENCES_ACROSS_TENANTS = """
     WHERE con.contype = 'f' AND con.connamespace = 'public'::regnamespace AND theirs.attnum <> ALL (con.confkey)
 """
 CONTENT = {
-    "documents": {"sealed_name"},
+    "documents": {"sealed_name", "sealed_source"},
     "document_parts": {"content"},
     "upload_sessions": {"sealed_name", "sealed_sha256"},
     "upload_parts": {"content"},
@@ -36,6 +36,7 @@ CONTENT = {
     "job_steps": {"sealed_input", "sealed_output"},
     "provider_credentials": {"sealed"},
     "tenant_keys": {"wrapped"},
+    "token_caches": {"sealed_cache"},
 }
 
 

@@ -16,6 +16,7 @@ from app.local.entra.keys import KeyStore, encode
 from app.local.entra.people import Person
 from app.local.entra.registrations import Registration
 
+LIFETIME_SECONDS = 3600
 _BACKDATED_SECONDS = 300
 _MOST_GROUPS = 200
 _NAMESPACE = uuid.UUID("8f6b5f2e-3f52-4f0c-9a35-6d1d3a1c7e44")
@@ -29,7 +30,7 @@ class Tokens:
     ) -> None:
         self.authority = authority
         self.keys = keys
-        self.lifetime_seconds = 3600
+        self.lifetime_seconds = LIFETIME_SECONDS
         self.known = known
         self._freshness = freshness
 

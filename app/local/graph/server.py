@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,10 +50,14 @@ class Graph:
         self._freshness = freshness
         self.drives = Drives()
         self.requests: Counter[str] = Counter()
+        self.downloads: list[Mapping[str, str]] = []
+        """The headers of each request for content, in order."""
         self._downloads: dict[str, _Download] = {}
         self._refusals: list[GraphRefused] = []
         self._denied: set[str] = set()
         self._challenged: dict[str, int] = {}
+        self._elsewhere: str | None = None
+        self._has_detour = False
         self._routes = Starlette(
             routes=[
                 Route("/v1.0/me", self._me),
@@ -63,6 +68,7 @@ class Graph:
                 Route("/v1.0/oauth2PermissionGrants", self._grants),
                 Route("/v1.0/servicePrincipals", self._principals),
                 Route("/download/{name}", self._download),
+                Route("/detour/{name}", self._detour),
             ],
             exception_handlers={GraphRefused: _render},
         )
@@ -85,6 +91,8 @@ class Graph:
         self._refusals.clear()
         self._denied.clear()
         self._challenged.clear()
+        self.downloads.clear()
+        self._elsewhere, self._has_detour = None, False
 
     def items(self, login: str) -> list[Item]:
         """What is in somebody's drive; at first the sample memo."""
@@ -108,6 +116,14 @@ class Graph:
     def deny(self, login: str) -> None:
         """Everything of this person gets 403."""
         self._denied.add(self._person(login).object_id)
+
+    def send_elsewhere(self, url: str) -> None:
+        """Content is said to be at this address from now on."""
+        self._elsewhere = url
+
+    def make_detour(self) -> None:
+        """Addresses of content answer with one more redirect from now on."""
+        self._has_detour = True
 
     def refuse_next(
         self, status: int, *, retry_after_seconds: int | None = None, code: str = "", times: int = 1
@@ -167,12 +183,16 @@ class Graph:
 
     async def _download(self, request: Request) -> Response:
         """Content by an address that is a permission in itself; a token has no business there."""
+        self.downloads.append(dict(request.headers))
         if "authorization" in request.headers:
             raise GraphRefused(400, "invalidRequest", "A pre-authenticated address takes no Authorization.")
         known = self._downloads.get(request.path_params["name"])
         if known is None or known.until < time.monotonic():
             raise GraphRefused(401, "unauthenticated", "The download address has expired.")
         return Response(known.item.content, media_type="application/octet-stream")
+
+    async def _detour(self, request: Request) -> Response:
+        return RedirectResponse(f"/graph/download/{request.path_params['name']}", status_code=302)
 
     async def _grants(self, request: Request) -> Response:
         caller = self._caller(request)
@@ -201,8 +221,11 @@ class Graph:
             del self._downloads[next(iter(self._downloads))]
         name = secrets.token_urlsafe(32)
         self._downloads[name] = _Download(item, time.monotonic() + _DOWNLOAD_SECONDS)
+        if self._elsewhere is not None:
+            return self._elsewhere
         port = self._tokens.authority.rpartition(":")[2]
-        return f"https://{DOWNLOAD_HOST}:{port}/graph/download/{name}"
+        way = "detour" if self._has_detour else "download"
+        return f"https://{DOWNLOAD_HOST}:{port}/graph/{way}/{name}"
 
 
 _CODES = {429: "TooManyRequests", 503: "serviceNotAvailable", 403: "accessDenied", 404: "itemNotFound"}
