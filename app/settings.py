@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     key_vault_client_id: str = ""
     """Client id of a managed identity that was assigned by hand; empty for the machine's own."""
 
+    audit_anchors: Path | None = None
+    """File outside the database's reach to which the heads of audit chains are written; it only grows."""
+
     entra_authority: str = "https://login.microsoftonline.com"
     entra_ca: Path | None = None
     """Certificate authority of the development Entra (PEM)."""

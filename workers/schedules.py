@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit.anchors import AnchorFile
+from app.audit.writer import ChainWriter, anchor
 from app.core.clock import new_id
 from app.core.database import Database
+from app.core.key_encryption import open_wrapping_keys
 from app.core.logging import get_logger
 from app.core.redis import connect
+from app.core.wrapping import WrappingKeys
 from app.documents import uploads
 from app.identity import token_caches
 from app.identity.long_sessions import remove_over
@@ -38,6 +42,9 @@ class Maintenance:
     app: Database
     """One tenant at a time, as the doors see it."""
     redis: Redis
+    wrapping: WrappingKeys
+    chains: ChainWriter
+    anchors: AnchorFile | None
 
     @classmethod
     def open(cls, settings: Settings) -> "Maintenance":
@@ -48,11 +55,15 @@ class Maintenance:
         system, eraser, app = (
             Database(url, pool_size=2, application_name="switchboard-schedules") for url in urls
         )
-        return cls(settings, system, eraser, app, connect(settings.required("redis_url")))
+        wrapping = open_wrapping_keys(settings)
+        anchors = None if settings.audit_anchors is None else AnchorFile(settings.audit_anchors)
+        redis = connect(settings.required("redis_url"))
+        return cls(settings, system, eraser, app, redis, wrapping, ChainWriter(system, wrapping), anchors)
 
     async def close(self) -> None:
         """Close every connection."""
         await self.redis.aclose()
+        await self.wrapping.close()
         await asyncio.gather(self.system.close(), self.eraser.close(), self.app.close())
 
 
@@ -154,9 +165,27 @@ async def _forget_tokens(maintenance: Maintenance) -> str | None:
     return f"{sessions} sessions and {caches} token caches removed" if sessions or caches else None
 
 
+async def _chain_audit(maintenance: Maintenance) -> str | None:
+    """Chain what was recorded since the last time."""
+    chained = await maintenance.chains.run()
+    # Said for a backlog only: it runs every few seconds.
+    return f"{chained} entries chained" if chained >= _BACKLOG else None
+
+
+async def _anchor_audit(maintenance: Maintenance) -> str | None:
+    """Write the heads of audit chains down outside the database."""
+    if maintenance.anchors is None:
+        return "SWITCHBOARD_AUDIT_ANCHORS is not set: a cut at the end of a chain cannot be found"
+    await anchor(maintenance.system, maintenance.anchors)
+    return None
+
+
+_BACKLOG = 1000
 SCHEDULES: tuple[Schedule, ...] = (
     Schedule("expired-uploads", 600.0, _remove_expired_uploads),
     Schedule("erasure", 5.0, _erase),
     Schedule("retention", 3600.0, _retain),
     Schedule("forget-tokens", 300.0, _forget_tokens),
+    Schedule("audit-chain", 2.0, _chain_audit, longest_seconds=60.0),
+    Schedule("audit-anchors", 60.0, _anchor_audit, longest_seconds=60.0),
 )

@@ -62,8 +62,6 @@ class AuditChain(Base):
     """Goes when the tenant is erased: then nobody can find a member's pseudonym any more."""
     position: Mapped[int] = mapped_column(BigInteger, server_default="0")
     mac: Mapped[bytes]
-    anchored_position: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    anchored_at: Mapped[datetime | None]
 
 
 class AuditPseudonym(Base):

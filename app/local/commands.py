@@ -8,13 +8,18 @@ import re
 import signal
 import time
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
+from uuid import UUID
 
 from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
+from app.audit.anchors import AnchorsUnusable
+from app.core.crypto import SealBroken
 from app.core.errors import AppError, SeedError
 from app.core.wrapping import KeysUnavailable
 from app.local.client import ClientError, ServerEvent
@@ -32,7 +37,16 @@ _T = TypeVar("_T")
 _JSON_CONTROLS = re.compile(r"[\x7f-\x9f]")
 _NAME_WIDTH = 20
 _NOTED = frozenset({"state", "waiting", "restarted"})
-_EXPECTED = (ServiceFailed, StateLocked, StateUnusable, MissingSetting, ModelMissing, SeedError)
+_EXPECTED = (
+    ServiceFailed,
+    StateLocked,
+    StateUnusable,
+    MissingSetting,
+    ModelMissing,
+    SeedError,
+    SealBroken,
+    AnchorsUnusable,
+)
 
 
 def up(out: Console, *, offline: bool, port: int | None) -> None:
@@ -238,6 +252,47 @@ def doctor(out: Console) -> int:
             )
     out.print("Everything is in place." if not problems else f"{problems} to look at.")
     return 1 if problems else 0
+
+
+def audit_verify(out: Console, *, tenants: list[UUID], as_json: bool) -> int:
+    """Verify chains of the audit record; 0 if nothing is wrong."""
+    from app.local import audit
+
+    return audit.verify(out, Settings(), tenants=tenants, as_json=as_json)
+
+
+def audit_export(
+    out: Console,
+    err: Console,
+    *,
+    tenants: list[UUID],
+    since: datetime | None,
+    until: datetime | None,
+    file: Path | None,
+) -> None:
+    """Write entries as OCSF JSON lines to a file or the output. A time without a zone is UTC."""
+    from app.local import audit
+
+    selection = audit.Selection(tenants, _utc(since), _utc(until))
+    if file is None:
+        audit.export(out.file, Settings(), selection)
+        return
+    with file.open("x", encoding="utf-8") as lines:
+        count = audit.export(lines, Settings(), selection)
+    err.print(f"{count} entries in {file}", markup=False, highlight=False)
+
+
+def audit_pseudonym(out: Console, *, tenant_id: UUID, member_id: UUID) -> int:
+    """Say how the audit record calls a member; 1 if it has no name for it."""
+    from app.local import audit
+
+    found = audit.pseudonym(Settings(), tenant_id=tenant_id, member_id=member_id)
+    out.print(found or "The tenant has no record yet, or has been erased.", markup=False, highlight=False)
+    return 0 if found else 1
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def explain(error: Exception) -> dict[str, Any]:

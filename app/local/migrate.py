@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +75,17 @@ def prepare(superuser_url: str, passwords: Path, *, database: str = "switchboard
             connection.execute(
                 sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(OWNER))
             )
-    place = superuser_url.rsplit("@", 1)[1].split("/", maxsplit=1)[0]
+    return _urls(known, superuser_url.rsplit("@", 1)[1].split("/", maxsplit=1)[0], database)
+
+
+def remembered_urls(passwords: Path, port: int, *, database: str = "switchboard") -> DatabaseUrls | None:
+    """What `prepare` gave before; None if it was never called."""
+    if not passwords.exists():
+        return None
+    return _urls(_passwords(passwords), f"127.0.0.1:{port}", database)
+
+
+def _urls(known: Mapping[str, str], place: str, database: str) -> DatabaseUrls:
     owner, member, system, eraser = (
         f"postgresql://{role}:{known[role]}@{place}/{database}" for role in ROLES
     )

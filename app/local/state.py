@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+ANCHORS = "audit-anchors.jsonl"
+"""The embedded system's anchors of the audit record, in its folder."""
 _INSTALLATION = Path(__file__).resolve().parents[2]
 
 

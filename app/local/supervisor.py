@@ -45,7 +45,7 @@ from app.local.running import (
     running_file,
     write_running,
 )
-from app.local.state import State, StateLocked
+from app.local.state import ANCHORS, State, StateLocked
 from app.local.valkey import EmbeddedValkey
 from app.vocabulary import Environment
 
@@ -198,6 +198,7 @@ class Supervisor:
         defaults = {
             "SWITCHBOARD_LOG_FORMAT": "console",
             "SWITCHBOARD_KEYRING": str(keyring),
+            "SWITCHBOARD_AUDIT_ANCHORS": str(self._state.path / ANCHORS),
             "SWITCHBOARD_SEED": str(seed_file(self._given)),
         }
         if "SWITCHBOARD_ENTRA_AUTHORITY" not in self._given:

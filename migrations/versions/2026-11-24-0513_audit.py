@@ -79,19 +79,15 @@ def upgrade() -> None:
         sa.Column("wrapped_pseudonym_key", sa.LargeBinary(), nullable=True),
         sa.Column("position", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("mac", sa.LargeBinary(), nullable=False),
-        sa.Column("anchored_position", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("anchored_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_audit_chains")),
     )
     # The doors see how far the chain is; its keys are the writer's, which reads no content.
-    secure("audit_chains", app="SELECT (tenant_id, position, anchored_position, anchored_at)")
+    secure("audit_chains", app="SELECT (tenant_id, position)")
     open_to_system(
         "audit_chains",
         update=(
             "position",
             "mac",
-            "anchored_position",
-            "anchored_at",
             "wrapping_key",
             "wrapped_chain_key",
             "pseudonym_wrapping_key",

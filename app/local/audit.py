@@ -1,0 +1,173 @@
+"""What `switchboard audit` does: verify chains, export entries, find a member's pseudonym.
+
+It works wherever DATABASE_SYSTEM_URL leads; without it, on the system that runs on this machine.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, Any
+from uuid import UUID
+
+from pydantic import SecretStr
+from rich.console import Console
+from rich.text import Text
+
+from app.audit.anchors import AnchorFile
+from app.audit.keys import AuditKeys
+from app.audit.ocsf import to_ocsf
+from app.audit.repository import SystemAuditRepository
+from app.audit.verify import Verdict, Verifier, read_links
+from app.core.database import Database, psycopg_url
+from app.core.key_encryption import open_wrapping_keys
+from app.core.wrapping import WrappingKeys
+from app.local.migrate import remembered_urls
+from app.local.running import Ports, read_running
+from app.local.state import ANCHORS, State
+from app.settings import Settings
+from app.vocabulary import Environment
+
+
+def verify(out: Console, settings: Settings, *, tenants: Sequence[UUID], as_json: bool) -> int:
+    """Verify chains and print what was found; 0 if nothing is wrong. Raises: `MissingSetting`, `AnchorsUnusable`."""
+    settings = _of_this_machine(settings)
+    path = settings.audit_anchors
+    anchors = None if path is None else AnchorFile(path)
+
+    async def work() -> tuple[list[Verdict], list[int]]:
+        async with _system(settings) as system, _wrapping(settings) as wrapping:
+            verifier = Verifier(system, wrapping, anchors)
+            return await verifier.run(tenants), verifier.anchor_gaps
+
+    verdicts, gaps = asyncio.run(work())
+    sound = not gaps and all(verdict.flaws == 0 for verdict in verdicts)
+    if as_json:
+        out.file.write(json.dumps(_report(verdicts, gaps, sound=sound, anchored=anchors is not None)) + "\n")
+        return 0 if sound else 1
+    for verdict in verdicts:
+        _print(out, verdict)
+    for number in gaps:
+        out.print(Text(f"anchor line {number} is missing from {path}", style="bold red"))
+    if anchors is None:
+        out.print("SWITCHBOARD_AUDIT_ANCHORS is not set: a cut at the end of a chain cannot be found.")
+    out.print("Every chain is whole." if sound else "The record has been tampered with or is incomplete.")
+    return 0 if sound else 1
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which entries to export: of which tenants (none: all), from `since` to before `until`."""
+
+    tenants: Sequence[UUID] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def export(file: IO[str], settings: Settings, selection: Selection) -> int:
+    """Write entries as JSON lines, tenant by tenant in order; gives how many. Raises: `MissingSetting`."""
+    settings = _of_this_machine(settings)
+
+    async def work() -> int:
+        count = 0
+        async with _system(settings) as system:
+            wanted = selection.tenants
+            if not wanted:
+                async with system.system() as session:
+                    wanted = sorted(await SystemAuditRepository(session).tenants())
+            for tenant_id in wanted:
+                async for link in read_links(system, tenant_id, since=selection.since, until=selection.until):
+                    file.write(json.dumps(to_ocsf(link), ensure_ascii=False, separators=(",", ":")) + "\n")
+                    count += 1
+        return count
+
+    return asyncio.run(work())
+
+
+def pseudonym(settings: Settings, *, tenant_id: UUID, member_id: UUID) -> str:
+    """How the record calls a member; empty if the tenant has no record or is erased. Raises: `MissingSetting`."""
+    settings = _of_this_machine(settings)
+
+    async def work() -> str:
+        async with _system(settings) as system, _wrapping(settings) as wrapping:
+            keys = await AuditKeys(system, wrapping).existing(tenant_id)
+            return "" if keys is None else keys.pseudonym_of(member_id)
+
+    return asyncio.run(work())
+
+
+def _report(verdicts: Sequence[Verdict], gaps: list[int], *, sound: bool, anchored: bool) -> dict[str, Any]:
+    return {
+        "sound": sound,
+        "anchored": anchored,
+        "anchor_lines_missing": gaps,
+        "tenants": [
+            {
+                "tenant_id": str(verdict.tenant_id),
+                "entries": verdict.entries,
+                "waiting": verdict.waiting,
+                "addresses_erased": verdict.addresses_erased,
+                "anchored_position": verdict.anchored_position,
+                "flaws": verdict.flaws,
+                "findings": [
+                    {"flaw": one.flaw, "position": one.position, "message": one.message}
+                    for one in verdict.findings
+                ],
+            }
+            for verdict in verdicts
+        ],
+    }
+
+
+def _print(out: Console, verdict: Verdict) -> None:
+    facts = f"{verdict.entries} entries, anchored up to {verdict.anchored_position}"
+    if verdict.waiting:
+        facts += f", {verdict.waiting} not chained yet"
+    if verdict.addresses_erased:
+        facts += f", {verdict.addresses_erased} addresses erased"
+    mark = Text("ok      ", style="green") if verdict.flaws == 0 else Text("problem ", style="bold red")
+    out.print(mark + Text(f"{verdict.tenant_id}  {facts}"), soft_wrap=True)
+    for one in verdict.findings:
+        out.print(Text(f"        entry {one.position}: {one.flaw}: {one.message}"), soft_wrap=True)
+    if verdict.flaws > len(verdict.findings):
+        out.print(Text(f"        and {verdict.flaws - len(verdict.findings)} more"))
+
+
+def _of_this_machine(settings: Settings) -> Settings:
+    """The settings themselves, or those of the embedded system that runs here."""
+    state = State.default()
+    if settings.database_system_url is not None or read_running(state) is None:
+        return settings
+    port = Ports(state).known("postgres")
+    urls = None if port is None else remembered_urls(state.path / "postgres-roles.json", port)
+    if urls is None:
+        return settings
+    return settings.model_copy(
+        update={
+            "database_system_url": SecretStr(urls.system),
+            "env": Environment.DEVELOPMENT,
+            "keyring": settings.keyring or state.path / "keyring.json",
+            "audit_anchors": settings.audit_anchors or state.path / ANCHORS,
+        }
+    )
+
+
+@asynccontextmanager
+async def _system(settings: Settings) -> AsyncIterator[Database]:
+    url = psycopg_url(settings.required("database_system_url"))
+    system = Database(url, pool_size=1, application_name="switchboard-audit")
+    try:
+        yield system
+    finally:
+        await system.close()
+
+
+@asynccontextmanager
+async def _wrapping(settings: Settings) -> AsyncIterator[WrappingKeys]:
+    wrapping = open_wrapping_keys(settings)
+    try:
+        yield wrapping
+    finally:
+        await wrapping.close()
