@@ -20,6 +20,7 @@ from app.http.cross_origin import CrossOrigin
 from app.http.request_ids import RequestIds
 from app.http.response_headers import ResponseHeaders
 from app.http.services import Services
+from app.portal.routes import router as portal
 from app.settings import Settings, get_settings
 from app.vocabulary import Environment
 
@@ -41,6 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Switchboard", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(addin)
     app.include_router(automation((documents.router, uploads.router, jobs.router)))
+    app.include_router(portal)
     app.include_router(health.router)
     problems.install(app)
     # The last one added is the outermost: whatever answers, the answer has its ids and its fields.

@@ -29,7 +29,7 @@ from app.local.entra.tokens import LIFETIME_SECONDS
 
 SEED = Path(__file__).parents[1] / "infra" / "seed.yaml"
 ADA, ALAN, MARY = "ada@contoso.example", "alan@contoso.example", "mary@contoso.example"
-GRACE = "grace@fabrikam.example"
+GRACE, EDSGER = "grace@fabrikam.example", "edsger@fabrikam.example"
 KATHERINE, JOAN = "katherine@northwind.example", "joan@northwind.example"
 """Administrator and member of a tenant that has consented to nothing and is not in the seed file."""
 NORTHWIND = "1c9e7a35-b480-4d62-8f1e-93d05a6c72b8"

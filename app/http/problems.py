@@ -19,7 +19,7 @@ from app.core.clock import now
 from app.core.errors import AppError, ErrorDetail, TemporarilyUnavailable, Unauthenticated
 from app.core.logging import get_logger
 from app.http.request_ids import current_request_id
-from app.identity.errors import ClaimsChallenge
+from app.identity.errors import ClaimsChallenge, SessionRequired
 
 _log = get_logger(__name__)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
@@ -68,6 +68,9 @@ def problem(error: AppError) -> JSONResponse:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
     if isinstance(error, ClaimsChallenge):
         headers["WWW-Authenticate"] = claims_challenge(error.claims)
+    elif isinstance(error, SessionRequired):
+        # Not a scheme of the registry: browsers must not ask the person for a password.
+        headers["WWW-Authenticate"] = "Session"
     elif isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
     return _envelope(

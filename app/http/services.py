@@ -16,8 +16,12 @@ from app.http.rate_limits import RateLimits
 from app.http.sign_in_limits import SignInLimits
 from app.identity.authenticate import Authenticator
 from app.identity.drive_files import DriveFiles
+from app.identity.id_tokens import IdTokens
 from app.identity.keys import SigningKeys
 from app.identity.msal_clients import MsalClients
+from app.identity.onboarding import Onboarding
+from app.identity.portal_sign_in import PortalSignIn
+from app.identity.sessions import Sessions
 from app.identity.tokens import AccessTokens
 from app.jobs.events import EventHub
 from app.jobs.notify import CONFIGURATION
@@ -50,6 +54,9 @@ class Services:
     sign_in_limits: SignInLimits
     msal: MsalClients
     files: DriveFiles
+    sessions: Sessions
+    sign_in: PortalSignIn
+    onboarding: Onboarding
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process begins to stop: what would go on for long ends by itself."""
 
@@ -74,7 +81,7 @@ class Services:
         )
         configuration = Configuration(lookups)
         keys = TenantKeys(lookups, open_wrapping_keys(settings))
-        msal = MsalClients(settings)
+        msal, sessions = MsalClients(settings), Sessions(redis)
         return cls(
             settings=settings,
             database=database,
@@ -100,6 +107,25 @@ class Services:
             sign_in_limits=SignInLimits(settings.rate_limit_sign_ins),
             msal=msal,
             files=DriveFiles(settings, msal, lookups, keys),
+            sessions=sessions,
+            sign_in=PortalSignIn(
+                redis,
+                sessions,
+                msal,
+                IdTokens(signing_keys, settings.entra_authority, settings.portal_client_id),
+                origin=settings.portal_origin,
+                configured=bool(settings.portal_client_id and settings.portal_origin),
+            ),
+            onboarding=Onboarding(
+                database,
+                redis,
+                msal,
+                tokens,
+                authority=settings.entra_authority,
+                portal_client_id=settings.portal_client_id,
+                api_client_id=settings.api_client_id,
+                anybody=settings.onboarding_is_open,
+            ),
         )
 
     def start(self) -> None:

@@ -1,6 +1,13 @@
 """Why a caller is not let in. Whatever is wrong with a token, the caller learns only that it is not valid."""
 
-from app.core.errors import BadRequest, Conflict, Forbidden, TemporarilyUnavailable, Unauthenticated
+from app.core.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    TemporarilyUnavailable,
+    Unauthenticated,
+)
 
 
 class InvalidToken(Unauthenticated):
@@ -83,6 +90,83 @@ class CredentialUnavailable(TemporarilyUnavailable):
         super().__init__(
             "We cannot reach Microsoft Entra as ourselves just now; try again shortly.",
             retry_after_seconds=30,
+        )
+
+
+class EntraUnavailable(TemporarilyUnavailable):
+    """Entra does not answer, or does not know us just now."""
+
+    code = "identity_unavailable"
+    title = "We cannot reach Microsoft Entra just now"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "We cannot reach Microsoft Entra just now; try again shortly.", retry_after_seconds=5
+        )
+
+
+class SessionRequired(Unauthenticated):
+    """No session, or one that is over: idle, too old, signed out, ended by an administrator or by Entra."""
+
+    code = "session_required"
+    title = "Sign in"
+
+    def __init__(self) -> None:
+        super().__init__("You are not signed in at the portal, or no longer; open /portal/v1/sign-in.")
+
+
+class CrossSite(Forbidden):
+    """A change that another site may have asked the browser for."""
+
+    code = "cross_site"
+    title = "Not from the portal"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Changes come from the portal's own pages only: send them from the same origin, with the header"
+            " X-Switchboard-Portal: 1."
+        )
+
+
+class SignInRefused(BadRequest):
+    """What came back from the sign-in page is not the answer we wait for. Says no more, on purpose."""
+
+    code = "sign_in_refused"
+    title = "Sign in again"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "This sign-in cannot be used: it was cancelled, used before, took too long, or began in another"
+            " browser. Open /portal/v1/sign-in to begin anew."
+        )
+        self.reason = reason
+        """For logs: a rule's name or Entra's code, never a part of the answer."""
+
+
+class RoleMissing(Forbidden):
+    """Somebody who may be here, but not do this."""
+
+    code = "role_missing"
+    title = "Another role is needed"
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(
+            f"This needs the role {wanted}, assigned in Microsoft Entra and given in the portal;"
+            " ask an administrator of your organisation.",
+            target="roles",
+        )
+
+
+class PortalNotConfigured(NotFound):
+    """This service has no portal registration."""
+
+    code = "portal_not_configured"
+    title = "No portal here"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The portal is not configured: its operator sets SWITCHBOARD_PORTAL_CLIENT_ID,"
+            " SWITCHBOARD_PORTAL_URL and a credential."
         )
 
 

@@ -35,6 +35,25 @@ class Page(BaseModel, Generic[Item]):
     next_link: str | None = None
 
 
+class SignedOut(BaseModel):
+    """The session here has ended; Entra's own goes on until the browser opens its page."""
+
+    entra_sign_out_url: str
+
+
+class Me(BaseModel):
+    """Who is signed in, and what they may do here."""
+
+    tenant_id: UUID
+    tenant_name: str
+    member_id: UUID
+    display_name: str
+    roles: list[Role]
+    began_at: datetime
+    ends_at: datetime
+    """At the latest; half an hour without a request ends it as well."""
+
+
 class StartOnboarding(Closed):
     """The wish to bring one's directory in."""
 

@@ -23,6 +23,7 @@ _OPEN_THEM = {
 _NAME_THEIR_ERRORS = {
     "app/identity/on_behalf.py",
     "app/identity/onboarding.py",
+    "app/identity/portal_sign_in.py",
     "app/identity/sign_in.py",
     "app/llm/providers/openai_compatible.py",
     "app/llm/providers/openai_errors.py",
