@@ -182,5 +182,6 @@ class Grants:
 
 
 def client_info(person: Person) -> str:
-    """Who signed in, as MSAL names the account in its cache."""
-    return encode(json.dumps({"uid": person.object_id, "utid": person.tenant_id}).encode())
+    """Who signed in, as MSAL names the account in its cache: a guest by the account at home."""
+    home = {"uid": person.home_object_id, "utid": person.home_tenant_id or person.tenant_id}
+    return encode(json.dumps(home).encode())

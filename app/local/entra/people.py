@@ -28,6 +28,7 @@ CONSENTING_ROLES = frozenset(
 
 _DEPARTMENTS = {"TenantAdmin": "Information Technology", "Auditor": "Compliance", "Member": "Finance"}
 _GROUPS = uuid.UUID("c2d7a1f9-64e3-4b08-9f15-7a80d3b6e2c4")
+_GUESTS = uuid.UUID("7d90e4b2-15fa-4c6e-a3d8-0b72c9f1e684")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,13 @@ class Person:
     department: str = ""
     home_tenant_id: str | None = None
     """Where a guest signs in; None for the tenant's own people."""
+
+    @property
+    def home_object_id(self) -> str:
+        """Their id where they sign in; a guest has another one there."""
+        if self.home_tenant_id is None:
+            return self.object_id
+        return str(uuid.uuid5(_GUESTS, f"{self.home_tenant_id}/{self.object_id}"))
 
     @property
     def may_consent(self) -> bool:
