@@ -140,8 +140,14 @@ class AccessTokens:
 
 
 def _check_application(claims: dict[str, Any]) -> None:
-    """Whoever acts for a person has scopes, whoever acts for itself has roles; nobody is both."""
+    """Whoever acts for a person has scopes, whoever acts for itself has roles; nobody is both.
+
+    Where the registration does not ask for `idtyp`, a program is its own subject, and a person never is.
+    Source: Microsoft, "Protected web API: verify scopes and app roles".
+    """
     guid(claims.get("azp"), "client")
+    if claims.get("sub") != claims.get("oid"):
+        raise InvalidToken("not_application")
     if "scp" in claims or claims.get("idtyp", "app") != "app" or not texts(claims, "roles"):
         raise InvalidToken("not_application")
 

@@ -52,6 +52,8 @@ _WRONG: dict[str, dict[str, Any]] = {
     "the program named as version 1 does": {"azp": None, "appid": AUTOMATION_CLIENT_ID},
     "a program that is no GUID": {"azp": "automation"},
     "no object": {"oid": None},
+    "the subject of a person": {"sub": "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ"},
+    "the subject of a person, and no word on whose it is": {"sub": "AAAA", "idtyp": None},
     "no expiry": {"exp": None},
     "long expired": {"exp": 1_600_000_000},
 }
@@ -82,6 +84,7 @@ async def test_a_program_cannot_sign_for_itself(entra: RunningEntra, tokens: Acc
         key=SigningKey.new(),
         headers={"kid": entra.app.keys.current.kid},
         scp=None,
+        sub=entra.claims()["oid"],
         azp=AUTOMATION_CLIENT_ID,
         roles=[APPLICATION_ROLE],
     )
