@@ -3,10 +3,10 @@
 from dataclasses import asdict
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from app.addin.schemas import GraphSessionPage, GraphSessionResource, NewGraphSession
-from app.http.guards import Caller, InProcess, RawToken, TenantSession
+from app.http.guards import Caller, InProcess, RawToken, TenantSession, actor
 from app.http.routes import GuardedRoute
 from app.identity import long_sessions
 from app.identity.principal import Principal
@@ -16,10 +16,15 @@ router = APIRouter(prefix="/graph-sessions", tags=["graph-sessions"], route_clas
 
 @router.post("", status_code=201)
 async def start_graph_session(
-    body: NewGraphSession, caller: Caller, token: RawToken, state: InProcess, session: TenantSession
+    request: Request,
+    body: NewGraphSession,
+    caller: Caller,
+    token: RawToken,
+    state: InProcess,
+    session: TenantSession,
 ) -> GraphSessionResource:
     """Let jobs of the caller read the caller's files from now on."""
-    session_id = await state.files.sessions.start(caller, token, days=body.days)
+    session_id = await state.files.sessions.start(caller, token, actor=actor(request, caller), days=body.days)
     return await _own(session, caller, session_id)
 
 
@@ -40,10 +45,16 @@ async def renew_graph_session(
 
 
 @router.delete("/{session_id}", status_code=204)
-async def revoke_graph_session(session_id: UUID, caller: Caller, session: TenantSession) -> None:
+async def revoke_graph_session(
+    request: Request, session_id: UUID, caller: Caller, session: TenantSession
+) -> None:
     """End a session and drop its tokens; jobs that need it wait for the caller."""
     await long_sessions.revoke(
-        session, tenant_id=caller.tenant_id, session_id=session_id, member_id=caller.member_id
+        session,
+        tenant_id=caller.tenant_id,
+        session_id=session_id,
+        actor=actor(request, caller),
+        member_id=caller.member_id,
     )
 
 

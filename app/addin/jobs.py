@@ -11,7 +11,7 @@ from app.addin.schemas import JobPage, JobResource, NewJobRequest
 from app.copilot.resuming import renewed_session
 from app.copilot.submit import Submission, ToFetch, submit
 from app.documents import service as documents
-from app.http.guards import Caller, InProcess, RawToken, TenantSealer, TenantSession
+from app.http.guards import Caller, InProcess, RawToken, TenantSealer, TenantSession, actor
 from app.http.routes import GuardedRoute
 from app.identity.graph_errors import GraphSessionTooShort
 from app.identity.long_sessions import find_session
@@ -123,6 +123,7 @@ async def cancel_job(
 
 @router.post("/{job_id}/resume")
 async def resume_job(
+    request: Request,
     job_id: UUID,
     caller: Caller,
     token: RawToken,
@@ -132,7 +133,9 @@ async def resume_job(
 ) -> JobResource:
     """Let a job go on that waits for the caller, who has consented or signed in: see its `waiting`."""
     ids = {"tenant_id": caller.tenant_id, "member_id": caller.member_id, "job_id": job_id}
-    renewed = await renewed_session(state.database, state.files.sessions, caller, token, job_id)
+    renewed = await renewed_session(
+        state.database, state.files.sessions, caller, token, job_id, actor=actor(request, caller)
+    )
     await resume(session, **ids, graph_session_id=renewed)
     return await read_job(session, sealer, **ids)
 

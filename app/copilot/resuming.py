@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from app.audit.record import Actor
 from app.core.database import Database
 from app.identity.graph_errors import GraphSessionNotFound
 from app.identity.long_sessions import LongSessions
@@ -14,7 +15,13 @@ _DAYS = 1
 
 
 async def renewed_session(
-    database: Database, sessions: LongSessions, caller: Principal, raw_token: str, job_id: UUID
+    database: Database,
+    sessions: LongSessions,
+    caller: Principal,
+    raw_token: str,
+    job_id: UUID,
+    *,
+    actor: Actor,
 ) -> UUID | None:
     """The session by which a waiting job of the caller's can go on, with fresh tokens in it; None if it needs none.
 
@@ -29,5 +36,5 @@ async def renewed_session(
     try:
         await sessions.renew(caller, raw_token, waiting.graph_session_id)
     except GraphSessionNotFound:
-        return await sessions.start(caller, raw_token, days=_DAYS)
+        return await sessions.start(caller, raw_token, actor=actor, days=_DAYS)
     return waiting.graph_session_id

@@ -16,6 +16,8 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit.actions import AuditAction
+from app.audit.record import Actor, record
 from app.core.clock import new_id
 from app.core.database import Database
 from app.core.errors import AppError
@@ -52,7 +54,9 @@ class LongSessions:
         self._on_behalf = on_behalf
         self._longest_days = longest_days
 
-    async def start(self, caller: Principal, raw_token: str, *, days: int | None = None) -> UUID:
+    async def start(
+        self, caller: Principal, raw_token: str, *, actor: Actor, days: int | None = None
+    ) -> UUID:
         """A new session of the caller, for as long as asked but no longer than the policy lets it.
 
         Raises: `TooManyGraphSessions`, and as `OnBehalf.graph_token`.
@@ -73,11 +77,26 @@ class LongSessions:
                     expires_at=func.now() + text(f"interval '{lifetime:.0f} seconds'"),
                 )
             )
+            await record(
+                session,
+                tenant_id=caller.tenant_id,
+                actor=actor,
+                action=AuditAction.GRAPH_SESSION_BEGIN,
+                target_type="graph_session",
+                target_id=str(session_id),
+                detail={"seconds": round(lifetime)},
+            )
         try:
             await self.renew(caller, raw_token, session_id)
-        except AppError:
+        except AppError as error:
             async with self._database.tenant(caller.tenant_id) as session:
-                await revoke(session, tenant_id=caller.tenant_id, session_id=session_id)
+                await revoke(
+                    session,
+                    tenant_id=caller.tenant_id,
+                    session_id=session_id,
+                    actor=actor,
+                    reason=error.code,
+                )
             raise
         return session_id
 
@@ -162,11 +181,17 @@ async def list_sessions(
 
 
 async def revoke(
-    session: AsyncSession, *, tenant_id: UUID, session_id: UUID, member_id: UUID | None = None
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    session_id: UUID,
+    actor: Actor,
+    member_id: UUID | None = None,
+    reason: str = "asked",
 ) -> UUID:
     """End a session and drop its tokens; gives its member. Without `member_id` anybody's of the tenant.
 
-    Raises: `GraphSessionNotFound`.
+    `reason` is for the audit record. Raises: `GraphSessionNotFound`.
     """
     conditions = [GraphSession.tenant_id == tenant_id, GraphSession.id == session_id]
     if member_id is not None:
@@ -182,6 +207,15 @@ async def revoke(
             TokenCacheRow.member_id == owner,
             TokenCacheRow.session_key == f"{_PREFIX}{session_id}",
         )
+    )
+    await record(
+        session,
+        tenant_id=tenant_id,
+        actor=actor,
+        action=AuditAction.GRAPH_SESSION_REVOKE,
+        target_type="graph_session",
+        target_id=str(session_id),
+        detail={"reason": reason},
     )
     member: UUID = owner
     return member

@@ -116,6 +116,14 @@ async def test_sessions_are_started_listed_renewed_and_revoked_by_their_member_a
     assert await sessions(house) == [second]
     kept = await house.system.rows("SELECT session_key FROM token_caches")
     assert [row["session_key"] for row in kept] == [f"session:{second}"]
+    recorded = await house.system.rows(
+        "SELECT action, target_id FROM audit_entries WHERE target_type = 'graph_session' ORDER BY at"
+    )
+    assert [(row["action"], row["target_id"]) for row in recorded] == [
+        ("graph_session.begin", first),
+        ("graph_session.begin", second),
+        ("graph_session.revoke", first),
+    ]
 
 
 async def test_a_session_that_entra_does_not_allow_leaves_nothing_behind(house: House) -> None:
