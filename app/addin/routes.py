@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Security
 
-from app.addin import catalog, documents, graph_sessions, jobs, stream, uploads
+from app.addin import catalog, documents, graph_sessions, jobs, me, stream, uploads
 from app.http.guards import ADDIN_SCOPE, principal
 
 router = APIRouter(prefix="/addin/v1", dependencies=[Security(principal, scopes=[ADDIN_SCOPE])])
-for part in (catalog, documents, uploads, graph_sessions, jobs, stream):
+for part in (catalog, me, documents, uploads, graph_sessions, jobs, stream):
     router.include_router(part.router)

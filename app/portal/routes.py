@@ -3,13 +3,25 @@
 from fastapi import APIRouter, Depends
 
 from app.http.guards import member, visitor
-from app.portal import app_clients, jobs, me, members, settings, sign_in, tenants
+from app.portal import (
+    app_clients,
+    erasures,
+    holds,
+    jobs,
+    me,
+    members,
+    onboarding,
+    settings,
+    sign_in,
+    tenants,
+)
 
 _members_only = APIRouter(dependencies=[Depends(member)])
-for part in (me, members, app_clients, settings, jobs, tenants):
+for part in (me, members, app_clients, settings, erasures, holds, jobs, tenants):
     _members_only.include_router(part.router)
 _signed_in = APIRouter(dependencies=[Depends(visitor)])
 _signed_in.include_router(sign_in.exits)
+_signed_in.include_router(onboarding.router)
 
 router = APIRouter(prefix="/portal/v1")
 for one in (sign_in.entrance, _signed_in, _members_only):

@@ -1,11 +1,12 @@
 """What the portal takes and gives, in JSON."""
 
 from datetime import datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from app.lifecycle.states import ErasureState, Phase
 from app.vocabulary import AppClientState, JobState, Lane, MemberState, OfficeHost, Role, TenantState
 
 Name = Annotated[
@@ -173,3 +174,61 @@ class Suspension(Closed):
     """Why a customer is suspended; the operator's people see it."""
 
     reason: Name
+
+
+class AskErasure(Closed):
+    """Whom to erase: a member by id, or the whole tenant, confirmed with its name as it is shown."""
+
+    member_id: UUID | None = None
+    name: Name | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.member_id is None) == (self.name is None):
+            raise ValueError("name either a member by member_id, or the whole tenant by its name")
+        return self
+
+
+class ConfirmErasure(Closed):
+    """The customer's name, exactly as it is shown."""
+
+    name: Name
+
+
+class ErasureResource(BaseModel):
+    """An erasure, how far it is, and when it is finished the proof that nothing is left."""
+
+    id: UUID
+    member_id: UUID | None
+    """Null: the whole tenant."""
+    requested_by: UUID | None
+    by_operator: bool
+    state: ErasureState
+    phase: Phase
+    requested_at: datetime
+    not_before: datetime
+    finished_at: datetime | None
+    removed: dict[str, int]
+    """Rows removed so far, by table."""
+    proof: dict[str, Any] | None
+
+
+class PlaceHold(Closed):
+    """What to keep and why; without `member_id` everything of the tenant."""
+
+    member_id: UUID | None = None
+    reason: Name
+    until: AwareDatetime | None = None
+
+
+class HoldResource(BaseModel):
+    """A legal hold; it stands until it is released or its time is up."""
+
+    id: UUID
+    member_id: UUID | None
+    reason: str
+    placed_by: UUID
+    since: datetime
+    until: datetime | None
+    released_at: datetime | None
+    released_by: UUID | None

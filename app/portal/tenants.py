@@ -12,7 +12,17 @@ from app.core.errors import Conflict
 from app.http.guards import InProcess, Operator, actor
 from app.http.routes import GuardedRoute
 from app.http.services import Services
-from app.portal.schemas import Invitation, Page, Suspension, TenantResource
+from app.lifecycle import erasure
+from app.lifecycle.errors import CannotEraseOneself, NameDiffers, TenantNotErasable
+from app.portal.erasures import AT_ONCE, erasure_resource
+from app.portal.schemas import (
+    ConfirmErasure,
+    ErasureResource,
+    Invitation,
+    Page,
+    Suspension,
+    TenantResource,
+)
 from app.tenants import service
 from app.tenants.service import TenantFacts
 from app.vocabulary import TenantState
@@ -92,6 +102,32 @@ async def resume_tenant(
         changed = await service.resume(session, tenant_id=tenant_id, actor=actor(request, caller))
     await _tell(services, changed)
     return _resource(changed)
+
+
+@router.post("/{tenant_id}/erase", status_code=202)
+async def erase_tenant(
+    tenant_id: UUID, body: ConfirmErasure, request: Request, caller: Operator, services: InProcess
+) -> ErasureResource:
+    """Erase a customer at once and for good, confirmed with its name; a legal hold forbids it."""
+    if tenant_id == caller.tenant_id:
+        raise CannotEraseOneself
+    async with services.database.tenant(tenant_id) as session:
+        found = await service.facts(session, tenant_id=tenant_id)
+        if found.state in {TenantState.ERASING, TenantState.ERASED}:
+            raise TenantNotErasable(tenant_id)
+        if body.name != found.name:
+            raise NameDiffers
+        asked = await erasure.request(
+            session,
+            tenant_id=tenant_id,
+            member_id=None,
+            requested_by=caller.member_id,
+            by_operator=True,
+            wait_days=AT_ONCE,
+            actor=actor(request, caller),
+        )
+    await services.sessions.end_tenant(tenant_id)
+    return erasure_resource(asked)
 
 
 async def _tell(services: Services, changed: TenantFacts) -> None:
