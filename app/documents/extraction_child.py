@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 import threading
+import time
 import traceback
 from types import TracebackType
 from typing import Any, BinaryIO, NoReturn
@@ -21,6 +22,7 @@ from app.documents import frames
 from app.documents.errors import DocumentError, TooComplex
 from app.documents.reading import read
 
+_LOOK_SECONDS = 0.05
 _Request = tuple[dict[str, Any], bytes]
 
 
@@ -32,6 +34,7 @@ def main() -> None:
     os.dup2(silence, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit(int(sys.argv[1]))
+    threading.Thread(target=_watch_memory, args=(int(sys.argv[1]),), daemon=True).start()
     _tell_of_crashes(answers)
     requests: queue.SimpleQueue[_Request] = queue.SimpleQueue()
     # Its own thread, so that the end of the parent ends this process in the middle of a document too.
@@ -95,16 +98,32 @@ def _limit(memory_bytes: int) -> None:
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_AS, memory_bytes),
     ):
-        # macOS does not let RLIMIT_AS be set; the wall and CPU limits still hold there.
+        # macOS does not let RLIMIT_AS be set; `_watch_memory` stands behind it.
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(what, (most, most))
+
+
+def _watch_memory(memory_bytes: int) -> NoReturn:
+    """End this process once it has held more memory than it may, where the system does not see to it.
+
+    libxml2, pdfium and zlib let this thread run while they work. What has been held at most is asked for,
+    so that a peak between two looks counts too.
+    """
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2) of either system
+    while resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit <= memory_bytes:
+        time.sleep(_LOOK_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("unreachable")
 
 
 def _allow_cpu(seconds: float) -> None:
     """Let this document have that much CPU time; beyond it the system ends the process (SIGXCPU)."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime + seconds) + 1, hard))
+    soft = math.ceil(used.ru_utime + used.ru_stime + seconds) + 1
+    # A container may have set a limit of its own, which cannot be passed.
+    soft = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
 def _tell_of_crashes(answers: BinaryIO) -> None:

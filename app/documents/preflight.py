@@ -21,6 +21,7 @@ _RATIO_MATTERS_FROM = 2**20
 _END = struct.Struct("<4s4H2LH")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR_64_BYTES = 20
+_LOCAL_HEADER_BYTES = 30
 _FURTHEST_END = _END.size + 2**16
 _ENCRYPTED = 0x1
 
@@ -50,6 +51,7 @@ def open_zip(content: bytes) -> zipfile.ZipFile:
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OverflowError) as error:
         raise UnreadableFile(_DAMAGED) from error
     _check_entries(container.infolist())
+    _check_overlaps(container.infolist())
     return container
 
 
@@ -100,6 +102,21 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
         suspicious = entry.file_size > MAX_RATIO * max(entry.compress_size, 1)
         if entry.file_size > MAX_PART_BYTES or (entry.file_size > _RATIO_MATTERS_FROM and suspicious):
             raise _too_big()
+
+
+def _check_overlaps(entries: list[zipfile.ZipInfo]) -> None:
+    """Entries that share bytes unpack the same few again and again, each within its own limits.
+
+    Source: D. Fifield, "A better zip bomb", WOOT 2019.
+    """
+    end = 0
+    for entry in sorted(entries, key=lambda each: each.header_offset):
+        if entry.header_offset < end:
+            raise UnreadableFile(
+                "Parts of the file lie over one another, as harmful files have it; save it anew in its"
+                " program and send that."
+            )
+        end = entry.header_offset + _LOCAL_HEADER_BYTES + entry.compress_size
 
 
 def _too_big() -> TooComplex:

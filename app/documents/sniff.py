@@ -135,11 +135,12 @@ def _compound_file(content: bytes) -> EncryptedFile | UnsupportedFormat:
 def _container(content: bytes) -> Format | None:
     if not content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return None
-    kind = Package(content).main_content_type()
+    package = Package(content)
+    kind = package.main_content_type()
     match kind:
         case None:
             raise UnsupportedFormat(f"This is an archive, not a document; unpack it and {_TAKEN}.")
-        case _ if "macroEnabled" in kind:
+        case _ if "macroEnabled" in kind or package.holds_macros():
             raise UnsupportedFormat("This document holds macros; save it as .docx and send that.")
         case _ if "wordprocessingml.document.main" in kind:
             return Format.DOCX

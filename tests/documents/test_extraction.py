@@ -95,6 +95,74 @@ async def test_a_file_that_needs_too_much_memory_is_refused_and_the_next_is_read
     await extractor.close()
 
 
+async def test_memory_is_bounded_where_the_system_sets_no_limit_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on macOS, which refuses RLIMIT_AS."""
+    script = (
+        "import resource\n"
+        "set_limit = resource.setrlimit\n"
+        "def refuse(what, limits):\n"
+        "    if what == resource.RLIMIT_AS:\n"
+        "        raise ValueError('current limit exceeds maximum limit')\n"
+        "    set_limit(what, limits)\n"
+        "resource.setrlimit = refuse\n"
+        "from app.documents.extraction_child import main\n"
+        "main()\n"
+    )
+    started: list[asyncio.subprocess.Process] = []
+
+    async def spawn(memory_bytes: int) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            script,
+            str(memory_bytes),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            cwd=extraction._ROOT,
+        )
+        started.append(process)
+        return process
+
+    monkeypatch.setattr(extraction, "_spawn", spawn)
+    words = random.Random(1)
+    body = "".join(f"<w:p><w:r><w:t>{words.random()}</w:t></w:r></w:p>" for _ in range(200_000))
+    extractor = Extractor(_settings(extraction_memory_bytes=100 * 2**20))
+    with pytest.raises(TooComplex, match="memory"):
+        await extractor.extract("a.docx", word_file(body))
+    assert -9 in [process.returncode for process in started]
+    assert (await extractor.extract("a.txt", b"next")).segments[0].text == "next"
+    await extractor.close()
+
+
+async def test_the_limits_of_a_process_are_in_force(extractor: Extractor) -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux shows another process's limits")
+    await extractor.extract("a.txt", b"text")
+    memory = _settings().extraction_memory_bytes
+    for child in extractor._children:
+        process = psutil.Process(child.process.pid)
+        assert process.rlimit(psutil.RLIMIT_AS) == (memory, memory)
+        assert process.rlimit(psutil.RLIMIT_FSIZE) == process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
+    cpu = [psutil.Process(child.process.pid).rlimit(psutil.RLIMIT_CPU)[0] for child in extractor._children]
+    assert min(cpu) <= 13
+
+
+async def test_a_file_that_comes_in_pieces_is_read_as_one(extractor: Extractor) -> None:
+    content = word_file("".join(paragraph(f"Paragraph {number}") for number in range(500)))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), 999):
+            yield content[start : start + 999]
+
+    assert await extractor.extract_pieces("a.docx", len(content), pieces()) == read("a.docx", content)
+    for size in (len(content) - 1, len(content) + 1):
+        with pytest.raises(ValueError, match="bytes instead of"):
+            await extractor.extract_pieces("a.docx", size, pieces())
+    assert (await extractor.extract("a.txt", b"next")).segments[0].text == "next"
+
+
 async def test_a_small_file_may_not_take_the_time_of_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extraction, "_CPU_SECONDS", 0.5)
     extractor = Extractor(_settings())

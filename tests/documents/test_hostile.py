@@ -1,6 +1,8 @@
 """Hostile and mislabelled files: each is refused in words, in under a second."""
 
+import random
 import struct
+import zlib
 from collections.abc import Callable
 from time import process_time
 
@@ -16,6 +18,8 @@ from app.documents.errors import (
     UnreadableFile,
     UnsupportedFormat,
 )
+from app.documents.names import display_name
+from app.documents.readers import pdf_streams
 from app.documents.reading import read
 from tests.documents.files import (
     encrypted_office_file,
@@ -26,6 +30,7 @@ from tests.documents.files import (
     word_file,
     zip_file,
 )
+from tests.documents.hostile import CORPUS, Hostile
 
 _DTD = '<?xml version="1.0"{encoding}?>{before}<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>'
 
@@ -142,3 +147,53 @@ def test_two_parts_of_one_name_are_refused() -> None:
     content = zip_file({"aaaa": b"1", "bbbb": b"2"}).replace(b"bbbb", b"aaaa")
     with pytest.raises(UnreadableFile, match="same name"):
         preflight.open_zip(content)
+
+
+@pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.kind)
+def test_the_corpus_costs_a_reader_less_than_a_second(file: Hostile) -> None:
+    if file.code == "malformed":
+        pytest.skip("the door refuses the name")
+    content = file.make()
+    started = process_time()
+    if file.code:
+        with pytest.raises(DocumentError) as refused:
+            read(display_name(file.name), content)
+        assert (refused.value.status, refused.value.code) == (file.status, file.code)
+    else:
+        assert read(display_name(file.name), content).segments
+    assert process_time() - started < 1.0
+
+
+def test_nothing_of_a_file_that_an_entity_names_comes_into_a_text() -> None:
+    included = next(file for file in CORPUS if file.kind == "XInclude")
+    assert [segment.text for segment in read("a.docx", included.make()).segments] == ["a"]
+
+
+def test_formula_cells_stay_the_text_that_they_are() -> None:
+    formulas = next(file for file in CORPUS if file.kind == "formula cells")
+    assert read("a.docx", formulas.make()).segments[0].text.startswith("=cmd|' /C calc'!A0 | +1+1 | -2+3")
+
+
+def test_a_large_picture_in_a_pdf_is_no_bomb() -> None:
+    picture = b"".join(random.Random(1).randbytes(2**10) + bytes(2**14) for _ in range(5_000))
+    assert len(picture) > pdf_streams.MAX_STREAM_BYTES
+    pdf_streams.refuse_bombs(b"stream\n" + zlib.compress(picture, 1) + b"\nendstream")
+    blank = zlib.compress(bytes(60 * 2**20), 9)
+    pdf_streams.refuse_bombs(b"stream\n" + blank + b"\nendstream")
+    with pytest.raises(TooComplex, match="unpacks"):
+        pdf_streams.refuse_bombs(b"stream\n" + zlib.compress(bytes(70 * 2**20), 9) + b"\nendstream")
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_bomb_is_found_however_often_it_is_packed(times: int) -> None:
+    content = bytes(80 * 2**20)
+    for _ in range(times):
+        content = zlib.compress(content, 9)
+    with pytest.raises(TooComplex, match="unpacks"):
+        pdf_streams.refuse_bombs(b"stream\r\n" + content + b"\nendstream")
+
+
+def test_damaged_streams_are_left_to_the_reader() -> None:
+    packed = zlib.compress(bytes(200 * 2**20), 9)
+    damaged = packed[:1000] + b"damage" + packed[1006:]
+    pdf_streams.refuse_bombs(b"stream\n" + damaged + b"\nendstream stream\n\x78 stream\n")

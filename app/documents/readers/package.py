@@ -8,6 +8,8 @@ from app.documents.errors import UnreadableFile
 from app.documents.preflight import open_zip, read_part
 from app.documents.readers.xml import Element, parse
 
+_MACRO_PARTS = frozenset({"vbaproject.bin", "vbadata.xml", "vbaprojectsignature.bin"})
+
 
 @dataclass(frozen=True)
 class Relationship:
@@ -31,6 +33,10 @@ class Package:
     def has(self, part: str) -> bool:
         """Whether the package holds that part."""
         return _key(part) in self._names
+
+    def holds_macros(self) -> bool:
+        """Whether a macro project lies in the package, whatever the package says of itself."""
+        return any(name.rpartition("/")[2] in _MACRO_PARTS for name in self._names)
 
     def xml(self, part: str) -> Element:
         """The root of a part. Raises: `UnreadableFile`, `TooComplex`."""

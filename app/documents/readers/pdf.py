@@ -17,6 +17,7 @@ from app.documents.readers.pdf_layout import (
     paragraphs,
     without_running_headers,
 )
+from app.documents.readers.pdf_streams import refuse_bombs
 from app.documents.segments import Extracted, PdfAnchor, Segment
 from app.vocabulary import SegmentKind
 
@@ -44,6 +45,7 @@ class _Progress:
 
 def read(content: bytes) -> Extracted:
     """Segments of a .pdf. Raises: documents.errors."""
+    refuse_bombs(content)
     try:
         document = pdfium.PdfDocument(content)
     except pdfium.PdfiumError as error:
