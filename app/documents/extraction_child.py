@@ -33,8 +33,9 @@ def main() -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _limit(int(sys.argv[1]))
-    threading.Thread(target=_watch_memory, args=(int(sys.argv[1]),), daemon=True).start()
+    memory_bytes = int(sys.argv[1])
+    if not _limit(memory_bytes):
+        threading.Thread(target=_watch_memory, args=(memory_bytes,), daemon=True).start()
     _tell_of_crashes(answers)
     requests: queue.SimpleQueue[_Request] = queue.SimpleQueue()
     # Its own thread, so that the end of the parent ends this process in the middle of a document too.
@@ -91,29 +92,45 @@ def _body(source: BinaryIO) -> bytes:
     os._exit(0)
 
 
-def _limit(memory_bytes: int) -> None:
-    """No core file (it would hold content), no file written, and at most that much address space."""
+def _limit(memory_bytes: int) -> bool:
+    """No core file (it would hold content), no file written, and at most that much address space.
+
+    Whether the last could be set: macOS refuses it.
+    """
+    limited = False
     for what, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_AS, memory_bytes),
     ):
-        # macOS does not let RLIMIT_AS be set; `_watch_memory` stands behind it.
+        limited = False
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(what, (most, most))
+            limited = True
+    return limited
 
 
 def _watch_memory(memory_bytes: int) -> NoReturn:
-    """End this process once it has held more memory than it may, where the system does not see to it.
+    """End this process once it holds more memory than it may: where the system does not see to it.
 
-    libxml2, pdfium and zlib let this thread run while they work. What has been held at most is asked for,
-    so that a peak between two looks counts too.
+    libxml2, pdfium and zlib let this thread run while they work.
     """
-    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2) of either system
-    while resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit <= memory_bytes:
+    while _resident_bytes() <= memory_bytes:
         time.sleep(_LOOK_SECONDS)
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("unreachable")
+
+
+def _resident_bytes() -> int:
+    """What this process holds; on macOS what it held at most, which is in bytes there (getrusage(2)).
+
+    Linux hands that figure on from whoever started the process, so it says nothing there.
+    """
+    try:
+        with open("/proc/self/statm", "rb") as pages:  # noqa: PTH123 (no pathlib in this process's short list of imports)
+            return int(pages.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _allow_cpu(seconds: float) -> None:

@@ -175,7 +175,8 @@ def test_formula_cells_stay_the_text_that_they_are() -> None:
 
 
 def test_a_large_picture_in_a_pdf_is_no_bomb() -> None:
-    picture = b"".join(random.Random(1).randbytes(2**10) + bytes(2**14) for _ in range(5_000))
+    noise = random.Random(1)
+    picture = b"".join(noise.randbytes(2**10) + bytes(2**14) for _ in range(5_000))
     assert len(picture) > pdf_streams.MAX_STREAM_BYTES
     pdf_streams.refuse_bombs(b"stream\n" + zlib.compress(picture, 1) + b"\nendstream")
     blank = zlib.compress(bytes(60 * 2**20), 9)

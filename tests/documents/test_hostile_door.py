@@ -1,5 +1,8 @@
 """The hostile corpus through the real door of a real API process, with its cost."""
 
+from collections.abc import AsyncIterator
+
+import httpx
 import pytest
 
 from tests.documents.hostile import CORPUS
@@ -69,15 +72,13 @@ async def test_an_upload_goes_on_after_the_api_was_killed_in_the_middle_of_a_par
         upload = await begin(door.client, "a.txt", content, checksum=True)
         size = len(content)
 
-        async def breaking() -> object:
+        async def breaking() -> AsyncIterator[bytes]:
             yield content[: piece + 1]
             # The rest never comes: the process goes first, once it has kept what it has.
             while (await upload.status())["received_bytes"] < piece:
                 pass
             door.process.kill()
             yield content[piece + 1 :]
-
-        import httpx
 
         with pytest.raises(httpx.TransportError):
             await door.client.put(
