@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -17,6 +18,9 @@ from app.audit.tables import AuditEntry
 MOST_DETAIL_CHARACTERS = 256
 """Of one text in `detail`: names and reasons fit, documents do not."""
 _SALT_BYTES = 16
+
+caller_address: ContextVar[str] = ContextVar("caller_address", default="")
+"""Where the request that is being served comes from; the doors set it. It stands in for an actor's own."""
 
 DetailValue = str | int | bool | None
 
@@ -36,7 +40,7 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acted, and from which network address. The member is written as a pseudonym, see writer.py."""
+    """Who acted, and from which network address if it is not the current request's. The member is written as a pseudonym, see writer.py."""
 
     kind: ActorKind
     member_id: UUID | None = None
@@ -58,16 +62,17 @@ async def record(
     `detail` is flat and says no more than figures, states and names of configuration; a longer text is
     cut. A target of type `member` is named by its id, which becomes its pseudonym.
     """
-    salt = secrets.token_bytes(_SALT_BYTES) if actor.address else None
+    address = actor.address or caller_address.get()
+    salt = secrets.token_bytes(_SALT_BYTES) if address else None
     to_member = target_type == "member"
     await session.execute(
         insert(AuditEntry).values(
             tenant_id=tenant_id,
             actor_kind=actor.kind,
             actor_member_id=actor.member_id,
-            address=actor.address or None,
+            address=address or None,
             address_salt=salt,
-            address_digest=None if salt is None else address_digest(salt, actor.address),
+            address_digest=None if salt is None else address_digest(salt, address),
             action=action,
             target_type=target_type,
             target_id="" if to_member else target_id,

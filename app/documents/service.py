@@ -8,6 +8,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit.actions import AuditAction
+from app.audit.record import Actor, ActorKind, record
 from app.core.clock import new_id
 from app.core.crypto import Place, Sealed, Sealer
 from app.documents.language import detect, sample
@@ -77,6 +79,19 @@ async def store(
         for number, content in enumerate(sealed)
     ]
     await DocumentRepository(session, tenant_id).add(document, parts)
+    await record(
+        session,
+        tenant_id=tenant_id,
+        actor=Actor(ActorKind.MEMBER, member_id),
+        action=AuditAction.DOCUMENT_UPLOAD,
+        target_type="document",
+        target_id=str(document_id),
+        detail={
+            "media_type": view.media_type,
+            "size_bytes": size_bytes,
+            "source": "upload" if source is None else "graph",
+        },
+    )
     return view
 
 

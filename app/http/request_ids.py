@@ -1,4 +1,8 @@
-"""`request-id` is issued for each request, `client-request-id` is echoed; logs carry the first."""
+"""`request-id` is issued for each request, `client-request-id` is echoed; logs carry the first.
+
+The audit record gets the caller's address here. Behind a proxy it is what uvicorn makes of `X-Forwarded-For`
+for the proxies that FORWARDED_ALLOW_IPS names.
+"""
 
 import re
 from contextvars import ContextVar
@@ -7,6 +11,7 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.audit.record import caller_address
 from app.core.clock import new_id
 
 _current: ContextVar[str] = ContextVar("request_id", default="")
@@ -31,6 +36,7 @@ class RequestIds:
             return
         request_id = str(new_id())
         _current.set(request_id)
+        caller_address.set((scope.get("client") or ("",))[0])
         structlog.contextvars.bind_contextvars(request_id=request_id)
         echoed = dict(scope["headers"]).get(b"client-request-id", b"")
 

@@ -11,6 +11,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit.actions import AuditAction
+from app.audit.record import Actor, ActorKind, record
 from app.core.clock import new_id
 from app.core.crypto import Place, Sealer
 from app.jobs.complete import input_place
@@ -112,6 +114,20 @@ async def accept(
             if earlier is None:
                 raise IdempotencyKeyReused
             return earlier
+    await record(
+        session,
+        tenant_id=tenant_id,
+        actor=Actor(ActorKind.MEMBER, member_id),
+        action=AuditAction.JOB_ACCEPT,
+        target_type="job",
+        target_id=str(job_id),
+        detail={
+            "task_type": new.task_type,
+            "host": new.host,
+            "lane": new.lane,
+            "documents": len(new.documents),
+        },
+    )
     await savepoint.commit()
     await notify_steps(session)
     return job_id

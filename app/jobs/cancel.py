@@ -5,6 +5,8 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit.actions import AuditAction
+from app.audit.record import Actor, ActorKind, record
 from app.jobs.complete import end_steps
 from app.jobs.errors import JobNotFound
 from app.jobs.notify import notify_cancelled
@@ -38,4 +40,12 @@ async def cancel(session: AsyncSession, *, tenant_id: UUID, member_id: UUID, job
         )
     )
     await notify_cancelled(session, job_id)
+    await record(
+        session,
+        tenant_id=tenant_id,
+        actor=Actor(ActorKind.MEMBER, member_id),
+        action=AuditAction.JOB_CANCEL,
+        target_type="job",
+        target_id=str(job_id),
+    )
     return JobState.CANCELLED

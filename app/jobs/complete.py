@@ -16,6 +16,7 @@ from app.core.crypto import Place, Sealed
 from app.jobs.errors import LeaseLost
 from app.jobs.leases import ClaimedStep, locked
 from app.jobs.notify import notify_cancelled, notify_steps
+from app.jobs.recording import record_end
 from app.jobs.tables import Job, JobInput, JobStep
 from app.vocabulary import JobState, StepKind, StepState
 
@@ -340,4 +341,13 @@ async def _update_job(
             .execution_options(synchronize_session=False)
         )
     ).one()
+    if "finished_at" in values:
+        await record_end(
+            session,
+            tenant_id=tenant_id,
+            job_id=job_id,
+            state=row.state,
+            decision=values.get("decision"),
+            error=row.error,
+        )
     return Progress(JobState(row.state), row.steps_done, row.steps_total, row.error)

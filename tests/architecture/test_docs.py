@@ -54,6 +54,7 @@ def test_every_command_of_the_product_is_one() -> None:
     commands = {
         command.name or command.callback.__name__ for command in cli.registered_commands if command.callback
     }
+    commands |= {group.name or "" for group in cli.registered_groups}
     named = {name for page in PAGES for name in re.findall(r"`switchboard ([a-z]+)", page.read_text())}
     assert named <= commands
 
