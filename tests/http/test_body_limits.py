@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from app.identity.authenticate import Authenticator
+from app.identity.principal import Principal
 from tests.entra import ADA, part
 from tests.house import House
 
@@ -138,3 +140,20 @@ async def test_a_document_of_usual_size_with_an_old_token_gets_its_answer(house:
             status, fields, _ = await _answer(reader)
             assert status == 401
             assert "connection" not in fields
+
+
+async def test_asking_before_the_body_does_not_cost_a_second_look_at_the_token(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    usual = Authenticator.principal
+
+    async def counting(self: Authenticator, raw_token: str, *, scope: str) -> Principal:
+        asked.append(scope)
+        return await usual(self, raw_token, scope=scope)
+
+    monkeypatch.setattr(Authenticator, "principal", counting)
+    answer = await house.submit({"input": {"text": "The harbour was closed for three days."}})
+
+    assert answer.status_code == 202
+    assert asked == ["Tasks.ReadWrite"]
