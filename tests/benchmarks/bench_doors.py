@@ -66,6 +66,7 @@ async def _cpu(what: str, work: Callable[[], Awaitable[None]], times: int) -> fl
 async def _main(valkey: EmbeddedValkey) -> None:
     bare = await _cpu("an application that does nothing", lambda: _requests(_endpoint), _REQUESTS)
     chain: ASGIApp = _endpoint
+    whole = bare
     for name, wrap in (
         ("and body limits", lambda app: BodyLimits(app, drained_bytes=100)),
         ("and bugs", Bugs),
