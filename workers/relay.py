@@ -96,7 +96,7 @@ class Relay:
             return 0.0
         ends = [until - now for until in self._resting.values()]
         due = [floor.next_due_seconds] if floor.next_due_seconds is not None else []
-        return max(0.01, min(_POLL_SECONDS, *ends, *due))
+        return max(0.01, min([_POLL_SECONDS, *ends, *due]))
 
     async def _plan_all(
         self, picked: Sequence[ReadyStep]
