@@ -100,11 +100,7 @@ class Graph:
         Raises: the errors of `graph_errors`, `ClaimsChallenge`.
         """
         path = f"/v1.0/drives/{ref.drive_id}/items/{ref.item_id}"
-        answer, body = await self._get(token, f"{path}?$select={_SELECT}")
-        _refuse(answer)
-        item = _item(body)
-        if ref.etag is not None and ref.etag != item["eTag"]:
-            raise DriveItemChanged
+        item = await self._item(token, path, ref.etag)
         if item["size"] > self._most_bytes:
             raise DriveItemTooLarge(self._most_bytes)
         answer, _ = await self._get(token, f"{path}/content")
@@ -112,7 +108,19 @@ class Graph:
             _refuse(answer)
             raise GraphUnavailable("no_redirect")
         content = await self._download(answer.headers.get("location", ""))
+        if ref.etag is not None:
+            # The content may be newer than what was looked at before: its address names no version.
+            await self._item(token, path, ref.etag)
         return DriveFile(item["name"], content, item["eTag"])
+
+    async def _item(self, token: str, path: str, etag: str | None) -> dict[str, Any]:
+        """The metadata, if it is that of the version asked for. Raises: as `fetch`."""
+        answer, body = await self._get(token, f"{path}?$select={_SELECT}")
+        _refuse(answer)
+        item = _item(body)
+        if etag is not None and etag != item["eTag"]:
+            raise DriveItemChanged
+        return item
 
     async def _get(self, token: str, path: str) -> tuple[httpx.Response, bytes]:
         """One answer of Graph, of which no more is read than an answer may have."""

@@ -97,6 +97,17 @@ async def test_a_file_that_has_changed_since_it_was_seen_is_a_conflict(house: Ho
     assert await nothing_kept(house)
 
 
+async def test_a_file_that_changes_while_it_is_fetched_is_a_conflict_for_whoever_named_a_version(
+    house: House,
+) -> None:
+    item = sample(house)
+    graph = house.entra.app.graph
+    graph.on_content = lambda asked: graph.drives.change(asked.id)
+    assert refused(await take(house, item, etag=item.etag)) == (409, "drive_item_changed")
+    assert await nothing_kept(house)
+    assert (await take(house, item)).status_code == 201
+
+
 async def test_files_of_others_are_not_found_until_they_are_shared(house: House) -> None:
     theirs = sample(house, ALAN)
     assert refused(await take(house, theirs)) == (404, "drive_item_not_found")

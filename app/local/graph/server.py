@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,6 +58,8 @@ class Graph:
         self._challenged: dict[str, int] = {}
         self._elsewhere: str | None = None
         self._has_detour = False
+        self.on_content: Callable[[Item], object] | None = None
+        """Called with each item whose content is asked for, before it is given."""
         self._routes = Starlette(
             routes=[
                 Route("/v1.0/me", self._me),
@@ -92,7 +94,7 @@ class Graph:
         self._denied.clear()
         self._challenged.clear()
         self.downloads.clear()
-        self._elsewhere, self._has_detour = None, False
+        self._elsewhere, self._has_detour, self.on_content = None, False, None
 
     def items(self, login: str) -> list[Item]:
         """What is in somebody's drive; at first the sample memo."""
@@ -179,6 +181,8 @@ class Graph:
         item = self._readable(request)
         if request.headers.get("if-none-match") == item.etag:
             return Response(status_code=304, headers={"ETag": item.etag})
+        if self.on_content is not None:
+            self.on_content(item)
         return RedirectResponse(self._download_url(item), status_code=302)
 
     async def _download(self, request: Request) -> Response:
