@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import app.tables  # noqa: F401 - every room's sealed columns
+from app.audit.keys import AuditKeys
 from app.core.crypto import SealBroken
 from app.core.database import Database, psycopg_url
 from app.core.errors import Conflict
@@ -131,6 +132,14 @@ async def rotate(
             why = error.reason if isinstance(error, KeysUnavailable) else "it does not unwrap"
             say(f"tenant {key.tenant_id}, version {key.version}: {why}")
     say(f"{changed} data keys wrapped anew with {newest}, {failed} failed")
+    try:
+        chains = await _patiently(AuditKeys(database, wrapping).rewrap, say)
+        if chains:
+            say(f"the keys of {chains} audit chains wrapped anew")
+    except (SealBroken, KeysUnavailable) as error:
+        failed += 1
+        why = error.reason if isinstance(error, KeysUnavailable) else "one does not unwrap"
+        say(f"audit chains: {why}")
     if data_key_versions:
         await _new_versions(database, wrapping, list(everything.values()), settle_seconds, say)
     if values:
