@@ -91,7 +91,9 @@ def post(browser: httpx.Client, segment: str = CONTOSO, **form: str) -> httpx.Re
     )
 
 
-def on_behalf(browser: httpx.Client, assertion: str, segment: str = CONTOSO, **form: str) -> httpx.Response:
+def on_behalf(
+    browser: httpx.Client, assertion: str, segment: str = CONTOSO, /, **form: str
+) -> httpx.Response:
     """An on-behalf-of request of the API."""
     known = {
         "grant_type": ON_BEHALF,
