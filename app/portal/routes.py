@@ -6,6 +6,7 @@ from app.http.guards import member, visitor
 from app.portal import (
     app_clients,
     erasures,
+    graph_sessions,
     holds,
     jobs,
     me,
@@ -17,7 +18,7 @@ from app.portal import (
 )
 
 _members_only = APIRouter(dependencies=[Depends(member)])
-for part in (me, members, app_clients, settings, erasures, holds, jobs, tenants):
+for part in (me, members, app_clients, graph_sessions, settings, erasures, holds, jobs, tenants):
     _members_only.include_router(part.router)
 _signed_in = APIRouter(dependencies=[Depends(visitor)])
 _signed_in.include_router(sign_in.exits)

@@ -232,3 +232,13 @@ class HoldResource(BaseModel):
     until: datetime | None
     released_at: datetime | None
     released_by: UUID | None
+
+
+class MemberGraphSession(BaseModel):
+    """A member's leave to read their files while they are away; nothing of what it read."""
+
+    id: UUID
+    member_id: UUID
+    created_at: datetime
+    renewed_at: datetime
+    expires_at: datetime
