@@ -2,13 +2,14 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import CursorResult, text
 from structlog.testing import capture_logs
 
 from app.core.clock import new_id
@@ -16,7 +17,6 @@ from app.core.crypto import Place, SealBroken, Sealed, Sealer, version_of
 from app.core.keyring import LocalKeyring
 from app.core.wrapping import KeysUnavailable, WrappingKeys
 from app.local import keys as command
-from app.tenants import keys as tenant_keys
 from app.tenants.erasure import KEYS
 from app.tenants.keys import TenantKeys
 from tests.conftest import TestDatabase
@@ -41,7 +41,7 @@ async def wrapping(vault: ScriptedVault) -> AsyncIterator[WrappingKeys]:
 @pytest.fixture
 def pass_time(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Moves the clock of the caches on."""
-    offset, real = [0.0], tenant_keys.time.monotonic
+    offset, real = [0.0], time.monotonic
     monkeypatch.setattr("app.tenants.keys.time.monotonic", lambda: real() + offset[0])
 
     def move(seconds: float) -> None:
@@ -53,7 +53,7 @@ def pass_time(monkeypatch: pytest.MonkeyPatch) -> Clock:
 async def rows(database: TestDatabase, statement: str, **values: Any) -> list[Any]:
     async with database.owner.system() as session:
         found = await session.execute(text(statement), values)
-        return list(found.all()) if found.returns_rows else []
+        return list(found.all()) if isinstance(found, CursorResult) and found.returns_rows else []
 
 
 async def put(database: TestDatabase, sealer: Sealer, content: bytes, tenant_id: UUID | None = None) -> UUID:
