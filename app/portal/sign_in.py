@@ -14,6 +14,7 @@ from app.http.guards import InProcess, Visitor
 from app.http.services import Services
 from app.identity.admission import admit, record_sign_out
 from app.identity.browser_secrets import BrowserSecret
+from app.identity.errors import SignInRefused
 from app.identity.portal_sign_in import FLOW_SECONDS
 from app.identity.sessions import Session
 from app.portal.schemas import SignedOut
@@ -49,7 +50,12 @@ async def begin_sign_in(
 async def finish_sign_in(request: Request, state: InProcess) -> RedirectResponse:
     """Take the answer of Microsoft Entra, begin a session, and go on to the page that was asked for."""
     browser = BrowserSecret.read(request.cookies.get(FLOW_COOKIE))
-    finished = await state.sign_in.finish(browser, request.query_params)
+    state.sign_in_limits.check(address(request), None)
+    try:
+        finished = await state.sign_in.finish(browser, request.query_params)
+    except SignInRefused:
+        state.sign_in_limits.refused(address(request))
+        raise
     session = await admit(
         finished.session,
         finished.claims,

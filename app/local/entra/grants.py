@@ -78,8 +78,12 @@ class Grants:
     def _refresh(self, segment: str, form: Form, client: Registration) -> dict[str, Any]:
         known = self._sign_ins.refresh(form.get("refresh_token", ""), client_id=client.client_id)
         self._check_home(segment, known.person)
+        # As they are now: a renewal carries the roles and groups of this moment.
+        person = self._people.by_object_id(known.person.tenant_id, known.person.object_id)
+        if person is None:
+            raise invalid_grant(50034, "The user account does not exist in the directory.")
         scopes = tuple(form.get("scope", "").split()) or known.scopes
-        return self._renewed(Refresh(known.person, client.client_id, scopes, known.era), client, form)
+        return self._renewed(Refresh(person, client.client_id, scopes, known.era), client, form)
 
     def _device(self, segment: str, form: Form, client: Registration) -> dict[str, Any]:
         name = form.get("device_code", "")
