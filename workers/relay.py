@@ -95,7 +95,13 @@ class Relay:
 
     async def _plan(self, step: ReadyStep) -> Reservation | Wait | Unplanned:
         facts = StepFacts(
-            step.id, step.job_id, step.task_type, step.kind, step.language, step.estimated_tokens
+            step.id,
+            step.job_id,
+            step.task_type,
+            step.kind,
+            step.language,
+            step.estimated_tokens,
+            step.reservation,
         )
         return await plan(
             self._configuration,
@@ -107,11 +113,14 @@ class Relay:
         )
 
     async def _take_back(self, hinted: Sequence[tuple[ReadyStep, Reservation | None]]) -> None:
-        """The hints did not go out: offer the steps again, and free what was reserved."""
+        """The hints did not go out: offer the steps again, and free what was reserved for them.
+
+        The place of a step that a worker has claimed meanwhile is in use.
+        """
         async with self._database.system() as session:
-            await dispatch.forget_hints(session, [step for step, _ in hinted])
-        for _, reservation in hinted:
-            if reservation is not None:
+            unclaimed = await dispatch.forget_hints(session, [step for step, _ in hinted])
+        for step, reservation in hinted:
+            if reservation is not None and step.id in unclaimed:
                 await give_back(self._limits, reservation)
 
     async def _publish(self, steps: Sequence[ReadyStep]) -> bool:

@@ -44,6 +44,8 @@ class ReadyStep:
     language: str
     host: str
     seconds_waited: float
+    reservation: Mapping[str, Any] | None = None
+    """What an earlier hint, which nobody took, had reserved."""
 
 
 @dataclass(frozen=True)
@@ -163,13 +165,14 @@ _PICK = text(
                     WHERE d.lane = :lane) f
     )
     SELECT s.tenant_id, s.id, s.job_id, s.member_id, s.task_type, s.kind, s.lane, s.estimated_tokens,
-           s.fencing, j.pool_revision_id, j.language, j.host, t.weight, t.virtual_time,
+           s.fencing, s.reservation, j.pool_revision_id, j.language, j.host, t.weight, t.virtual_time,
            extract(epoch FROM clock_timestamp() - s.run_after) AS seconds_waited
     FROM turns t
     CROSS JOIN LATERAL (
         SELECT q.*, row_number() OVER (ORDER BY q.id) AS turn FROM (
             SELECT * FROM (
-                SELECT id, tenant_id, job_id, member_id, task_type, kind, lane, estimated_tokens, fencing, run_after
+                SELECT id, tenant_id, job_id, member_id, task_type, kind, lane, estimated_tokens, fencing,
+                       reservation, run_after
                 FROM job_steps
                 WHERE state = 'queued' AND lane = :lane AND tenant_id = t.tenant_id
                   AND EXISTS (SELECT 1 FROM members m WHERE m.tenant_id = t.tenant_id
@@ -216,6 +219,7 @@ async def pick(
             language=row.language,
             host=row.host,
             seconds_waited=float(row.seconds_waited),
+            reservation=row.reservation,
         )
         for row in rows
     ]
@@ -267,14 +271,19 @@ async def postpone(session: AsyncSession, step: ReadyStep, *, seconds: float) ->
     )
 
 
-async def forget_hints(session: AsyncSession, steps: Sequence[ReadyStep]) -> None:
-    """The hints did not go out (the broker is away): offer the steps again at once."""
-    await session.execute(
+async def forget_hints(session: AsyncSession, steps: Sequence[ReadyStep]) -> set[UUID]:
+    """The hints did not all go out (the broker is away): offer the steps again at once.
+
+    Gives the ids of those that nobody has claimed; a hint may have gone out before the broker failed.
+    """
+    rows = await session.execute(
         update(JobStep)
         .where(JobStep.id.in_([step.id for step in steps]), JobStep.state == "queued")
         .values(hinted_at=None, hint_count=0)
+        .returning(JobStep.id)
         .execution_options(synchronize_session=False)
     )
+    return set(rows.scalars())
 
 
 async def hints_are_ignored(session: AsyncSession, *, seconds: float = 10.0) -> bool:

@@ -162,6 +162,7 @@ class ModelCaller:
             tokens=request.input_tokens_estimate + request.max_output_tokens,
             holder=attempts.holder,
             seconds=max(self._timeout(attempts.scope, member) for member in left) + 5.0,
+            reserved=attempts.reserved,
         )
         for position, seconds in answer.resting.items():
             self._breakers.learn(left[position].deployment, seconds)

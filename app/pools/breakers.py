@@ -30,7 +30,7 @@ local rest = tonumber(ARGV[1])
 local known = tonumber(redis.call('HGET', KEYS[1], 'until') or 0)
 local rests_until = math.max(known, now + rest)
 redis.call('HSET', KEYS[1], 'until', rests_until)
-redis.call('HDEL', KEYS[1], 'probe')
+redis.call('HDEL', KEYS[1], 'probe', 'prober')
 redis.call('PEXPIRE', KEYS[1], rests_until - now + 600000)
 return rests_until - now
 """

@@ -32,6 +32,8 @@ class StepFacts:
     kind: StepKind
     language: str
     estimated_tokens: int
+    reservation: Mapping[str, Any] | None = None
+    """What was reserved for an earlier hint that nobody took."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Reservation:
             "until": self.until,
             "holder": self.grant.holder,
             "second": self.grant.second,
+            "probe": self.grant.probe,
         }
 
 
@@ -110,6 +113,7 @@ async def plan(
         [member.deployment for member in selection.order],
         tokens=step.estimated_tokens + _OUTPUT_TOKENS,
         holder=f"step:{step.id}",
+        reserved=reserved_grant(revision, step.reservation) if step.reservation is not None else None,
     )
     for position, seconds in answer.resting.items():
         breakers.learn(selection.order[position].deployment, seconds)
@@ -139,5 +143,6 @@ def reserved_grant(revision: RevisionFacts, reservation: Mapping[str, Any]) -> G
                 holder=reservation["holder"],
                 tokens=int(reservation["tokens"]),
                 second=int(reservation["second"]),
+                probe=bool(reservation.get("probe")),
             )
     return None

@@ -3,7 +3,8 @@
 One script takes the ordered candidates, asks each one's breaker and limits, and takes the first that
 is free: one round trip, before a request leaves or when dispatch plans it. Calls at once are leases that
 expire; requests and tokens are counted by second over the last sixty, so no minute, wherever it
-begins, holds more than the limit. While Redis is away each process counts alone.
+begins, holds more than the limit. A place that dispatch reserved is counted anew, with what the request
+really asks for, when the request leaves. While Redis is away each process counts alone.
 """
 
 import hashlib
@@ -31,15 +32,32 @@ local now = second * 1000 + math.floor(time[2] / 1000)
 local holder, numbers = ARGV[1], {}
 for number in string.gmatch(ARGV[2], '[^ ]+') do table.insert(numbers, tonumber(number)) end
 local lease, probe, tokens = numbers[1], numbers[2], numbers[3]
+local reserved, reserved_second, reserved_tokens = numbers[4], numbers[5], numbers[6]
 local answer = {0, 0, second}
 
 local function breaker_wait(key)
-  local state = redis.call('HMGET', key, 'until', 'probe')
+  local state = redis.call('HMGET', key, 'until', 'probe', 'prober')
   if not state[1] then return 0, false end
   local wait = tonumber(state[1]) - now
-  -- Another's probe may end at any moment: ask again soon.
-  if wait <= 0 and tonumber(state[2] or 0) > now then wait = 1000 end
+  -- Another's probe may end at any moment: ask again soon. Whoever planned to probe goes on to do it.
+  if wait <= 0 and tonumber(state[2] or 0) > now and state[3] ~= holder then wait = 1000 end
   return wait, wait <= 0
+end
+
+-- What the holder reserved is taken out of the count: it is counted again with what is asked for now.
+local function uncount(key)
+  if redis.call('HEXISTS', key, 'r' .. reserved_second) == 1 then
+    redis.call('HINCRBY', key, 'r' .. reserved_second, -1)
+    redis.call('HINCRBY', key, 't' .. reserved_second, -reserved_tokens)
+    return true
+  end
+  return false
+end
+
+local function count(key, second, tokens)
+  redis.call('HINCRBY', key, 'r' .. second, 1)
+  redis.call('HINCRBY', key, 't' .. second, tokens)
+  redis.call('EXPIRE', key, 62)
 end
 
 local function window_wait(key, rpm, tpm)
@@ -68,8 +86,9 @@ local function window_wait(key, rpm, tpm)
 end
 
 local key = 1
-for i = 1, (#numbers - 3) / 3 do
-  local rpm, tpm, at_once = numbers[3 * i + 1], numbers[3 * i + 2], numbers[3 * i + 3]
+for i = 1, (#numbers - 6) / 3 do
+  local rpm, tpm, at_once = numbers[3 * i + 4], numbers[3 * i + 5], numbers[3 * i + 6]
+  local by_minute = rpm >= 0 or tpm >= 0
   local limited = rpm >= 0 or tpm >= 0 or at_once >= 0
   local breaker, leases, window = KEYS[key], KEYS[key + 1], KEYS[key + 2]
   key = key + (limited and 3 or 1)
@@ -80,24 +99,23 @@ for i = 1, (#numbers - 3) / 3 do
     redis.call('ZREMRANGEBYSCORE', leases, '-inf', now)
     held = redis.call('ZSCORE', leases, holder)
     if not held and at_once >= 0 and redis.call('ZCARD', leases) >= at_once then wait = 500 end
-    if not held and wait <= 0 and (rpm >= 0 or tpm >= 0) then wait = window_wait(window, rpm, tpm) end
+    if wait <= 0 and by_minute then
+      local uncounted = held and reserved == i and uncount(window)
+      wait = window_wait(window, rpm, tpm)
+      -- Refused: the reservation stays counted as it was, until it is given back.
+      if wait > 0 and uncounted then count(window, reserved_second, reserved_tokens) end
+    end
   end
   if wait <= 0 then
     if probing then
-      redis.call('HSET', breaker, 'probe', now + probe)
+      redis.call('HSET', breaker, 'probe', now + probe, 'prober', holder)
     end
     if limited then
       redis.call('ZADD', leases, now + lease, holder)
       redis.call('PEXPIRE', leases, math.max(lease + 1000, redis.call('PTTL', leases)))
-      if not held and (rpm >= 0 or tpm >= 0) then
-        redis.call('HINCRBY', window, 'r' .. second, 1)
-        redis.call('HINCRBY', window, 't' .. second, tokens)
-        redis.call('EXPIRE', window, 62)
-      end
+      if by_minute then count(window, second, tokens) end
     end
     answer[1], answer[2] = i, probing and 1 or 0
-    -- A holder's place was counted when it was taken; there is nothing to give back twice.
-    if held then answer[3] = 0 end
     return answer
   end
   table.insert(answer, kind)
@@ -106,10 +124,13 @@ end
 return answer
 """
 _RELEASE = """
-redis.call('ZREM', KEYS[1], ARGV[1])
+-- A probe that ended without an answer leaves the next one free.
+if redis.call('HGET', KEYS[1], 'prober') == ARGV[1] then redis.call('HDEL', KEYS[1], 'probe', 'prober') end
+if #KEYS == 1 then return 1 end
+redis.call('ZREM', KEYS[2], ARGV[1])
 for kind, given_back in pairs({r = tonumber(ARGV[3]), t = tonumber(ARGV[4])}) do
-  if given_back > 0 and redis.call('HEXISTS', KEYS[2], kind .. ARGV[2]) == 1 then
-    redis.call('HINCRBY', KEYS[2], kind .. ARGV[2], -given_back)
+  if given_back > 0 and redis.call('HEXISTS', KEYS[3], kind .. ARGV[2]) == 1 then
+    redis.call('HINCRBY', KEYS[3], kind .. ARGV[2], -given_back)
   end
 end
 return 1
@@ -157,15 +178,19 @@ class Limits:
         tokens: int,
         holder: str,
         seconds: float = LEASE_SECONDS,
+        reserved: Grant | None = None,
     ) -> Grant | Refusal:
         """Take a place at the first candidate whose breaker is closed and whose limits allow it.
 
-        `tokens` is input plus the most output; `holder` names the taker, and one that holds a lease
-        already only prolongs it; the lease ends after `seconds`.
+        `tokens` is input plus the most output; `holder` names the taker; the lease ends after `seconds`.
+        A taker that holds a lease keeps that place, and `reserved`, what it was granted before, is replaced
+        in the count by what it asks for now.
         """
         keys: list[str] = []
         # One argument of many numbers: the client encodes each argument by itself, at 3 microseconds each.
-        numbers = f"{round(seconds * 1000)} {round(PROBE_SECONDS * 1000)} {tokens}"
+        numbers = (
+            f"{round(seconds * 1000)} {round(PROBE_SECONDS * 1000)} {tokens}{_reserved(candidates, reserved)}"
+        )
         for deployment in candidates:
             keys += _keys(deployment)
             numbers += _NO_LIMITS if not deployment.limited else _limits(deployment)
@@ -187,16 +212,15 @@ class Limits:
         now = time.time()
         waits = []
         for index, deployment in enumerate(candidates):
-            second = 0 if self._alone.holds(deployment.id, holder) else int(now)
             wait = self._alone.take(deployment, tokens=tokens, holder=holder, seconds=seconds, now=now)
             if wait <= 0:
-                return Grant(index, deployment, holder, tokens, second, local=True)
+                return Grant(index, deployment, holder, tokens, int(now), local=True)
             waits.append(wait)
         return Refusal(min(waits), {})
 
     async def release(self, grant: Grant, *, used_tokens: int | None) -> None:
         """Give the place back. None means that no request left: request and tokens are given back too."""
-        if not grant.deployment.limited:
+        if not grant.deployment.limited and not grant.probe:
             return
         if grant.local:
             self._alone.release(
@@ -211,7 +235,7 @@ class Limits:
         await self._memory.run(
             _RELEASE,
             _RELEASE_SHA,
-            _keys(grant.deployment)[1:],
+            _keys(grant.deployment),
             [grant.holder, grant.second, int(used_tokens is None), unused],
         )
 
@@ -221,6 +245,14 @@ def _keys(deployment: DeploymentFacts) -> list[str]:
     if not deployment.limited:
         return [deployment.breaker_key]
     return [deployment.breaker_key, f"leases:{deployment.id}", f"minute:{deployment.id}"]
+
+
+def _reserved(candidates: Sequence[DeploymentFacts], grant: Grant | None) -> str:
+    """Which candidate a reservation stands at (from 1; 0 for none), when it was counted, and how much."""
+    if grant is None:
+        return " 0 0 0"
+    places = [place for place, deployment in enumerate(candidates, 1) if deployment.id == grant.deployment.id]
+    return f" {places[0] if places else 0} {grant.second} {grant.tokens}"
 
 
 def _limits(deployment: DeploymentFacts) -> str:

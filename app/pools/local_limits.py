@@ -1,6 +1,7 @@
 """The same limits counted by one process alone, for the time that Redis is away."""
 
 from collections import defaultdict
+from dataclasses import dataclass
 from uuid import UUID
 
 from app.pools.values import DeploymentFacts
@@ -8,11 +9,20 @@ from app.pools.values import DeploymentFacts
 _FULL_SECONDS = 0.5
 
 
+@dataclass(frozen=True)
+class _Lease:
+    """A place held until an epoch second, and when and with how many tokens it was counted."""
+
+    until: float
+    second: int
+    tokens: int
+
+
 class LocalLimits:
     """Leases and the last sixty seconds of each deployment, in this process's memory."""
 
     def __init__(self) -> None:
-        self._leases: defaultdict[UUID, dict[str, float]] = defaultdict(dict)
+        self._leases: defaultdict[UUID, dict[str, _Lease]] = defaultdict(dict)
         self._minute: defaultdict[UUID, dict[int, tuple[int, int]]] = defaultdict(dict)
 
     def take(
@@ -22,22 +32,26 @@ class LocalLimits:
         if not deployment.limited:
             return 0.0
         leases = self._leases[deployment.id]
-        for expired in [name for name, until in leases.items() if until <= now]:
+        for expired in [name for name, lease in leases.items() if lease.until <= now]:
             del leases[expired]
-        if holder not in leases:
-            if deployment.concurrency is not None and len(leases) >= deployment.concurrency:
-                return _FULL_SECONDS
-            wait = self._wait(deployment, tokens, now)
-            if wait > 0:
-                return wait
-            counted = self._minute[deployment.id].get(int(now), (0, 0))
-            self._minute[deployment.id][int(now)] = (counted[0] + 1, counted[1] + tokens)
-        leases[holder] = now + seconds
+        held = leases.get(holder)
+        if held is None and deployment.concurrency is not None and len(leases) >= deployment.concurrency:
+            return _FULL_SECONDS
+        if held is not None:
+            # Counted again below, with what is asked for now.
+            self._count(deployment.id, held.second, requests=-1, tokens=-held.tokens)
+        wait = self._wait(deployment, tokens, now)
+        if wait > 0:
+            if held is not None:
+                self._count(deployment.id, held.second, requests=1, tokens=held.tokens)
+            return wait
+        self._count(deployment.id, int(now), requests=1, tokens=tokens)
+        leases[holder] = _Lease(now + seconds, int(now), tokens)
         return 0.0
 
-    def holds(self, deployment_id: UUID, holder: str) -> bool:
-        """Whether the holder has a place already."""
-        return holder in self._leases[deployment_id]
+    def _count(self, deployment_id: UUID, second: int, *, requests: int, tokens: int) -> None:
+        counted = self._minute[deployment_id].get(second, (0, 0))
+        self._minute[deployment_id][second] = (counted[0] + requests, counted[1] + tokens)
 
     def release(
         self, deployment_id: UUID, *, holder: str, second: int, tokens: int, used_tokens: int | None

@@ -66,8 +66,27 @@ async def test_hints_that_did_not_go_out_are_offered_again_at_once(desk: Desk) -
     await desk.accept()
     steps = await pick(desk, 5)
     async with desk.database.system.system() as session:
-        await dispatch.forget_hints(session, steps)
+        assert await dispatch.forget_hints(session, steps) == {steps[0].id}
     assert len(await pick(desk, 5)) == 1
+
+
+async def test_a_step_that_was_claimed_meanwhile_is_not_given_back_with_the_hints(desk: Desk) -> None:
+    await desk.accept()
+    await desk.accept()
+    taken, unclaimed = await pick(desk, 5)
+    assert await desk.claim(taken.id) is not None
+    async with desk.database.system.system() as session:
+        assert await dispatch.forget_hints(session, [taken, unclaimed]) == {unclaimed.id}
+
+
+async def test_a_step_offered_again_brings_what_its_last_hint_had_reserved(desk: Desk) -> None:
+    await desk.accept()
+    (step,) = await pick(desk, 1, hint=False)
+    async with desk.database.system.system() as session:
+        await dispatch.mark_hinted(session, [(step, {"tokens": 7})])
+        await dispatch.forget_hints(session, [step])
+    (again,) = await pick(desk, 1)
+    assert (step.reservation, again.reservation) == (None, {"tokens": 7})
 
 
 async def test_a_postponed_step_holds_no_slot_and_comes_back(desk: Desk) -> None:

@@ -166,6 +166,34 @@ async def test_hints_sent_three_times_do_nothing_more(running: System, vendor: S
     celery.close()
 
 
+async def test_after_its_rest_a_vendor_that_failed_once_is_asked_again(
+    running: System, vendor: ScriptedVendor
+) -> None:
+    vendor.script("scripted", Behaviour(status=500))
+    relay, worker = running.start("relay"), running.start("worker")
+    await running.workers_ready(1)
+    job_id = await running.submit(SHORT)
+    memory = synchronous.Redis.from_url(running.redis_url)
+
+    async def the_breaker_is_open() -> bool:
+        return bool(memory.keys("breaker:*"))
+
+    await until(the_breaker_is_open, running.autopsy)
+    # Nobody remembers the rest but Redis, and there it is over.
+    relay.kill()
+    worker.terminate()
+    (breaker,) = memory.keys("breaker:*")
+    memory.hset(breaker, "until", 1)
+    await running.rows("UPDATE job_steps SET run_after = clock_timestamp() RETURNING id")
+    running.start("relay")
+    running.start("worker")
+    await running.finished(job_id, seconds=15)
+    await check_invariants(running, job_id)
+    assert len(vendor.seen) == 2
+    assert not memory.exists(breaker)
+    memory.close()
+
+
 async def test_a_relay_that_dies_after_sending_is_replaced(running: System, vendor: ScriptedVendor) -> None:
     relay = running.start("relay")
     running.start("worker")

@@ -42,10 +42,45 @@ async def test_a_place_given_back_can_be_taken_again(redis: Redis) -> None:
 async def test_a_holder_that_reserved_before_prolongs_its_place_and_is_counted_once(redis: Redis) -> None:
     limits, place = Limits(redis), deployment(concurrency=1, requests_per_minute=1)
     reserved = await limits.reserve([place], tokens=10, holder="step:1")
-    again = await limits.reserve([place], tokens=10, holder="step:1", seconds=120)
     assert isinstance(reserved, Grant)
+    again = await limits.reserve([place], tokens=10, holder="step:1", seconds=120, reserved=reserved)
     assert isinstance(again, Grant)
     assert await redis.zcard(f"leases:{place.id}") == 1
+
+
+async def test_a_reserved_place_is_counted_with_what_the_request_asks_for(redis: Redis) -> None:
+    limits, place = Limits(redis), deployment(tokens_per_minute=2000)
+    planned = [await limits.reserve([place], tokens=600, holder=f"step:{number}") for number in range(3)]
+    asked = [
+        await limits.reserve([place], tokens=900, holder=f"step:{number}", reserved=grant)
+        for number, grant in enumerate(planned)
+        if isinstance(grant, Grant)
+    ]
+    assert [isinstance(answer, Grant) for answer in asked] == [False, False, False]
+    # Refused, a reservation counts until it is given back; then the others have room.
+    for grant in planned[1:]:
+        assert isinstance(grant, Grant)
+        await limits.release(grant, used_tokens=None)
+    assert isinstance(planned[0], Grant)
+    first = await limits.reserve([place], tokens=900, holder="step:0", reserved=planned[0])
+    assert isinstance(first, Grant)
+    assert isinstance(await limits.reserve([place], tokens=1100, holder="other"), Grant)
+    assert isinstance(await limits.reserve([place], tokens=1, holder="late"), Refusal)
+    await limits.release(first, used_tokens=100)
+    assert isinstance(await limits.reserve([place], tokens=800, holder="late"), Grant)
+
+
+async def test_a_reservation_whose_place_was_given_back_is_not_taken_out_of_the_count_again(
+    redis: Redis,
+) -> None:
+    limits, place = Limits(redis), deployment(tokens_per_minute=1000)
+    planned = await limits.reserve([place], tokens=400, holder="step:1")
+    assert isinstance(planned, Grant)
+    await limits.release(planned, used_tokens=None)
+    assert isinstance(await limits.reserve([place], tokens=600, holder="other"), Grant)
+    late = await limits.reserve([place], tokens=400, holder="step:1", reserved=planned)
+    assert isinstance(late, Grant)
+    assert isinstance(await limits.reserve([place], tokens=1, holder="more"), Refusal)
 
 
 async def test_a_lease_that_nobody_uses_ends_by_itself(redis: Redis) -> None:
@@ -134,6 +169,31 @@ async def test_after_the_rest_one_probe_goes_and_its_success_closes_the_breaker(
     assert not await redis.exists(place.breaker_key)
 
 
+async def test_whoever_planned_the_probe_goes_on_to_make_it(redis: Redis) -> None:
+    breakers, limits, place = Breakers(redis), Limits(redis), deployment()
+    await breakers.failed(place, rest_seconds=15, retry_after_seconds=None)
+    await redis.hset(place.breaker_key, "until", 1)
+    planned = await limits.reserve([place], tokens=1, holder="step:1")
+    assert isinstance(await limits.reserve([place], tokens=1, holder="step:2"), Refusal)
+    asked = await limits.reserve([place], tokens=1, holder="step:1", seconds=60)
+    assert isinstance(planned, Grant)
+    assert isinstance(asked, Grant)
+    assert asked.probe
+
+
+async def test_a_probe_that_ended_without_an_answer_leaves_the_next_one_free(redis: Redis) -> None:
+    breakers, limits, place = Breakers(redis), Limits(redis), deployment()
+    await breakers.failed(place, rest_seconds=15, retry_after_seconds=None)
+    await redis.hset(place.breaker_key, "until", 1)
+    planned = await limits.reserve([place], tokens=1, holder="step:1")
+    assert isinstance(planned, Grant)
+    await limits.release(planned, used_tokens=None)
+    assert isinstance(await limits.reserve([place], tokens=1, holder="step:2"), Grant)
+    # Giving back late what another has taken meanwhile changes nothing.
+    await limits.release(planned, used_tokens=None)
+    assert isinstance(await limits.reserve([place], tokens=1, holder="step:3"), Refusal)
+
+
 async def test_deployments_of_one_account_region_and_model_rest_together(redis: Redis) -> None:
     account = provider()
     one, same, other = (
@@ -182,6 +242,19 @@ def test_alone_too_no_minute_holds_more_than_the_limits(
         minute = [tokens for at, tokens in taken if begin <= at < begin + 60]
         assert len(minute) <= rpm
         assert sum(minute) <= tpm
+
+
+def test_alone_too_a_held_place_is_counted_with_what_is_asked_for_now() -> None:
+    limits, place = LocalLimits(), deployment(tokens_per_minute=1000)
+
+    def take(holder: str, tokens: int) -> float:
+        return limits.take(place, tokens=tokens, holder=holder, seconds=10, now=1_000_000.0)
+
+    assert take("one", 400) == 0
+    assert take("two", 400) == 0
+    assert take("one", 700) > 0
+    assert take("one", 600) == 0
+    assert take("three", 1) > 0
 
 
 @pytest.mark.parametrize("calls", [0, 500])
