@@ -8,6 +8,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.vocabulary import Environment
 
+_DOCTOR = "`switchboard doctor` lists what is needed"
+_HOW = {
+    "database_owner_url": "`switchboard migrate` needs the address of your Postgres with the role that owns the"
+    " tables, postgresql://switchboard_owner:PASSWORD@HOST:5432/DATABASE. The embedded Postgres of"
+    " `switchboard up`, `run` and `demo` needs no migrate: each start does it",
+}
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -84,7 +90,7 @@ class Settings(BaseSettings):
             return value.get_secret_value()
         if value in (None, "", ()):
             alias = type(self).model_fields[name].alias or f"SWITCHBOARD_{name.upper()}"
-            raise MissingSetting(f"{alias} is not set; `switchboard doctor` lists what is needed")
+            raise MissingSetting(f"{alias} is not set; {_HOW.get(name, _DOCTOR)}")
         return str(value)
 
     def direct_url(self) -> str:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+import traceback
 from types import FrameType
 from typing import Any
 
@@ -215,8 +216,18 @@ def _explained(error: Exception) -> dict[str, Any]:
     if isinstance(error, OSError) and error.filename:
         message = f"{error.filename}: {error.strerror}"
         return {"code": "system_error", "message": message, "target": None, "details": []}
+    _note(error)
     message = f"{type(error).__name__}: this should not happen; the log is {log_file(State.default())}"
     return {"code": "internal_error", "message": message, "target": None, "details": []}
+
+
+def _note(error: Exception) -> None:
+    """Leave in the log where it happened; not its message, which may hold anything."""
+    with contextlib.suppress(OSError, StateUnusable), Log(log_file(State.default().ensure()), None) as log:
+        for lines in traceback.format_tb(error.__traceback__):
+            for line in lines.splitlines():
+                log.say("command", line)
+        log.say("command", f"{type(error).__name__}: this should not happen")
 
 
 def _code(error: Exception) -> str:

@@ -10,6 +10,7 @@ from app.copilot.prompt_files import load_prompt_files
 from app.core.database import Database, psycopg_url
 from app.core.errors import SeedError
 from app.local.migrate import upgrade
+from app.local.requirements import reach_database
 from app.pools.seed import import_platform
 from app.settings import Settings
 from app.tenants.seed import import_tenants
@@ -22,7 +23,7 @@ _PARTS = {"version", "tenants", "platform"}
 def migrate(settings: Settings) -> list[str]:
     """Bring schema and configuration up to date; gives one line for each thing done.
 
-    Raises: `MissingSetting`, `SeedError`.
+    Raises: `MissingSetting`, `SeedError`; `ServiceFailed` when the database cannot be reached.
     """
     owner_url = settings.required("database_owner_url")
     seed = read_seed(settings.seed) if settings.seed is not None else {}
@@ -30,6 +31,7 @@ def migrate(settings: Settings) -> list[str]:
         raise SeedError(
             f"{settings.seed}: tenants: only development imports tenants; customers are onboarded"
         )
+    reach_database("DATABASE_OWNER_URL", owner_url)
     upgrade(owner_url)
     return ["schema is up to date", *asyncio.run(_import(owner_url, seed, settings.seed))]
 

@@ -28,6 +28,7 @@ from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID, SCOPE
 from app.local.guarded import ServiceFailed
 from app.local.postgres import EmbeddedPostgres
 from app.local.process import AddressTaken, Child, Keeper, Say
+from app.local.requirements import check_environment
 from app.local.running import (
     Ports,
     Running,
@@ -124,6 +125,7 @@ class Supervisor:
 
     def _start(self) -> None:
         self._refuse_production()
+        check_environment(self._given)
         self._state.ensure()
         self._stack.enter_context(self._lock_state())
         ports = Ports(self._state, patient=running_file(self._state).exists())
