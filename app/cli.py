@@ -28,7 +28,11 @@ app = typer.Typer(
 )
 
 Offline = Annotated[
-    bool, typer.Option("--offline", help="Leave alone the vendor keys and model servers that are there.")
+    bool,
+    typer.Option(
+        "--offline",
+        help="Leave alone the vendor keys and model servers that are there; refused where a system that is up uses them.",
+    ),
 ]
 Tenant = Annotated[str | None, typer.Option(help="The customer to sign in at, by name.", show_default=False)]
 User = Annotated[

@@ -178,6 +178,8 @@ def system(progress: Progress, *, offline: bool) -> Iterator[Running]:
                 stack.enter_context(in_use(state))
                 running = find_running(state)
                 if running is not None:
+                    if offline:
+                        refuse_vendors(running)
                     yield running
                     return
             try:
@@ -191,6 +193,18 @@ def system(progress: Progress, *, offline: bool) -> Iterator[Running]:
                 threading.Event().wait(_LOOK_SECONDS)
     except (ServiceFailed, StateLocked, StopRequested) as error:
         raise ClientError("system_did_not_start", f"{error}\nThe whole log is {log_file(state)}") from error
+
+
+def refuse_vendors(running: Running) -> None:
+    """Keep the promise of `--offline`. Raises: `ClientError` when the running system has vendors to ask."""
+    if running.vendors:
+        raise ClientError(
+            "not_offline",
+            f"--offline: the system that runs here (process {running.pid}) was started without it, and"
+            f" {'; '.join(line.partition(';')[0] for line in running.vendors)}. Stop that one and start"
+            " `switchboard up --offline`, or leave --offline out",
+            target="offline",
+        )
 
 
 @contextmanager

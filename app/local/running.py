@@ -37,6 +37,8 @@ class Running:
     log: str
     instance: str = ""
     """What the API of this system answers as its own name."""
+    vendors: tuple[str, ...] = ()
+    """Models whose keys or servers were found at the start: each is asked first. None with `--offline`."""
 
 
 def running_file(state: State) -> Path:
@@ -59,9 +61,10 @@ def write_running(state: State, running: Running) -> None:
 def read_running(state: State) -> Running | None:
     """The system that says it runs here, if its process lives. Whether it answers is another question."""
     try:
-        running = Running(**json.loads(running_file(state).read_text()))
+        told = json.loads(running_file(state).read_text())
+        running = Running(**{**told, "vendors": tuple(told.get("vendors", ()))})
         os.kill(running.pid, 0)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
     return running
 

@@ -227,6 +227,7 @@ class Supervisor:
             self._say(
                 NAME, "DATABASE_OWNER_URL is not set: the schema is taken as it is (switchboard migrate)"
             )
+            self._vendors_as_they_are()
             return
         from app.local.preparation import prepare_database
 
@@ -234,6 +235,22 @@ class Supervisor:
         for line in prepared.lines:
             self._say(NAME, line)
         self.announcements = prepared.announcements
+
+    def _vendors_as_they_are(self) -> None:
+        """Without the owner's role nothing is offered or taken out: what an earlier start offered stays.
+
+        Raises: `ServiceFailed` when that could break the promise of `--offline`.
+        """
+        from app.local.vendors import found_keys
+
+        self.announcements = [
+            f"{offer.deployment.model_name} may be asked" for offer in found_keys(self._given)
+        ]
+        if self._offline and self.announcements:
+            raise ServiceFailed(
+                "--offline cannot be kept: this database may hold the vendors of an earlier start, and their"
+                " keys are set; set DATABASE_OWNER_URL, so that they are taken out, or unset the keys"
+            )
 
     def _start_valkey(self, ports: Ports) -> None:
         if "REDIS_URL" not in self._given:
@@ -337,6 +354,7 @@ class Supervisor:
             seed=self._environment["SWITCHBOARD_SEED"],
             log=str(log_file(self._state)),
             instance=self._instance,
+            vendors=tuple(self.announcements),
         )
         write_running(self._state, self.running)
 

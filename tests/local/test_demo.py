@@ -1,5 +1,7 @@
+import os
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ from app.documents.reading import read
 from app.local import client, demo
 from app.local.client import ClientError, ServerEvent
 from app.local.demo import SAMPLES, Progress, Task, check, parse_parameters, perform, summary
-from app.local.running import Running
+from app.local.running import Running, write_running
+from app.local.state import State
 from app.local.supervisor import SEED
 from tests.local.door import Answer, Door, events, opened
 
@@ -130,3 +133,45 @@ def test_the_samples_are_documents_with_headings_and_text(name: str) -> None:
     extracted = read(name, (SAMPLES / name).read_bytes())
     assert {"heading", "paragraph", "list_item"} <= {segment.kind for segment in extracted.segments}
     assert not extracted.notes
+
+
+def test_offline_is_refused_where_the_running_system_has_vendors() -> None:
+    running = Running(1, "api", "https://127.0.0.1:1", None, "client", "scope", str(SEED), "log")
+    demo.refuse_vendors(running)
+    asked = "gpt-4.1-mini by OpenAI is asked first (env:OPENAI_API_KEY); --offline leaves it out"
+    with pytest.raises(
+        ClientError, match=r"gpt-4.1-mini by OpenAI .* start `switchboard up --offline`"
+    ) as caught:
+        demo.refuse_vendors(replace(running, vendors=(asked,)))
+    assert caught.value.code == "not_offline"
+
+
+def test_offline_takes_no_system_that_is_up_with_vendors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = State(tmp_path).ensure()
+    monkeypatch.setenv("SWITCHBOARD_HOME", str(tmp_path))
+    with opened() as door:
+        door.answers["GET /health/ready"] = [Answer({"status": "ok", "instance": "one"})]
+        write_running(
+            state,
+            Running(
+                os.getpid(),
+                door.api,
+                "https://127.0.0.1:1",
+                None,
+                "client",
+                "scope",
+                str(SEED),
+                "log",
+                "one",
+                ("x",),
+            ),
+        )
+        with demo.system(Progress(), offline=False) as running:
+            assert running.vendors == ("x",)
+        with (
+            pytest.raises(ClientError, match="--offline: the system that runs here"),
+            demo.system(Progress(), offline=True),
+        ):
+            pass
