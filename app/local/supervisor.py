@@ -32,6 +32,7 @@ from app.local.requirements import check_environment
 from app.local.running import (
     Ports,
     Running,
+    claim,
     is_ready,
     log_file,
     read_running,
@@ -173,12 +174,24 @@ class Supervisor:
     def _api_port(self, ports: Ports) -> int:
         asked = self._asked_port()
         if asked:
-            return ports.insist(asked)
+            port = ports.insist(asked)
+            if not self._hold(port):
+                raise ServiceFailed(f"port {port} was just taken by another system: choose another --port")
+            return port
         wanted = ports.known("api") or DEFAULT_API_PORT
         port = ports.take("api", preferred=DEFAULT_API_PORT)
+        while not self._hold(port):
+            port = ports.replace("api")
         if port != wanted:
             self._say(NAME, f"port {wanted} is taken by another program; the API listens on {port}")
         return port
+
+    def _hold(self, port: int) -> bool:
+        """Keep other systems from choosing this port while ours is not listening yet."""
+        mark = claim(port)
+        if mark is not None:
+            self._stack.callback(mark.close)
+        return mark is not None
 
     def _asked_port(self) -> int:
         """The port that somebody insists on, or 0."""
