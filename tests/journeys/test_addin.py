@@ -55,6 +55,20 @@ async def test_a_word_document_is_summarized_with_citations_coverage_and_the_rea
 
 
 @pytest.mark.processes
+async def test_citations_of_several_documents_say_which(house: House) -> None:
+    house.system.start_all()
+    texts = ["# Notes\n", TEXT]
+    documents = [(await house.upload(f"{n}.md", text.encode()))["id"] for n, text in enumerate(texts)]
+    accepted = await house.submit({"input": {"documents": documents}})
+    await house.follow(accepted.json()["id"])
+    job = await house.job(accepted.json()["id"])
+    found = {(one["document"], one["quote"]) for one in job["result"]["citations"]}
+    assert found
+    assert all(quote in texts[document] for document, quote in found)
+    assert {document for document, _ in found} == {1}
+
+
+@pytest.mark.processes
 async def test_a_stream_is_resumed_after_any_event(house: House) -> None:
     house.system.start_all()
     job_id = (await house.submit({"input": {"text": TEXT}})).json()["id"]

@@ -80,7 +80,7 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     with opened() as door:
         running = Running(1, door.api, "https://127.0.0.1:1", None, "client", "scope", str(SEED), "log")
         monkeypatch.setattr(demo, "system", lambda _progress, **_options: nullcontext(running))
-        monkeypatch.setattr(demo, "_token", lambda _running, _login: "a-token")
+        monkeypatch.setattr(demo, "token_of", lambda _running, _login: "a-token")
         monkeypatch.setattr(client, "_POLL_SECONDS", 0.001)
         door.answers["POST /addin/v1/jobs"] = [Answer({"id": "7", "state": "queued"}, 202)]
         yield door
@@ -93,7 +93,7 @@ def test_a_door_that_is_lost_leaves_the_job_and_says_how_to_look_again(running: 
         perform(Task("summarize", text="a text"), Progress())
     assert (caught.value.job_id, caught.value.state) == ("7", "running")
     assert "the job 7 is kept and goes on" in caught.value.body["message"]
-    assert "GET /addin/v1/jobs/7" in caught.value.body["message"]
+    assert "`switchboard job 7`" in caught.value.body["message"]
 
 
 def test_an_interruption_cancels_the_job_and_names_it(running: Door) -> None:
@@ -116,6 +116,25 @@ def test_a_job_that_failed_is_told_with_its_id_and_state(running: Door) -> None:
     with pytest.raises(ClientError, match="the job has failed") as caught:
         perform(Task("summarize", text="a text"), Progress())
     assert (caught.value.job_id, caught.value.state) == ("7", "failed")
+
+
+def test_a_file_that_is_refused_is_named(running: Door, tmp_path: Path) -> None:
+    refused = {"error": {"code": "document_encrypted", "message": "it is encrypted", "target": None}}
+    running.answers["POST /addin/v1/documents"] = [Answer({"id": "d"}, 201), Answer(refused, 422)]
+    files = [tmp_path / "a.md", tmp_path / "b.md"]
+    for file in files:
+        file.write_text("a text")
+    with pytest.raises(ClientError) as caught:
+        perform(Task("summarize", files), Progress())
+    assert caught.value.body["target"] == str(files[1])
+    assert caught.value.body["message"] == f"{files[1]}: it is encrypted"
+
+
+def test_the_one_object_names_the_document_of_a_citation() -> None:
+    citation = {"document": 1, "segment": 4, "anchor": {}, "quote": "q"}
+    job = {"id": "7", "state": "succeeded", "result": {"citations": [citation]}}
+    told = summary(job, documents=["a.md", "b.md"])["result"]["citations"]
+    assert told == [{**citation, "document_name": "b.md"}]
 
 
 def test_the_one_object_has_its_fields_even_when_the_job_has_none() -> None:
