@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from app.local import commands
 from app.local.client import ClientError
 from app.local.demo import SAMPLE, Task
+from app.local.looking import Look
 
 _out = Console()
 _err = Console(stderr=True)
@@ -44,6 +46,22 @@ Parameters = Annotated[
         "--param", "-p", metavar="KEY=VALUE", help="A parameter of the task, such as length=bullets."
     ),
 ]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        _out.print(f"switchboard {metadata.version('switchboard')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _about(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Say which version this is.", is_eager=True, callback=_version),
+    ] = False,
+) -> None:
+    """The backend of an Office-style assistant that depends on no single model vendor."""
 
 
 @app.command()
@@ -119,6 +137,18 @@ def run(
         offline=offline,
     )
     commands.run(_out, _err, task, as_json=as_json)
+
+
+@app.command()
+def job(
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="The job, as `run` prints it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    offline: Offline = False,
+    tenant: Tenant = None,
+    user: User = None,
+) -> None:
+    """Look at a job again: follow it to its end and show what it gave. Ctrl-C leaves the job alone."""
+    commands.job(_out, _err, Look(job_id, tenant=tenant, user=user, offline=offline), as_json=as_json)
 
 
 @app.command()

@@ -26,7 +26,7 @@ from app.settings import Settings
 
 def _run(tmp_path: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "app.cli", *arguments],
+        [sys.executable, "-m", "app.switchboard", *arguments],
         env={**os.environ, "SWITCHBOARD_HOME": str(tmp_path / "home"), **environment},
         capture_output=True,
         text=True,
@@ -37,8 +37,36 @@ def _run(tmp_path: Path, *arguments: str, **environment: str) -> "subprocess.Com
 
 def test_help_names_every_command() -> None:
     told = CliRunner().invoke(app, ["--help"]).output
-    for command in ("up", "run", "demo", "migrate", "doctor"):
+    for command in ("up", "run", "job", "demo", "migrate", "doctor"):
         assert command in told
+
+
+def test_the_version_is_told() -> None:
+    assert CliRunner().invoke(app, ["--version"]).output.startswith("switchboard 0.")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_an_interruption_while_it_loads_is_quiet(tmp_path: Path, arguments: list[str]) -> None:
+    # The first module that the product's loading needs interrupts it.
+    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "app.switchboard", "run", "summarize", "x.md", *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(root)])},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (130, "")
+    assert (json.loads(done.stdout)["error"]["code"] == "interrupted") if arguments else done.stdout == ""
+
+
+def test_a_job_id_that_is_none_is_told_before_anything_starts(tmp_path: Path) -> None:
+    done = _run(tmp_path, "job", "seven")
+    assert done.returncode == 1
+    assert "'seven' is not the id of a job" in done.stderr
 
 
 def test_an_error_is_one_json_object_and_status_1(tmp_path: Path) -> None:
@@ -65,7 +93,7 @@ def _waiting(pipe: IO[str]) -> int:
 
 def test_an_interruption_is_one_json_object_too(tmp_path: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "app.cli", "run", "summarize", "--text", "-", "--json"],
+        [sys.executable, "-m", "app.switchboard", "run", "summarize", "--text", "-", "--json"],
         env={**os.environ, "SWITCHBOARD_HOME": str(tmp_path / "home")},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
