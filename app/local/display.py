@@ -211,7 +211,8 @@ def _why(decision: Mapping[str, Any]) -> str:
 
 
 def _hop(hop: Mapping[str, Any]) -> str:
-    error = f" ({hop['error_code']})" if hop.get("error_code") else ""
+    detail = f": {hop['detail']}" if hop.get("detail") else ""
+    error = f" ({hop['error_code']}{detail})" if hop.get("error_code") else ""
     return f"{hop.get('deployment')} {hop.get('outcome')}{error}"
 
 

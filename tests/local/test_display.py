@@ -31,7 +31,14 @@ _JOB: dict[str, Any] = {
             "request_model": "small",
             "method": "generative",
         },
-        "hops": [{"deployment": "first", "outcome": "rejected", "error_code": "invalid_output"}],
+        "hops": [
+            {
+                "deployment": "first",
+                "outcome": "rejected",
+                "error_code": "invalid_output",
+                "detail": "unrelated",
+            }
+        ],
         "excluded": [{"deployment": "other", "reason": "region"}],
     },
     "usage": {"input_tokens": 10, "output_tokens": 2, "calls": 1, "cost_micros": 1234, "currency": "EUR"},
@@ -70,7 +77,7 @@ def test_the_end_of_a_job_names_answer_place_coverage_author_and_cost() -> None:
         "9 of 9 segments read (100%), 1 cited",
         "small at here, method generative",
         "the platform's route",
-        "first rejected (invalid_output)",
+        "first rejected (invalid_output: unrelated)",
         "other (region)",
         "10 in, 2 out, 1 call",
         "0.001234 EUR",
