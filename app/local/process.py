@@ -95,6 +95,11 @@ class Child:
         """The process that guards the command now."""
         return self._guarded.process.pid if self._guarded is not None else None
 
+    @property
+    def settled(self) -> bool:
+        """Whether it has said that it is ready, or was told that it works."""
+        return self._settled
+
     def start(self) -> None:
         """Start the command and the thread that follows it."""
         self._thread.start()

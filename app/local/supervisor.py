@@ -322,6 +322,10 @@ class Supervisor:
         child.start()
         return child
 
+    def _worker_listens(self) -> bool:
+        """A job that is submitted before that would wait for the worker to connect."""
+        return all(child.settled for child in self._children if child.name == "worker")
+
     def _check_children(self, ports: Ports) -> None:
         """Raises: `ServiceFailed` when one has ended, but for an API whose port was lost: that moves."""
         for child in list(self._children):
@@ -349,10 +353,12 @@ class Supervisor:
     def _wait_until_ready(self, ports: Ports) -> None:
         """Ask GET /health/ready until our own API says yes. Raises: `ServiceFailed`, `StopRequested`."""
         end = time.monotonic() + _START_SECONDS
-        while not is_ready(api := self._api(), self._instance):
+        while not (is_ready(api := self._api(), self._instance) and self._worker_listens()):
             self._check_children(ports)
             if time.monotonic() > end:
-                raise ServiceFailed(f"{api}/health/ready did not say yes within {_START_SECONDS:.0f} s")
+                raise ServiceFailed(
+                    f"{api}/health/ready or the worker was not ready within {_START_SECONDS:.0f} s"
+                )
             if self._stopping.wait(_LOOK_SECONDS):
                 raise StopRequested
         for child in self._children:
