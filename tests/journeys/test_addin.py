@@ -85,12 +85,12 @@ async def test_a_stream_is_resumed_after_any_event(house: House) -> None:
 
 @pytest.mark.processes
 async def test_fifty_equal_submissions_at_once_are_one_job(house: House) -> None:
-    document = await house.upload("text.txt", TEXT.encode())
-    body = {"input": {"documents": [document["id"]]}}
+    body: dict[str, Any] = {"input": {"text": TEXT}}
     answers = await asyncio.gather(*(house.submit(body, key="same") for _ in range(50)))
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert len(await house.system.rows("SELECT 1 FROM jobs")) == 1
+    assert len(await house.system.rows("SELECT 1 FROM documents")) == 1
     other = await house.submit({**body, "parameters": {"length": "sentence"}}, key="same")
     assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_key_reused")
 
