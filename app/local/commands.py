@@ -95,6 +95,7 @@ def run(out: Console, err: Console, task: Task, *, as_json: bool) -> None:
         out.print(_finished(task, job, seconds))
 
     progress.done = done
+    progress.ask = lambda sentence: err.print(clean(sentence), markup=False)
     if not as_json:
         progress.phase = lambda sentence: err.print(f"… {clean(sentence)}", style="dim", markup=False)
     _do(lambda: perform(task, progress), progress)
@@ -147,7 +148,7 @@ def demo(out: Console, task: Task) -> None:
             out.print(_finished(task, job, seconds))
             status.update("finishing")
 
-        progress = Progress(phase=note, event=event, done=done)
+        progress = Progress(phase=note, ask=note, event=event, done=done)
         _do(lambda: perform(task, progress), progress)
 
 

@@ -15,14 +15,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from app.copilot.catalog import task_types
-from app.core.errors import SeedError
-from app.identity.sign_in import sign_in
 from app.local.client import Client, ClientError, ServerEvent, check_file
 from app.local.display import Log, cleaned, document_name, state_in_words
-from app.local.entra.people import Person, read_people
 from app.local.guarded import ServiceFailed
-from app.local.people import find_person
 from app.local.running import Running, find_running, in_use, log_file, read_running, retire, watch_parent
+from app.local.signing_in import is_development, token, who
 from app.local.state import State, StateLocked
 from app.local.supervisor import StopRequested, Supervisor, seed_file
 
@@ -55,6 +52,8 @@ class Progress:
     """What to call while the task goes on; `phase` gets a short sentence, `event` what the stream says."""
 
     phase: Callable[[str], None] = lambda _sentence: None
+    ask: Callable[[str], None] = lambda _sentence: None
+    """Gets what the person has to do elsewhere before it goes on: it must be shown."""
     event: Watch = lambda _event: None
     done: Callable[[dict[str, Any], float], None] = lambda _job, _seconds: None
     """Gets the finished job, and its seconds from submission, before the system is stopped again."""
@@ -99,11 +98,12 @@ def _perform(task: Task, progress: Progress) -> None:
     parameters = check(task)
     if read_running(State.default()) is None:
         # A wrong name is told before a whole system starts for it.
-        find_person(people_of(seed_file(os.environ)), task.tenant, task.user)
+        who(seed_file(os.environ), task.tenant, task.user, development=is_development(os.environ))
     with system(progress, offline=task.offline) as running:
-        person = find_person(people_of(Path(running.seed)), task.tenant, task.user)
-        progress.phase(f"signing in as {person.name} of {person.tenant}")
-        with Client(running.api, token_of(running, person.login)) as client:
+        person = who(Path(running.seed), task.tenant, task.user, development=running.ca is not None)
+        if person is not None:
+            progress.phase(f"signing in as {person.name} of {person.tenant}")
+        with Client(running.api, token(running, person, task.tenant, progress.ask)) as client:
             documents = []
             for file in task.files:
                 progress.phase(f"sending {file.name}")
@@ -325,24 +325,3 @@ def failure_of(job: Mapping[str, Any]) -> ClientError | None:
     )
     failure.body |= {key: value for key, value in given.items() if value is not None}
     return failure
-
-
-def people_of(seed: Path) -> Sequence[Person]:
-    """Who can sign in. Raises: `ClientError`."""
-    try:
-        return read_people(seed).of("organizations")
-    except SeedError as error:
-        raise ClientError("seed_error", str(error)) from error
-
-
-def token_of(running: Running, login: str) -> str:
-    """An access token of this person. Raises: `ClientError`."""
-    ca = Path(running.ca) if running.ca else None
-    try:
-        return sign_in(
-            running.authority, client_id=running.client_id, scope=running.scope, login_hint=login, ca=ca
-        )
-    except (OSError, ValueError, RuntimeError, LookupError) as error:
-        raise ClientError(
-            "sign_in_failed", f"{login} could not sign in at {running.authority}: {type(error).__name__}"
-        ) from error

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from app.local.client import Client, ClientError
-from app.local.demo import Progress, failure_of, people_of, system, telling, token_of
-from app.local.people import find_person
+from app.local.demo import Progress, failure_of, system, telling
 from app.local.running import read_running
+from app.local.signing_in import is_development, token, who
 from app.local.state import State
 from app.local.supervisor import seed_file
 
@@ -42,10 +42,10 @@ def look(asked: Look, progress: Progress) -> None:
             target="job",
         ) from None
     if read_running(State.default()) is None:
-        find_person(people_of(seed_file(os.environ)), asked.tenant, asked.user)
+        who(seed_file(os.environ), asked.tenant, asked.user, development=is_development(os.environ))
     with telling(progress), system(progress, offline=asked.offline) as running:
-        person = find_person(people_of(Path(running.seed)), asked.tenant, asked.user)
-        with Client(running.api, token_of(running, person.login)) as client:
+        person = who(Path(running.seed), asked.tenant, asked.user, development=running.ca is not None)
+        with Client(running.api, token(running, person, asked.tenant, progress.ask)) as client:
             job = client.job(asked.job_id)
             progress.job_id, progress.state = asked.job_id, str(job["state"])
             if job["finished_at"] is None:

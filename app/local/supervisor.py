@@ -24,7 +24,7 @@ from typing import Self
 import httpx
 
 from app.core.crypto import LocalKeyring
-from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID, SCOPE
+from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID
 from app.local.guarded import ServiceFailed
 from app.local.postgres import EmbeddedPostgres
 from app.local.process import AddressTaken, Child, Keeper, Say
@@ -40,6 +40,7 @@ from app.local.running import (
     running_file,
     write_running,
 )
+from app.local.signing_in import check_program, program
 from app.local.state import State, StateLocked
 from app.local.valkey import EmbeddedValkey
 from app.vocabulary import Environment
@@ -199,6 +200,7 @@ class Supervisor:
 
     def _describe_environment(self, ports: Ports, api_port: int) -> None:
         """Everything a process needs that is known before anything runs; what is given stays."""
+        check_program(self._given)
         keyring = self._state.path / "keyring.json"
         if "SWITCHBOARD_KEYRING" not in self._given:
             LocalKeyring.create(keyring)
@@ -363,13 +365,14 @@ class Supervisor:
                 raise StopRequested
         for child in self._children:
             child.settle()
+        client_id, scope = program(self._environment)
         self.running = Running(
             pid=os.getpid(),
             api=api,
             authority=self._environment["SWITCHBOARD_ENTRA_AUTHORITY"],
             ca=self._environment.get("SWITCHBOARD_ENTRA_CA"),
-            client_id=ADDIN_CLIENT_ID,
-            scope=SCOPE,
+            client_id=client_id,
+            scope=scope,
             seed=self._environment["SWITCHBOARD_SEED"],
             log=str(log_file(self._state)),
             instance=self._instance,

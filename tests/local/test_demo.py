@@ -78,9 +78,9 @@ def test_an_input_that_says_nothing_or_too_much_is_told(task: Task, words: str) 
 def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     """A system that runs and whose door is a stand-in with one job."""
     with opened() as door:
-        running = Running(1, door.api, "https://127.0.0.1:1", None, "client", "scope", str(SEED), "log")
+        running = Running(1, door.api, "https://127.0.0.1:1", "ca.pem", "client", "scope", str(SEED), "log")
         monkeypatch.setattr(demo, "system", lambda _progress, **_options: nullcontext(running))
-        monkeypatch.setattr(demo, "token_of", lambda _running, _login: "a-token")
+        monkeypatch.setattr(demo, "token", lambda *_whoever: "a-token")
         monkeypatch.setattr(client, "_POLL_SECONDS", 0.001)
         door.answers["POST /addin/v1/jobs"] = [Answer({"id": "7", "state": "queued"}, 202)]
         yield door

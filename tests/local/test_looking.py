@@ -23,7 +23,7 @@ def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     with opened() as door:
         running = Running(1, door.api, "https://127.0.0.1:1", None, "client", "scope", str(SEED), "log")
         monkeypatch.setattr(looking, "system", lambda _progress, **_options: nullcontext(running))
-        monkeypatch.setattr(looking, "token_of", lambda _running, _login: "a-token")
+        monkeypatch.setattr(looking, "token", lambda *_whoever: "a-token")
         monkeypatch.setattr(client, "_POLL_SECONDS", 0.001)
         yield door
 
