@@ -60,7 +60,7 @@ def command_for(python: Path, arguments: list[str]) -> list[str]:
     """What to run for the words given on the command line."""
     if arguments[0] == "test":
         return [str(python), "-m", "pytest", *arguments[1:]]
-    return [str(python), "-m", "app.cli", *arguments]
+    return [str(python), "-m", "app.switchboard", *arguments]
 
 
 def check_machine() -> None:

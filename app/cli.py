@@ -3,6 +3,7 @@
 import itertools
 import sys
 from datetime import datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, NoReturn
 from uuid import UUID
@@ -13,6 +14,7 @@ from rich.console import Console
 from app.local import commands
 from app.local.client import ClientError
 from app.local.demo import SAMPLE, Task
+from app.local.looking import Look
 
 _out = Console()
 _err = Console(stderr=True)
@@ -39,7 +41,11 @@ Tenants = Annotated[
     typer.Option("--tenant", help="Only this customer, by id; can be repeated.", show_default=False),
 ]
 Offline = Annotated[
-    bool, typer.Option("--offline", help="Leave alone the vendor keys and model servers that are there.")
+    bool,
+    typer.Option(
+        "--offline",
+        help="Leave alone the vendor keys and model servers that are there; refused where a system that is up uses them.",
+    ),
 ]
 Tenant = Annotated[str | None, typer.Option(help="The customer to sign in at, by name.", show_default=False)]
 User = Annotated[
@@ -51,6 +57,22 @@ Parameters = Annotated[
         "--param", "-p", metavar="KEY=VALUE", help="A parameter of the task, such as length=bullets."
     ),
 ]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        _out.print(f"switchboard {metadata.version('switchboard')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _about(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Say which version this is.", is_eager=True, callback=_version),
+    ] = False,
+) -> None:
+    """The backend of an Office-style assistant that depends on no single model vendor."""
 
 
 @app.command()
@@ -126,6 +148,18 @@ def run(
         offline=offline,
     )
     commands.run(_out, _err, task, as_json=as_json)
+
+
+@app.command()
+def job(
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="The job, as `run` prints it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    offline: Offline = False,
+    tenant: Tenant = None,
+    user: User = None,
+) -> None:
+    """Look at a job again: follow it to its end and show what it gave. Ctrl-C leaves the job alone."""
+    commands.job(_out, _err, Look(job_id, tenant=tenant, user=user, offline=offline), as_json=as_json)
 
 
 @app.command()

@@ -34,6 +34,12 @@ KEY_ADDRESS = re.compile(
     r"(?:/(?P<version>[0-9a-f]{32}))?"
 )
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
+_DOCTOR = "`switchboard doctor` lists what is needed"
+_HOW = {
+    "database_owner_url": "`switchboard migrate` needs the address of your Postgres with the role that owns the"
+    " tables, postgresql://switchboard_owner:PASSWORD@HOST:5432/DATABASE. The embedded Postgres of"
+    " `switchboard up`, `run` and `demo` needs no migrate: each start does it",
+}
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _DEVELOPMENT_ONLY = ("keyring", "entra_ca", "entra_client_secret")
 _CREDENTIALS = (
@@ -237,7 +243,7 @@ class Settings(BaseSettings):
             return value.get_secret_value()
         if value in (None, "", ()):
             alias = type(self).model_fields[name].alias or f"SWITCHBOARD_{name.upper()}"
-            raise MissingSetting(f"{alias} is not set; `switchboard doctor` lists what is needed")
+            raise MissingSetting(f"{alias} is not set; {_HOW.get(name, _DOCTOR)}")
         return str(value)
 
     @property

@@ -76,8 +76,14 @@ def test_a_moved_folder_is_set_up_again(root: Path, installs: list[Path]) -> Non
 def test_words_become_commands() -> None:
     python = Path("python")
     assert dev.command_for(python, ["test", "-k", "x"]) == ["python", "-m", "pytest", "-k", "x"]
-    assert dev.command_for(python, ["demo", "a.docx"]) == ["python", "-m", "app.cli", "demo", "a.docx"]
-    assert dev.command_for(python, ["up"]) == ["python", "-m", "app.cli", "up"]
+    assert dev.command_for(python, ["demo", "a.docx"]) == [
+        "python",
+        "-m",
+        "app.switchboard",
+        "demo",
+        "a.docx",
+    ]
+    assert dev.command_for(python, ["up"]) == ["python", "-m", "app.switchboard", "up"]
 
 
 def test_another_environments_settings_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

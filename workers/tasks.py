@@ -1,6 +1,7 @@
 """Celery's side of a worker: the task, and the signals that start, wake and stop it."""
 
 import contextlib
+import os
 from concurrent.futures import Future
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from workers.celery_app import TASK
 from workers.loop import PersistentLoop
 from workers.worker import Worker
 
+_STDOUT = 1
 _SLOT_FREED_SECONDS = 0.003
 """`task_postrun` fires before the pool counts the slot as free; measured, it is free 1-2 ms later."""
 
@@ -33,6 +35,8 @@ def serve(settings: Settings, celery: Celery) -> None:
     def wake_on_freed_slots(sender: Any, **_: Any) -> None:
         # Without prefetch the consumer looks for messages about once a second; a freed slot must not wait.
         hub = sender.hub
+        # Whoever started this process may wait for the line. Celery has taken `sys.stdout` for its log.
+        os.write(_STDOUT, b"ready\n")
 
         def wake() -> None:
             hub.call_soon(lambda: None)

@@ -19,7 +19,7 @@ from app.identity.on_behalf import require_person
 from app.identity.principal import Principal
 from app.jobs import cancel as cancelling
 from app.jobs import service as jobs
-from app.jobs.accept import find_replay, request_hash
+from app.jobs.accept import claim_key, request_hash
 from app.jobs.resume import resume
 from app.jobs.states import FINAL_JOB_STATES
 from app.usage.ledger import job_usages
@@ -51,6 +51,7 @@ async def submit_job(
     )
     # Reading takes its time: it comes before the transaction does anything.
     text = None if body.input.text is None else await read_text(body.input.text)
+    # The key comes before whatever is written for the job: a replay leaves nothing behind.
     job_id = await _replayed(session, caller, key)
     if job_id is None:
         submission = Submission(
@@ -143,7 +144,7 @@ async def resume_job(
 async def _replayed(session: TenantSession, caller: Principal, key: tuple[str, bytes] | None) -> UUID | None:
     if key is None:
         return None
-    return await find_replay(
+    return await claim_key(
         session, tenant_id=caller.tenant_id, member_id=caller.member_id, key=key[0], digest=key[1]
     )
 

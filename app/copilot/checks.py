@@ -4,7 +4,7 @@ Reasons begin with a code and carry no content: they are stored in the decision 
 
 | code | meaning |
 |---|---|
-| unsupported_figure, unsupported_unit | a number, date or amount that the cited source does not have |
+| unsupported_figure, unsupported_unit | a number, date or amount, in digits or words, that the cited source does not have |
 | unsupported_name | a name that the cited source does not have |
 | unrelated | a sentence that shares hardly a word with what it cites, or only repeats the headings above it |
 | wrong_language | the answer is in another language than asked |
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.copilot.citations import Claim
-from app.copilot.figures import SourceFigures, find_figures, units
+from app.copilot.figures import SourceFigures, stated_figures, units
 from app.copilot.names import SourceNames
 from app.copilot.relation import is_unrelated, only_headings
 from app.core.addresses import find_addresses, has_harmful_address, has_markup, stand_in
@@ -64,7 +64,8 @@ def check_support(claims: Sequence[Claim], *, language: str, translated: bool) -
     """
     for number, claim in enumerate(claims, start=1):
         source = SourceFigures.of(claim.support)
-        if any(not source.supports(figure) for figure in find_figures(claim.text)):
+        figures = stated_figures(claim.text, language)
+        if any(not source.supports(figure) for figure in figures):
             raise InvalidOutput(
                 f"unsupported_figure: sentence {number} has a number its source does not have"
             )

@@ -171,17 +171,15 @@ def _claim(
     by_id: Mapping[str, Evidence],
     folded: dict[str, FoldedText],
 ) -> Claim | None:
-    spans: list[Span] = []
-    cited: list[Evidence] = []
+    offered: list[tuple[Evidence, list[Span]]] = []
     for block_id, quote in citations:
         found = _locate(block_id.strip("[] "), quote, by_id, folded)
-        if found is None:
-            continue
-        evidence, start, end = found
-        for span in evidence.narrowed(start, end):
-            if span not in spans and len(spans) < _MAX_CITATIONS:
-                spans.append(span)
-        cited.append(evidence)
+        if found is not None:
+            evidence, start, end = found
+            offered.append((evidence, list(evidence.narrowed(start, end))))
+    spans = _first_of_each(offered)
+    # A sentence may rest only on what its citations show.
+    cited = [evidence for evidence, own in offered if not spans.keys().isdisjoint(own)]
     if not (text and spans):
         return None
     return Claim(
@@ -191,6 +189,16 @@ def _claim(
         body="\n".join(each.body for each in cited),
         headings=tuple(dict.fromkeys(heading for each in cited for heading in each.headings)),
     )
+
+
+def _first_of_each(offered: Sequence[tuple[Evidence, Sequence[Span]]]) -> dict[Span, None]:
+    """The spans to show, in order: one of each citation in turn, until there are enough."""
+    spans: dict[Span, None] = {}
+    for turn in range(_MAX_CITATIONS):
+        for _, own in offered:
+            if turn < len(own) and len(spans) < _MAX_CITATIONS:
+                spans[own[turn]] = None
+    return spans
 
 
 def _locate(

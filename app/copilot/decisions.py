@@ -38,7 +38,12 @@ def decision_record(
             "candidates": list(accepted.candidates),
             "excluded": [dict(one) for one in accepted.excluded],
             "hops": [
-                {"deployment": hop.deployment, "outcome": hop.outcome, "error_code": hop.error_code}
+                {
+                    "deployment": hop.deployment,
+                    "outcome": hop.outcome,
+                    "error_code": hop.error_code,
+                    "detail": hop.detail,
+                }
                 for hop in accepted.hops
             ],
             "price_revision": str(accepted.price_revision_id) if accepted.price_revision_id else None,
@@ -58,7 +63,9 @@ def _why(revision: RevisionFacts, route_reason: str, accepted: Accepted) -> str:
     failed = [hop for hop in accepted.hops if hop.error_code is not None]
     if failed:
         told = ", ".join(
-            f"{hop.deployment} ({_WORDS.get(hop.error_code or '', hop.error_code)})" for hop in failed
+            f"{hop.deployment} ({_WORDS.get(hop.error_code or '', hop.error_code)}"
+            f"{f': {hop.detail}' if hop.detail else ''})"
+            for hop in failed
         )
         return f"{start}; {name} answered after {told}"
     if accepted.excluded:

@@ -37,6 +37,7 @@ def deliver(claims: Sequence[Claim], segments: Sequence[Segment], *, form: str) 
         in_paragraph = 1 if turns else in_paragraph + 1
         citations = tuple(
             {
+                "document": segments[span.segment].document,
                 "segment": span.segment,
                 "anchor": anchor_json(segments[span.segment].anchor),
                 "quote": segments[span.segment].text[span.start : span.end],

@@ -1,34 +1,22 @@
 """Numbers, dates and amounts of a text, whatever locale they are written in.
 
 `1.234,56`, `1,234.56`, `1 234,56` and `1'234.56` are one number; `1.234` may be two, so a figure has
-readings, and it is supported when one of them is among the source's.
+readings, and it is supported when one of them is among the source's. Numbers written as words and the
+names of months count like digits. A negative number is supported by a negative one only; a positive one
+by either, because "fell by 5 %" says what "-5 %" says.
 """
 
 import re
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+
+from app.copilot.magnitudes import powers_after, powers_of
+from app.copilot.number_words import find_word_numbers, languages
 
 _SPACES = " \u00a0\u202f\u2009'’"
 _NUMBER = re.compile(rf"(?<!\d)\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)*")
-_MAGNITUDES: tuple[tuple[str, tuple[int, ...]], ...] = (
-    (r"thousand|tausend|tsd\b|mille\b|mila\b|mil\b|千|천", (3,)),
-    (
-        r"millions?\b|millionen\b|mill?ion[ei]s?\b|mill[oó]n(?:es)?\b|milhão|milhões|mio\b|mln\b|mn\b|m\b",
-        (6,),
-    ),
-    (r"milliard[es]?n?\b|miliard[io]?\b|miljard(?:er)?\b|mrd\b|md\b|bn\b", (9,)),
-    (r"billions?\b|billionen\b|bill[oó]n(?:es)?\b", (9, 12)),
-    (r"trillions?\b|trillionen\b|tn\b", (12, 18)),
-    (r"万|萬|만", (4,)),
-    (r"億|亿|억", (8,)),
-)
-_MAGNITUDE = re.compile(
-    r"\s?(?:" + "|".join(f"(?P<m{at}>{words})" for at, (words, _) in enumerate(_MAGNITUDES)) + ")",
-    re.IGNORECASE,
-)
-_LETTER = re.compile(r"[kmb]\b", re.IGNORECASE)
-_LETTERS = {"k": 3, "m": 6, "b": 9}
 _RANGE = re.compile(r"\s*(?:-|–|—|to|bis|à|and|und|et|a|y|e)\s*\Z", re.IGNORECASE)
 _UNITS = {
     "percent": r"%|％|\bper\s?cent\b|\bpercent|\bprozent|\bpour\s?cent\b|\bpor\s?ciento\b|\bper\s?cento\b|\bprocent",
@@ -39,15 +27,6 @@ _UNITS = {
     "JPY": r"¥|￥|\bJPY\b|\byen\b|円",
 }
 _UNIT_PATTERNS = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _UNITS.items()}
-_SMALL = """
-one two three four five six seven eight nine ten eleven twelve
-eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf
-un deux trois quatre cinq six sept huit neuf dix onze douze
-uno dos tres cuatro cinco seis siete ocho nueve diez once doce
-una due tre quattro cinque sei sette otto nove dieci undici dodici
-um dois três quatro cinco seis sete oito nove dez onze doze
-een twee drie vier vijf zes zeven acht negen tien elf twaalf
-""".split()  # noqa: SIM905  (seven languages, twelve each: readable as lines)
 _MONTHS = """
 january february march april may june july august september october november december
 januar februar märz april mai juni juli august september oktober november dezember
@@ -58,12 +37,21 @@ janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro
 januari februari maart april mei juni juli augustus september oktober november december
 """.split()  # noqa: SIM905
 _ABBREVIATED = "jan feb mar apr may jun jul aug sep oct nov dec".split()  # noqa: SIM905
+# Languages and dialects that write numbers (nearly) as a greater one does.
+_RELATED = {"lb": ("de",), "nds": ("de",), "als": ("de",), "gl": ("pt",), "und": ("en", "de")}
+# Where the months are written with a capital, these are other words without.
+_CAPITALISED = frozenset({"en", "de"})
+_ALSO_VERBS = frozenset({"may", "march"})
+_SENTENCE_BEGINS = re.compile(r"(?:\A|[.!?:;•…])[\s\"'“„«(\[-]*\Z")
 _WORD = re.compile(r"[^\W\d_]+")
-
-
-def _by_word() -> dict[str, Decimal]:
-    words = {word: Decimal(at % 12 + 1) for at, word in enumerate(_SMALL)}
-    return words | month_numbers()
+_ONE = frozenset({"one", "eins", "ein", "eine", "un", "une", "uno", "una", "um", "uma", "een"})
+_DASHES = "-−–"
+_CURRENCY = "[€$£¥]?"
+_MINUS = re.compile(rf"(?:\A|[\s(\[])[{_DASHES}]{_CURRENCY}\Z|\bminus\s+{_CURRENCY}\Z", re.IGNORECASE)
+# "3 -5" may be a range with an odd space.
+_RANGE_DASH = re.compile(rf"\d\s+[{_DASHES}]\Z")
+_MAYBE_NEGATIVE = re.compile(rf"(?:(?:\A|(?<=\s)|(?<=[(\[]))[{_DASHES}]|\()\s?{_CURRENCY}(?=\d)")
+_NEAR = 12
 
 
 def month_numbers() -> dict[str, Decimal]:
@@ -72,7 +60,11 @@ def month_numbers() -> dict[str, Decimal]:
     return names | {word: Decimal(at + 1) for at, word in enumerate(_ABBREVIATED)}
 
 
-_WORD_VALUES = _by_word()
+_MONTH_NUMBERS = month_numbers()
+_MONTHS_OF = {
+    language: {_MONTHS[12 * at + month]: Decimal(month + 1) for month in range(12)}
+    for at, language in enumerate(languages())
+}
 
 
 @dataclass(frozen=True)
@@ -101,16 +93,20 @@ class SourceFigures:
 
     @classmethod
     def of(cls, text: str) -> "SourceFigures":
-        """Collect the numbers, number words up to twelve, months, magnitudes and units of `text`."""
-        figures = find_figures(text)
+        """Collect the numbers in digits and words, months, magnitudes and units of `text`.
+
+        What is read in words here is generous: in any language, and line by line too.
+        """
+        figures = [*_either_sign(text), *_in_any_language(text)]
         words = _WORD.findall(text.casefold())
         return cls(
             values=frozenset().union(
-                {_WORD_VALUES[word] for word in words if word in _WORD_VALUES},
+                {_MONTH_NUMBERS[word] for word in words if word in _MONTH_NUMBERS},
+                {Decimal(1) for word in words if word in _ONE},
                 *(figure.scaled for figure in figures),
             ),
             bare=frozenset().union(*(figure.bare for figure in figures if not figure.powers)),
-            powers=frozenset(power for word in words for power in _word_powers(word)),
+            powers=frozenset(power for word in words for power in powers_of(word)),
             units=units(text),
         )
 
@@ -126,35 +122,78 @@ def units(text: str) -> frozenset[str]:
     return frozenset(name for name, pattern in _UNIT_PATTERNS.items() if pattern.search(text))
 
 
-def find_figures(text: str) -> list[Figure]:
-    """The numbers of a text in order; a date or a version is several."""
-    found: list[Figure] = []
-    tokens = list(_NUMBER.finditer(text))
-    for at, token in enumerate(tokens):
-        powers = _powers(text, token.end())
-        if not powers and at + 1 < len(tokens):
-            following = tokens[at + 1]
-            if _RANGE.match(text[token.end() : following.start()]):
-                powers = _powers(text, following.end())
-        found.extend(Figure(readings, powers) for readings in _readings(token.group()))
+def stated_figures(text: str, language: str) -> list[Figure]:
+    """The numbers that an answer in `language` states: in digits, in words, and as names of months.
+
+    In a language whose number words are not known only digits are found; a text too short to tell
+    ("und") is read as English and as German.
+    """
+    found = find_figures(text)
+    for each in _RELATED.get(language, (language,)):
+        found += [
+            Figure(_signed(text, number.start, {Decimal(number.value)}), number.powers)
+            for number in find_word_numbers(text, each)
+        ]
+        found += _months(text, each)
     return found
 
 
-def _powers(text: str, position: int) -> tuple[int, ...]:
-    """Powers of ten of the magnitude word at `position`; a letter (5m) may also be a unit, power 0."""
-    letter = _LETTER.match(text, position)
-    if letter is not None:
-        return (0, _LETTERS[letter.group().lower()])
-    match = _MAGNITUDE.match(text, position)
-    if match is None or match.lastgroup is None:
-        return ()
-    return _MAGNITUDES[int(match.lastgroup[1:])][1]
+def find_figures(text: str) -> list[Figure]:
+    """The numbers in digits of a text in order; a date or a version is several."""
+    found: list[Figure] = []
+    tokens = list(_NUMBER.finditer(text))
+    for at, token in enumerate(tokens):
+        powers = powers_after(text, token.end())
+        if not powers and at + 1 < len(tokens):
+            following = tokens[at + 1]
+            if _RANGE.match(text[token.end() : following.start()]):
+                powers = powers_after(text, following.end())
+        first, *others = _readings(token.group())
+        found.append(Figure(_signed(text, token.start(), first), powers))
+        found.extend(Figure(readings, powers) for readings in others)
+    return found
 
 
-@lru_cache(maxsize=4096)
-def _word_powers(word: str) -> tuple[int, ...]:
-    match = _MAGNITUDE.fullmatch(word)
-    return _MAGNITUDES[int(match.lastgroup[1:])][1] if match and match.lastgroup else ()
+def _signed(text: str, start: int, readings: AbstractSet[Decimal]) -> frozenset[Decimal]:
+    before = text[max(0, start - _NEAR) : start]
+    if _MINUS.search(before) and not _RANGE_DASH.search(before):
+        return frozenset(-reading for reading in readings)
+    return frozenset(readings)
+
+
+def _either_sign(text: str) -> Iterator[Figure]:
+    """The figures of a source; what may be negative, (5) in a balance sheet included, counts both ways."""
+    for figure in find_figures(text):
+        positive = frozenset(abs(reading) for reading in figure.bare)
+        yield Figure(figure.bare | positive, figure.powers)
+    for match in _MAYBE_NEGATIVE.finditer(text):
+        number = _NUMBER.match(text, match.end())
+        if number is not None:
+            negative = frozenset(-reading for reading in _readings(number.group())[0])
+            yield Figure(negative, powers_after(text, number.end()))
+
+
+def _in_any_language(text: str) -> Iterator[Figure]:
+    # A number may be broken by the end of a line, or end with it.
+    for each in dict.fromkeys((text, *text.splitlines())):
+        for language in languages():
+            for number in find_word_numbers(each, language):
+                value = {Decimal(number.value)}
+                yield Figure(frozenset(value) | _signed(each, number.start, value), number.powers)
+
+
+def _months(text: str, language: str) -> Iterator[Figure]:
+    """Names of months as numbers; `may` and `march` only where they cannot be verbs."""
+    names = _MONTHS_OF.get(language, {})
+    for word in _WORD.finditer(text):
+        number = names.get(word.group().casefold())
+        if number is None or (language in _CAPITALISED and not word.group()[0].isupper()):
+            continue
+        if word.group().casefold() in _ALSO_VERBS and language == "en":
+            beside_digit = text[word.end() :].lstrip(" ,.")[:1].isdigit()
+            if _SENTENCE_BEGINS.search(text[: word.start()]) and not beside_digit:
+                continue
+        yield Figure(frozenset({number}))
 
 
 def _readings(token: str) -> list[frozenset[Decimal]]:

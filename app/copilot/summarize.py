@@ -294,8 +294,12 @@ TASK_TYPE = TaskType(
                 "type": "array",
                 "items": {
                     "type": "object",
-                    "required": ["segment", "anchor", "quote", "sentence"],
+                    "required": ["document", "segment", "anchor", "quote", "sentence"],
                     "properties": {
+                        "document": {
+                            "type": "integer",
+                            "description": "which of the input's documents, from 0",
+                        },
                         "segment": {"type": "integer"},
                         "anchor": {"type": "object"},
                         "quote": {"type": "string"},

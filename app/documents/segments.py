@@ -58,6 +58,8 @@ class Segment:
     level: int | None = None
     table_header: str | None = None
     """Header row of the table that a table row belongs to; repeated for models, never counted as body."""
+    document: int = 0
+    """Which of a job's documents it is of, from 0; each is stored without."""
 
 
 @dataclass(frozen=True)

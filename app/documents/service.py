@@ -123,15 +123,18 @@ async def describe(
 async def load(
     session: AsyncSession, sealer: Sealer, *, tenant_id: UUID, document_ids: Sequence[UUID]
 ) -> list[Segment]:
-    """All documents as one list of segments; `index` counts over all. Raises: `DocumentNotFound`.
+    """All documents as one list of segments; `index` counts over all, `document` says which it is of.
+
+    Raises: `DocumentNotFound`.
 
     For a job's own documents: who may use them was checked when the job was accepted.
     """
     repository = DocumentRepository(session, tenant_id)
     segments: list[Segment] = []
-    for document_id in document_ids:
+    for document, document_id in enumerate(document_ids):
         parts = [part.content for part in await repository.parts(document_id)]
-        segments += await asyncio.to_thread(_open, sealer, document_id, parts, len(segments))
+        opened = await asyncio.to_thread(_open, sealer, document_id, parts, len(segments))
+        segments += [replace(segment, document=document) for segment in opened] if document else opened
     return segments
 
 

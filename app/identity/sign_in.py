@@ -1,8 +1,10 @@
-"""Signing a person in without a browser, where the issuer lets us: the development Entra.
+"""Signing a person in from a terminal.
 
-MSAL does what it does in a task pane (PKCE, state, nonce); this module follows the redirect.
+At the development Entra without a browser: MSAL does what it does in a task pane (PKCE, state, nonce) and
+this module follows the redirect. At Microsoft Entra by a device code: the person signs in elsewhere.
 """
 
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -32,38 +34,73 @@ def sign_in(
 
     Raises: `SignInFailed`, `OSError`.
     """
+
+    def acquire(client: msal.PublicClientApplication, session: requests.Session) -> dict[str, Any]:
+        flow: dict[str, Any] = client.initiate_auth_code_flow(
+            [scope],
+            redirect_uri=_REDIRECT_URI,
+            login_hint=login_hint,
+            response_mode="form_post",
+            claims_challenge=claims,
+        )
+        page = session.get(flow["auth_uri"], allow_redirects=False)
+        answer: dict[str, Any] = client.acquire_token_by_auth_code_flow(flow, _handed_over(page))
+        return answer
+
+    return _token(authority, "organizations", client_id, ca, acquire)
+
+
+def sign_in_with_device_code(
+    authority: str,
+    client_id: str,
+    scope: str,
+    show: Callable[[str], None],
+    *,
+    tenant: str = "organizations",
+    ca: Path | None = None,
+) -> str:
+    """An access token for whoever signs in with the code that `show` gets, in the issuer's words.
+
+    Waits until the person has done so or the code has expired (15 minutes at Microsoft). `tenant` is a tenant's
+    id or domain. Raises: `SignInFailed`, `OSError`.
+    """
+
+    def acquire(client: msal.PublicClientApplication, _session: requests.Session) -> dict[str, Any]:
+        flow: dict[str, Any] = client.initiate_device_flow([scope])
+        if "user_code" not in flow:
+            return flow
+        show(str(flow["message"]))
+        answer: dict[str, Any] = client.acquire_token_by_device_flow(flow)
+        return answer
+
+    return _token(authority, tenant, client_id, ca, acquire)
+
+
+def _token(
+    authority: str,
+    tenant: str,
+    client_id: str,
+    ca: Path | None,
+    acquire: Callable[[msal.PublicClientApplication, requests.Session], dict[str, Any]],
+) -> str:
     try:
         with MsalSession(ca) as session:
-            answer = _acquire(session, authority, client_id, scope, login_hint, claims)
-    except msal.exceptions.MsalError as error:
+            client = msal.PublicClientApplication(
+                client_id,
+                authority=f"{authority.rstrip('/')}/{tenant}",
+                http_client=session,
+                # The issuer is named by our own settings: nobody else is asked whether it exists.
+                instance_discovery=False,
+                client_capabilities=["CP1"],
+            )
+            answer = acquire(client, session)
+    except (msal.exceptions.MsalError, ValueError) as error:
+        # MSAL says ValueError for a tenant or an authority that nothing is known of.
         raise SignInFailed(f"the issuer at {authority} does not work ({type(error).__name__})") from None
     token = answer.get("access_token")
     if not isinstance(token, str):
         raise SignInFailed(str(answer.get("error_description") or answer.get("error") or "no token came"))
     return token
-
-
-def _acquire(
-    session: requests.Session, authority: str, client_id: str, scope: str, login_hint: str, claims: str | None
-) -> dict[str, Any]:
-    client = msal.PublicClientApplication(
-        client_id,
-        authority=f"{authority.rstrip('/')}/organizations",
-        http_client=session,
-        # The issuer is named by our own settings: nobody else is asked whether it exists.
-        instance_discovery=False,
-        client_capabilities=["CP1"],
-    )
-    flow: dict[str, Any] = client.initiate_auth_code_flow(
-        [scope],
-        redirect_uri=_REDIRECT_URI,
-        login_hint=login_hint,
-        response_mode="form_post",
-        claims_challenge=claims,
-    )
-    page = session.get(flow["auth_uri"], allow_redirects=False)
-    answer: dict[str, Any] = client.acquire_token_by_auth_code_flow(flow, _handed_over(page))
-    return answer
 
 
 class _HiddenFields(HTMLParser):

@@ -77,6 +77,22 @@ async def find_replay(
     return job_id
 
 
+async def claim_key(
+    session: AsyncSession, *, tenant_id: UUID, member_id: UUID, key: str, digest: bytes
+) -> UUID | None:
+    """The job that this key was used for; if there is none, the key is the caller's until its transaction ends.
+
+    Other transactions with the same key wait here, so what the caller writes for its job is written once.
+    Raises: `IdempotencyKeyReused` for another request.
+    """
+    earlier = await find_replay(session, tenant_id=tenant_id, member_id=member_id, key=key, digest=digest)
+    if earlier is not None:
+        return earlier
+    name = f"idempotency_keys|{tenant_id}|{member_id}|{key}"
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+    return await find_replay(session, tenant_id=tenant_id, member_id=member_id, key=key, digest=digest)
+
+
 async def accept(
     session: AsyncSession,
     sealer: Sealer,

@@ -210,10 +210,10 @@ async def after_death(
 ) -> Progress:
     """What a dead step means for its job. The job's row is locked by the caller.
 
-    A dead map step of a job that may be partial only releases its successor; any other death fails the
-    job, and its other steps end with it.
+    In a job that may be partial a dead map or merge step only releases its successor, which names what is
+    missing; the death of a plan or of a last step fails the job, and its other steps end with it.
     """
-    if kind is StepKind.MAP and on_dead == "partial" and successor_step_id is not None:
+    if kind is not StepKind.PLAN and on_dead == "partial" and successor_step_id is not None:
         await release_successor(session, tenant_id, successor_step_id)
         return await _update_job(session, tenant_id, job_id, {"steps_done": Job.steps_done + 1})
     await end_steps(session, tenant_id, job_id)

@@ -4,14 +4,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, SmallInteger, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, SmallInteger, func
 from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.clock import new_id
 from app.core.crypto import Sealed
 from app.core.database import Base, TenantOwned
-from app.vocabulary import JobState, Lane, StepState
+from app.vocabulary import PLATFORM, JobState, Lane, StepState
 
 
 class Job(TenantOwned, Base):
@@ -20,6 +20,8 @@ class Job(TenantOwned, Base):
     __tablename__ = "jobs"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "member_id"], ["members.tenant_id", "members.id"]),
+        # The revision is no reference: retention may outlive it. Whose it is is a rule all the same.
+        CheckConstraint(f"pool_tenant_id IN (tenant_id, '{PLATFORM}')", name="pool_tenant"),
         Index(None, "tenant_id", "member_id", "id"),
         Index("ix_jobs_waiting", "expires_at", postgresql_where="state = 'waiting'"),
         Index("ix_jobs_open", "tenant_id", postgresql_where="state IN ('queued', 'running', 'waiting')"),

@@ -46,6 +46,11 @@ class ProviderError(Exception):
         self.status = status
         self.usage = usage
 
+    @property
+    def detail(self) -> str | None:
+        """What exactly, where the code is broad."""
+        return None
+
 
 class RateLimited(ProviderError):
     """The vendor asked us to come back later."""
@@ -106,6 +111,12 @@ class InvalidOutput(ProviderError):
 
     code = "invalid_output"
 
+    @property
+    def detail(self) -> str | None:
+        """Which check it was: the code that its message begins with."""
+        found = self.message.partition(":")[0]
+        return found if found.isidentifier() else None
+
 
 @dataclass(frozen=True)
 class Hop:
@@ -114,6 +125,7 @@ class Hop:
     deployment: str
     outcome: CallOutcome
     error_code: str | None = None
+    detail: str | None = None
 
 
 class AllResting(Exception):

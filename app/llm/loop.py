@@ -39,6 +39,7 @@ from app.usage.costs import cost_micros
 from app.usage.ledger import CallIntent, CallRecord, open_call
 from app.vocabulary import CallOutcome, ModelClass
 
+_NO_PLACE = "busy_or_resting"
 _TIMEOUT_SECONDS = {ModelClass.GENERAL: 120.0, ModelClass.REASONING: 300.0}
 _FREE_HOPS = 2
 """The first attempt and the first fallback; more come out of the retry budget."""
@@ -200,7 +201,7 @@ class ModelCaller:
             used = record.input_tokens + record.output_tokens
         except ProviderError as error:
             attempts.last_error = error
-            attempts.hops.append(Hop(member.deployment.name, record.outcome, error.code))
+            attempts.hops.append(Hop(member.deployment.name, record.outcome, error.code, error.detail))
             await self._after_error(member, grant, error)
             return None
         finally:
@@ -319,6 +320,16 @@ def _count(record: CallRecord, usage: TokenUsage, member: PoolMemberFacts) -> No
     record.cost_micros = cost_micros(usage, member.deployment.price)
 
 
+def _passed_over(attempts: _Attempts, member: PoolMemberFacts) -> list[PoolMemberFacts]:
+    """Those that come before the one that answered and were not asked: at their limit, or they rest.
+
+    This process may know nothing of that: the place was reserved by another one, or found in Redis.
+    """
+    asked = {record.intent.pool_member_id for record in attempts.records}
+    order = attempts.selection.order
+    return [one for one in order[: order.index(member)] if one.id not in asked]
+
+
 def _accepted(attempts: _Attempts, member: PoolMemberFacts, result: ModelResult, value: Any) -> Accepted:
     deployment = member.deployment
     return Accepted(
@@ -336,6 +347,10 @@ def _accepted(attempts: _Attempts, member: PoolMemberFacts, result: ModelResult,
         excluded=tuple(
             {"deployment": excluded.deployment.name, "reason": reason.value}
             for excluded, reason in attempts.selection.excluded
+        )
+        + tuple(
+            {"deployment": passed.deployment.name, "reason": _NO_PLACE}
+            for passed in _passed_over(attempts, member)
         ),
         cost_micros=sum(record.cost_micros for record in attempts.records),
         price_revision_id=deployment.price.id if deployment.price is not None else None,

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import time
+import traceback
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from app.audit.anchors import AnchorsUnusable
@@ -26,6 +27,7 @@ from app.local.client import ClientError, ServerEvent
 from app.local.demo import Progress, Task, perform, summary
 from app.local.display import Log, addresses, clean, cleaned, finished_job, state_in_words
 from app.local.guarded import ServiceFailed
+from app.local.looking import Look, look
 from app.local.model_server import ModelMissing
 from app.local.running import Running, log_file, watch_parent
 from app.local.state import State, StateLocked, StateUnusable
@@ -103,16 +105,41 @@ def run(out: Console, err: Console, task: Task, *, as_json: bool) -> None:
 
     def done(job: dict[str, Any], seconds: float) -> None:
         if as_json:
-            out.file.write(json_line(summary(job)))
+            out.file.write(json_line(summary(job, documents=[file.name for file in task.files])))
             return
         for line in progress.announcements:
             err.print(clean(line), style="dim", markup=False)
-        out.print(finished_job(job, seconds=seconds, name=task.task_type))
+        out.print(_finished(task, job, seconds))
+
+    progress.done = done
+    progress.ask = lambda sentence: err.print(clean(sentence), markup=False)
+    if not as_json:
+        progress.phase = lambda sentence: err.print(f"… {clean(sentence)}", style="dim", markup=False)
+    _do(lambda: perform(task, progress), progress)
+
+
+def job(out: Console, err: Console, asked: Look, *, as_json: bool) -> None:
+    """Show a job that was submitted before, once it has ended. Raises: `ClientError`."""
+    progress = Progress()
+
+    def done(found: dict[str, Any], seconds: float) -> None:
+        if as_json:
+            out.file.write(json_line(summary(found)))
+        else:
+            out.print(finished_job(found, seconds=seconds, name=str(found["task_type"]).capitalize()))
 
     progress.done = done
     if not as_json:
         progress.phase = lambda sentence: err.print(f"… {clean(sentence)}", style="dim", markup=False)
-    _do(task, progress)
+    _do(lambda: look(asked, progress), progress)
+
+
+def _finished(task: Task, job: dict[str, Any], seconds: float) -> RenderableType:
+    names = [file.name for file in task.files]
+    title = task.task_type.capitalize()
+    return finished_job(
+        job, seconds=seconds, name=f"{title}: {', '.join(names)}" if names else title, documents=names
+    )
 
 
 def demo(out: Console, task: Task) -> None:
@@ -135,18 +162,17 @@ def demo(out: Console, task: Task) -> None:
         def done(job: dict[str, Any], seconds: float) -> None:
             for line in progress.announcements:
                 out.print(Text(clean(line), style="dim"))
-            name = ", ".join(file.name for file in task.files)
-            out.print(finished_job(job, seconds=seconds, name=f"{task.task_type.capitalize()}: {name}"))
+            out.print(_finished(task, job, seconds))
             status.update("finishing")
 
-        progress = Progress(phase=note, event=event, done=done)
-        _do(task, progress)
+        progress = Progress(phase=note, ask=note, event=event, done=done)
+        _do(lambda: perform(task, progress), progress)
 
 
-def _do(task: Task, progress: Progress) -> None:
+def _do(what: Callable[[], None], progress: Progress) -> None:
     """Raises: `ClientError` for every error, so that each tells about the job if there is one."""
     try:
-        perform(task, progress)
+        what()
     except (ClientError, BrokenPipeError):
         # Whoever read our output has gone: nobody to tell.
         raise
@@ -318,8 +344,18 @@ def _explained(error: Exception) -> dict[str, Any]:
     if isinstance(error, OSError) and error.filename:
         message = f"{error.filename}: {error.strerror}"
         return {"code": "system_error", "message": message, "target": None, "details": []}
+    _note(error)
     message = f"{type(error).__name__}: this should not happen; the log is {log_file(State.default())}"
     return {"code": "internal_error", "message": message, "target": None, "details": []}
+
+
+def _note(error: Exception) -> None:
+    """Leave in the log where it happened; not its message, which may hold anything."""
+    with contextlib.suppress(OSError, StateUnusable), Log(log_file(State.default().ensure()), None) as log:
+        for lines in traceback.format_tb(error.__traceback__):
+            for line in lines.splitlines():
+                log.say("command", line)
+        log.say("command", f"{type(error).__name__}: this should not happen")
 
 
 def _code(error: Exception) -> str:

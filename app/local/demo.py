@@ -15,14 +15,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from app.copilot.catalog import task_types
-from app.core.errors import SeedError
-from app.identity.sign_in import sign_in
 from app.local.client import Client, ClientError, ServerEvent, check_file
-from app.local.display import Log, cleaned, state_in_words
-from app.local.entra.people import Person, read_people
+from app.local.display import Log, cleaned, document_name, state_in_words
 from app.local.guarded import ServiceFailed
-from app.local.people import find_person
 from app.local.running import Running, find_running, in_use, log_file, read_running, retire, watch_parent
+from app.local.signing_in import is_development, token, who
 from app.local.state import State, StateLocked
 from app.local.supervisor import StopRequested, Supervisor, seed_file
 
@@ -55,6 +52,8 @@ class Progress:
     """What to call while the task goes on; `phase` gets a short sentence, `event` what the stream says."""
 
     phase: Callable[[str], None] = lambda _sentence: None
+    ask: Callable[[str], None] = lambda _sentence: None
+    """Gets what the person has to do elsewhere before it goes on: it must be shown."""
     event: Watch = lambda _event: None
     done: Callable[[dict[str, Any], float], None] = lambda _job, _seconds: None
     """Gets the finished job, and its seconds from submission, before the system is stopped again."""
@@ -77,8 +76,15 @@ def perform(task: Task, progress: Progress) -> None:
     Raises: `ClientError` for everything that goes wrong on the way, the job's own failure included; its
     `body` is safe for a terminal.
     """
-    try:
+    with telling(progress):
         _perform(task, progress)
+
+
+@contextmanager
+def telling(progress: Progress) -> Iterator[None]:
+    """Every end that is no success becomes a `ClientError` with the job it is about."""
+    try:
+        yield
     except (KeyboardInterrupt, SystemExit) as end:
         failure = ClientError("interrupted", progress.interruption)
         failure.status = end.code if isinstance(end, SystemExit) and isinstance(end.code, int) else 130
@@ -92,15 +98,16 @@ def _perform(task: Task, progress: Progress) -> None:
     parameters = check(task)
     if read_running(State.default()) is None:
         # A wrong name is told before a whole system starts for it.
-        find_person(_people(seed_file(os.environ)), task.tenant, task.user)
+        who(seed_file(os.environ), task.tenant, task.user, development=is_development(os.environ))
     with system(progress, offline=task.offline) as running:
-        person = find_person(_people(Path(running.seed)), task.tenant, task.user)
-        progress.phase(f"signing in as {person.name} of {person.tenant}")
-        with Client(running.api, _token(running, person.login)) as client:
+        person = who(Path(running.seed), task.tenant, task.user, development=running.ca is not None)
+        if person is not None:
+            progress.phase(f"signing in as {person.name} of {person.tenant}")
+        with Client(running.api, token(running, person, task.tenant, progress.ask)) as client:
             documents = []
             for file in task.files:
                 progress.phase(f"sending {file.name}")
-                documents.append(str(client.upload(file)["id"]))
+                documents.append(_sent(client, file))
             progress.phase("submitting")
             began = time.monotonic()
             job = client.submit(
@@ -109,6 +116,16 @@ def _perform(task: Task, progress: Progress) -> None:
             progress.job_id, progress.state = str(job["id"]), str(job["state"])
             job = _followed(client, progress.job_id, progress)
         progress.done(job, time.monotonic() - began)
+
+
+def _sent(client: Client, file: Path) -> str:
+    """The id of the uploaded file. Raises: `ClientError` naming the file."""
+    try:
+        return str(client.upload(file)["id"])
+    except ClientError as error:
+        if error.code != "api_unreachable" and str(file) not in error.body["message"]:
+            error.body |= {"message": f"{file}: {error.body['message']}", "target": str(file)}
+        raise
 
 
 def check(task: Task) -> dict[str, Any]:
@@ -178,6 +195,8 @@ def system(progress: Progress, *, offline: bool) -> Iterator[Running]:
                 stack.enter_context(in_use(state))
                 running = find_running(state)
                 if running is not None:
+                    if offline:
+                        refuse_vendors(running)
                     yield running
                     return
             try:
@@ -191,6 +210,18 @@ def system(progress: Progress, *, offline: bool) -> Iterator[Running]:
                 threading.Event().wait(_LOOK_SECONDS)
     except (ServiceFailed, StateLocked, StopRequested) as error:
         raise ClientError("system_did_not_start", f"{error}\nThe whole log is {log_file(state)}") from error
+
+
+def refuse_vendors(running: Running) -> None:
+    """Keep the promise of `--offline`. Raises: `ClientError` when the running system has vendors to ask."""
+    if running.vendors:
+        raise ClientError(
+            "not_offline",
+            f"--offline: the system that runs here (process {running.pid}) was started without it, and"
+            f" {'; '.join(line.partition(';')[0] for line in running.vendors)}. Stop that one and start"
+            " `switchboard up --offline`, or leave --offline out",
+            target="offline",
+        )
 
 
 @contextmanager
@@ -235,10 +266,12 @@ def stopping_with_us() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def summary(job: Mapping[str, Any]) -> dict[str, Any]:
-    """The one object of `--json`."""
+def summary(job: Mapping[str, Any], *, documents: Sequence[str] = ()) -> dict[str, Any]:
+    """The one object of `--json`; its citations name the document by its place in the input and its name."""
     result = dict(job.get("result") or {})
-    citations = result.get("citations") or []
+    citations = [
+        {**one, "document_name": document_name(one, documents)} for one in result.get("citations") or []
+    ]
     return {
         "job_id": job["id"],
         "state": job["state"],
@@ -256,7 +289,7 @@ def summary(job: Mapping[str, Any]) -> dict[str, Any]:
 def _followed(client: Client, job_id: str, progress: Progress) -> dict[str, Any]:
     goes_on = (
         f"the job {job_id} is kept and goes on as long as the system runs (`switchboard up`);"
-        f" look again with GET /addin/v1/jobs/{job_id}"
+        f" look again with `switchboard job {job_id}`"
     )
     try:
         for event in client.follow(job_id):
@@ -275,31 +308,20 @@ def _followed(client: Client, job_id: str, progress: Progress) -> dict[str, Any]
         error.body["message"] = f"{error.message}\n{goes_on}"
         raise
     progress.state = str(job["state"])
-    if job["state"] in {"failed", "cancelled"}:
-        given = dict(job.get("error") or {})
-        message = str(given.get("message") or state_in_words(job["state"]))
-        failure = ClientError(
-            str(given.get("code") or f"job_{job['state']}"), message, target=f"jobs/{job_id}"
-        )
-        failure.body |= {key: value for key, value in given.items() if value is not None}
+    failure = failure_of(job)
+    if failure is not None:
         raise failure
     return job
 
 
-def _people(seed: Path) -> Sequence[Person]:
-    try:
-        return read_people(seed).of("organizations")
-    except SeedError as error:
-        raise ClientError("seed_error", str(error)) from error
-
-
-def _token(running: Running, login: str) -> str:
-    ca = Path(running.ca) if running.ca else None
-    try:
-        return sign_in(
-            running.authority, client_id=running.client_id, scope=running.scope, login_hint=login, ca=ca
-        )
-    except (OSError, ValueError, RuntimeError, LookupError) as error:
-        raise ClientError(
-            "sign_in_failed", f"{login} could not sign in at {running.authority}: {type(error).__name__}"
-        ) from error
+def failure_of(job: Mapping[str, Any]) -> ClientError | None:
+    """What a job ended with instead of a result."""
+    if job["state"] not in {"failed", "cancelled"}:
+        return None
+    given = dict(job.get("error") or {})
+    message = str(given.get("message") or state_in_words(job["state"]))
+    failure = ClientError(
+        str(given.get("code") or f"job_{job['state']}"), message, target=f"jobs/{job['id']}"
+    )
+    failure.body |= {key: value for key, value in given.items() if value is not None}
+    return failure

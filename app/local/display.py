@@ -98,8 +98,13 @@ def addresses(rows: Mapping[str, str], *, title: str) -> RenderableType:
     return Panel(table, title=_title(title), title_align="left", border_style="green", expand=False)
 
 
-def finished_job(job: Mapping[str, Any], *, seconds: float, name: str) -> RenderableType:
-    """The end of a job for people: answer, citations with their place, coverage, who wrote it, cost, time."""
+def finished_job(
+    job: Mapping[str, Any], *, seconds: float, name: str, documents: Sequence[str] = ()
+) -> RenderableType:
+    """The end of a job for people: answer, citations with their place, coverage, who wrote it, cost, time.
+
+    `documents` are the names of several, in the order they were given: each citation then says which.
+    """
     job = cleaned(job)
     result = job.get("result") or {}
     decision = job.get("decision") or {}
@@ -108,7 +113,7 @@ def finished_job(job: Mapping[str, Any], *, seconds: float, name: str) -> Render
     ]
     citations = result.get("citations") or []
     if citations:
-        parts += [Text("Citations", style="bold"), Padding(_citations(citations), (0, 0, 1, 2))]
+        parts += [Text("Citations", style="bold"), Padding(_citations(citations, documents), (0, 0, 1, 2))]
     facts = Table.grid(padding=(0, 2))
     for label, value in _facts(job, result, decision, seconds):
         facts.add_row(Text(label, style="bold"), Text(value))
@@ -120,7 +125,7 @@ def _title(name: str) -> Text:
     return Text(clean(name))
 
 
-def _citations(citations: Sequence[Mapping[str, Any]]) -> RenderableType:
+def _citations(citations: Sequence[Mapping[str, Any]], documents: Sequence[str]) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for number, citation in enumerate(citations, 1):
         quote = " ".join(str(citation.get("quote", "")).split())
@@ -128,10 +133,22 @@ def _citations(citations: Sequence[Mapping[str, Any]]) -> RenderableType:
             quote = quote[: _QUOTE_CHARACTERS - 1] + "…"
         table.add_row(
             Text(f"[{number}]", style="cyan"),
-            Text(place(citation.get("anchor") or {}), style="dim"),
+            Text(_source(citation, documents), style="dim"),
             Text(f"“{quote}”"),
         )
     return table
+
+
+def document_name(citation: Mapping[str, Any], documents: Sequence[str]) -> str | None:
+    """Which of the documents a citation is from."""
+    index = citation.get("document")
+    return documents[index] if isinstance(index, int) and 0 <= index < len(documents) else None
+
+
+def _source(citation: Mapping[str, Any], documents: Sequence[str]) -> str:
+    name = document_name(citation, documents) if len(documents) > 1 else None
+    where = place(citation.get("anchor") or {})
+    return where if name is None else f"{clean(name)}, {where}"
 
 
 def place(anchor: Mapping[str, Any]) -> str:
@@ -194,7 +211,8 @@ def _why(decision: Mapping[str, Any]) -> str:
 
 
 def _hop(hop: Mapping[str, Any]) -> str:
-    error = f" ({hop['error_code']})" if hop.get("error_code") else ""
+    detail = f": {hop['detail']}" if hop.get("detail") else ""
+    error = f" ({hop['error_code']}{detail})" if hop.get("error_code") else ""
     return f"{hop.get('deployment')} {hop.get('outcome')}{error}"
 
 

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import psycopg
 import redis
 from pydantic import ValidationError
 
-from app.core.database import libpq_url
 from app.local.guarded import ServiceFailed, unprivileged
 from app.local.model_server import ModelMissing, model_file
 from app.local.postgres import binaries
+from app.local.requirements import DATABASE_VARIABLES, reach_database
 from app.local.running import Running, is_free, is_ready, read_running
 from app.local.state import State
 from app.local.supervisor import DEFAULT_API_PORT
@@ -47,11 +46,17 @@ def examine(state: State, environ: Mapping[str, str] | None = None) -> Iterator[
     yield from _settings()
     yield _state_folder(state)
     yield _disk(state)
-    if "DATABASE_URL" in given:
+    if any(given.get(variable) for variable in DATABASE_VARIABLES):
         yield from _databases(given)
     else:
         yield _found("postgres", binaries, "embedded")
         yield _not_root()
+        yield Check(
+            "migrate",
+            ok=True,
+            detail="not needed, the embedded Postgres is migrated at every start; for one of your own set"
+            " DATABASE_OWNER_URL",
+        )
     yield _redis(given["REDIS_URL"]) if "REDIS_URL" in given else _found("redis", binary, "embedded")
     yield from _entra(given, running)
     if "SWITCHBOARD_EMBEDDED_MODEL_URL" not in given:
@@ -122,35 +127,26 @@ def _not_root() -> Check:
 
 
 def _databases(given: Mapping[str, str]) -> Iterator[Check]:
-    for variable in (
-        "DATABASE_URL",
-        "DATABASE_SYSTEM_URL",
-        "DATABASE_OWNER_URL",
-        "DATABASE_ERASER_URL",
-        "DATABASE_DIRECT_URL",
-    ):
-        if variable in given:
+    for variable in DATABASE_VARIABLES:
+        if given.get(variable):
             yield _database(variable, given[variable])
-        elif variable != "DATABASE_DIRECT_URL":
+        elif variable == "DATABASE_OWNER_URL":
             yield Check(
                 variable.lower(),
                 ok=False,
-                detail="not set",
-                advice=f"set {variable}; see `switchboard migrate`",
+                detail="not set, `switchboard migrate` needs it",
+                advice=f"set {variable} to the address with the role that owns the tables (switchboard_owner)",
             )
+        elif variable != "DATABASE_DIRECT_URL":
+            advice = f"set {variable}, or unset all of DATABASE_... for the embedded Postgres"
+            yield Check(variable.lower(), ok=False, detail="not set, the system needs it", advice=advice)
 
 
 def _database(variable: str, url: str) -> Check:
     try:
-        with psycopg.connect(libpq_url(url), connect_timeout=_SECONDS) as connection:
-            version = connection.info.server_version // 10000
-            role = connection.info.user
-    except (psycopg.Error, ValueError) as error:
-        # The message of a failed connection may hold the whole address.
-        detail = f"no connection ({type(error).__name__})"
-        return Check(
-            variable.lower(), ok=False, detail=detail, advice=f"check {variable} and that the server runs"
-        )
+        version, role = reach_database(variable, url)
+    except ServiceFailed as failure:
+        return Check(variable.lower(), ok=False, detail="no connection", advice=str(failure))
     return Check(variable.lower(), version >= 15, f"Postgres {version} as {role}", "use Postgres 15 or newer")
 
 

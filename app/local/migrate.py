@@ -11,9 +11,11 @@ import psycopg
 from alembic import command
 from alembic.config import Config
 from psycopg import sql
+from sqlalchemy.exc import DBAPIError
 
 import app.tables  # noqa: F401 - Alembic compares with every room's tables
 from app.core.database import libpq_url, psycopg_url
+from app.local.guarded import ServiceFailed
 
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 OWNER = "switchboard_owner"
@@ -39,10 +41,19 @@ def alembic_config(owner_url: str) -> Config:
 
 
 def upgrade(owner_url: str) -> None:
-    """Bring a database to the newest revision."""
-    with psycopg.connect(libpq_url(owner_url), autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])
-        command.upgrade(alembic_config(owner_url), "head")
+    """Bring a database to the newest revision. Raises: `ServiceFailed` when the database refuses that."""
+    try:
+        with psycopg.connect(libpq_url(owner_url), autocommit=True) as connection:
+            connection.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])
+            command.upgrade(alembic_config(owner_url), "head")
+    except (DBAPIError, psycopg.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        # Of a schema, never of content: nothing of a tenant is read or written here.
+        words = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
+        raise ServiceFailed(
+            f"the database refuses the migration: {words or type(cause).__name__}. A database administrator"
+            f" creates the roles and gives the database to its owner once:\n{roles_sql()}"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ Loaded while Postgres makes its cluster: the libraries behind it take about as l
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.core.database import Database, psycopg_url
+from app.local.requirements import applied
 from app.local.seed import migrate
 from app.local.vendors import announce_vendors
 from app.settings import Settings
@@ -28,7 +28,7 @@ def prepare_database(environment: Mapping[str, str], *, offline: bool) -> Prepar
 
     Raises: `SeedError`, `MissingSetting`.
     """
-    with _applied(environment):
+    with applied(environment):
         settings = Settings()
         lines = migrate(settings)
         announcements = asyncio.run(_announce(settings.required("database_owner_url"), offline=offline))
@@ -42,15 +42,3 @@ async def _announce(owner_url: str, *, offline: bool) -> list[str]:
             return await announce_vendors(session, os.environ, offline)
     finally:
         await database.close()
-
-
-@contextmanager
-def _applied(environment: Mapping[str, str]) -> Iterator[None]:
-    """Let this process read the environment of the system: settings and placeholders look there."""
-    before = dict(os.environ)
-    os.environ.update(environment)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

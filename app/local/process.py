@@ -57,6 +57,13 @@ def describe(status: int) -> str:
     return f"exit status {status}"
 
 
+def without_frames(lines: Sequence[str]) -> list[str]:
+    """Lines for people: of a traceback only what was raised. The log has all of it."""
+    if not any(line.startswith(("Traceback (", '  File "')) for line in lines):
+        return list(lines)
+    return [line for line in lines if line.strip() and not line.startswith((" ", "Traceback ("))]
+
+
 class Child:
     """A command that runs until it is stopped. `name` marks its lines."""
 
@@ -88,6 +95,11 @@ class Child:
         """The process that guards the command now."""
         return self._guarded.process.pid if self._guarded is not None else None
 
+    @property
+    def settled(self) -> bool:
+        """Whether it has said that it is ready, or was told that it works."""
+        return self._settled
+
     def start(self) -> None:
         """Start the command and the thread that follows it."""
         self._thread.start()
@@ -101,7 +113,7 @@ class Child:
     def check(self) -> None:
         """Raises: `ServiceFailed` with the last lines when it ended before it settled; or `AddressTaken`."""
         if self._failed is not None:
-            tail = "\n".join(f"  {line}" for line in self._lines)
+            tail = "\n".join(f"  {line}" for line in without_frames(self._lines))
             kind = AddressTaken if _TAKEN in tail.lower() else ServiceFailed
             raise kind(f"{self.name} did not start ({self._failed}). Its last lines:\n{tail}")
 

@@ -37,6 +37,8 @@ class Running:
     log: str
     instance: str = ""
     """What the API of this system answers as its own name."""
+    vendors: tuple[str, ...] = ()
+    """Models whose keys or servers were found at the start: each is asked first. None with `--offline`."""
 
 
 def running_file(state: State) -> Path:
@@ -59,9 +61,10 @@ def write_running(state: State, running: Running) -> None:
 def read_running(state: State) -> Running | None:
     """The system that says it runs here, if its process lives. Whether it answers is another question."""
     try:
-        running = Running(**json.loads(running_file(state).read_text()))
+        told = json.loads(running_file(state).read_text())
+        running = Running(**{**told, "vendors": tuple(told.get("vendors", ()))})
         os.kill(running.pid, 0)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
     return running
 
@@ -100,8 +103,27 @@ def remove_running(state: State) -> None:
         running_file(state).unlink()
 
 
+def claim(port: int) -> socket.socket | None:
+    """Hold a port for a server that will listen there soon; None when another system holds it.
+
+    The mark is the UDP port of the same number: nobody else wants it, a second holder is refused at
+    once, and it goes with the process. Close the socket to let go.
+    """
+    mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        mark.bind(("127.0.0.1", port))
+    except OSError:
+        mark.close()
+        return None
+    return mark
+
+
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of loopback now."""
+    """Whether a server could listen on this port of loopback now, and no other system is about to."""
+    mark = claim(port)
+    if mark is None:
+        return False
+    mark.close()
     with socket.socket() as probe:
         # As servers do: a port whose last connections are only fading away is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

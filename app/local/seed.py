@@ -4,12 +4,12 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from app.copilot.prompt_files import load_prompt_files
 from app.core.database import Database, psycopg_url
 from app.core.errors import SeedError
 from app.local.migrate import upgrade
+from app.local.requirements import reach_database
+from app.local.yaml_file import read_yaml
 from app.pools.seed import import_platform
 from app.settings import Settings
 from app.tenants.seed import import_tenants
@@ -22,7 +22,7 @@ _PARTS = {"version", "tenants", "platform"}
 def migrate(settings: Settings) -> list[str]:
     """Bring schema and configuration up to date; gives one line for each thing done.
 
-    Raises: `MissingSetting`, `SeedError`.
+    Raises: `MissingSetting`, `SeedError`; `ServiceFailed` when the database cannot be reached.
     """
     owner_url = settings.required("database_owner_url")
     seed = read_seed(settings.seed) if settings.seed is not None else {}
@@ -30,22 +30,14 @@ def migrate(settings: Settings) -> list[str]:
         raise SeedError(
             f"{settings.seed}: tenants: only development imports tenants; customers are onboarded"
         )
+    reach_database("DATABASE_OWNER_URL", owner_url)
     upgrade(owner_url)
     return ["schema is up to date", *asyncio.run(_import(owner_url, seed, settings.seed))]
 
 
 def read_seed(path: Path) -> dict[str, Any]:
     """The configuration file. Raises: `SeedError` with the place of what is wrong."""
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise SeedError(
-            f"{path}: cannot be read ({error.strerror}); set SWITCHBOARD_SEED to a file"
-        ) from None
-    except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        where = f"line {place.line + 1}, column {place.column + 1}: " if place is not None else ""
-        raise SeedError(f"{path}: {where}{getattr(error, 'problem', None) or 'this is not YAML'}") from None
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise SeedError(f"{path}: the file must hold version, tenants and platform")
     unknown = sorted(map(str, content.keys() - _PARTS))

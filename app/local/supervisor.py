@@ -29,15 +29,16 @@ from app.local.entra.registrations import (
     API_CLIENT_ID,
     DEVELOPMENT_SECRET,
     PORTAL_CLIENT_ID,
-    SCOPE,
 )
 from app.local.graph.drives import DOWNLOAD_HOST
 from app.local.guarded import ServiceFailed
 from app.local.postgres import EmbeddedPostgres
 from app.local.process import AddressTaken, Child, Keeper, Say
+from app.local.requirements import check_environment
 from app.local.running import (
     Ports,
     Running,
+    claim,
     is_ready,
     log_file,
     read_running,
@@ -45,6 +46,7 @@ from app.local.running import (
     running_file,
     write_running,
 )
+from app.local.signing_in import check_program, program
 from app.local.state import ANCHORS, State, StateLocked
 from app.local.valkey import EmbeddedValkey
 from app.vocabulary import Environment
@@ -131,6 +133,7 @@ class Supervisor:
 
     def _start(self) -> None:
         self._refuse_production()
+        check_environment(self._given)
         self._state.ensure()
         self._stack.enter_context(self._lock_state())
         ports = Ports(self._state, patient=running_file(self._state).exists())
@@ -178,12 +181,24 @@ class Supervisor:
     def _api_port(self, ports: Ports) -> int:
         asked = self._asked_port()
         if asked:
-            return ports.insist(asked)
+            port = ports.insist(asked)
+            if not self._hold(port):
+                raise ServiceFailed(f"port {port} was just taken by another system: choose another --port")
+            return port
         wanted = ports.known("api") or DEFAULT_API_PORT
         port = ports.take("api", preferred=DEFAULT_API_PORT)
+        while not self._hold(port):
+            port = ports.replace("api")
         if port != wanted:
             self._say(NAME, f"port {wanted} is taken by another program; the API listens on {port}")
         return port
+
+    def _hold(self, port: int) -> bool:
+        """Keep other systems from choosing this port while ours is not listening yet."""
+        mark = claim(port)
+        if mark is not None:
+            self._stack.callback(mark.close)
+        return mark is not None
 
     def _asked_port(self) -> int:
         """The port that somebody insists on, or 0."""
@@ -191,6 +206,7 @@ class Supervisor:
 
     def _describe_environment(self, ports: Ports, api_port: int) -> None:
         """Everything a process needs that is known before anything runs; what is given stays."""
+        check_program(self._given)
         keyring = self._state.path / "keyring.json"
         if "SWITCHBOARD_KEYRING" not in self._given:
             LocalKeyring.create(keyring)
@@ -238,6 +254,7 @@ class Supervisor:
             self._say(
                 NAME, "DATABASE_OWNER_URL is not set: the schema is taken as it is (switchboard migrate)"
             )
+            self._vendors_as_they_are()
             return
         from app.local.preparation import prepare_database
 
@@ -245,6 +262,22 @@ class Supervisor:
         for line in prepared.lines:
             self._say(NAME, line)
         self.announcements = prepared.announcements
+
+    def _vendors_as_they_are(self) -> None:
+        """Without the owner's role nothing is offered or taken out: what an earlier start offered stays.
+
+        Raises: `ServiceFailed` when that could break the promise of `--offline`.
+        """
+        from app.local.vendors import found_keys
+
+        self.announcements = [
+            f"{offer.deployment.model_name} may be asked" for offer in found_keys(self._given)
+        ]
+        if self._offline and self.announcements:
+            raise ServiceFailed(
+                "--offline cannot be kept: this database may hold the vendors of an earlier start, and their"
+                " keys are set; set DATABASE_OWNER_URL, so that they are taken out, or unset the keys"
+            )
 
     def _start_valkey(self, ports: Ports) -> None:
         if "REDIS_URL" not in self._given:
@@ -304,6 +337,10 @@ class Supervisor:
         child.start()
         return child
 
+    def _worker_listens(self) -> bool:
+        """A job that is submitted before that would wait for the worker to connect."""
+        return all(child.settled for child in self._children if child.name == "worker")
+
     def _check_children(self, ports: Ports) -> None:
         """Raises: `ServiceFailed` when one has ended, but for an API whose port was lost: that moves."""
         for child in list(self._children):
@@ -331,24 +368,28 @@ class Supervisor:
     def _wait_until_ready(self, ports: Ports) -> None:
         """Ask GET /health/ready until our own API says yes. Raises: `ServiceFailed`, `StopRequested`."""
         end = time.monotonic() + _START_SECONDS
-        while not is_ready(api := self._api(), self._instance):
+        while not (is_ready(api := self._api(), self._instance) and self._worker_listens()):
             self._check_children(ports)
             if time.monotonic() > end:
-                raise ServiceFailed(f"{api}/health/ready did not say yes within {_START_SECONDS:.0f} s")
+                raise ServiceFailed(
+                    f"{api}/health/ready or the worker was not ready within {_START_SECONDS:.0f} s"
+                )
             if self._stopping.wait(_LOOK_SECONDS):
                 raise StopRequested
         for child in self._children:
             child.settle()
+        client_id, scope = program(self._environment)
         self.running = Running(
             pid=os.getpid(),
             api=api,
             authority=self._environment["SWITCHBOARD_ENTRA_AUTHORITY"],
             ca=self._environment.get("SWITCHBOARD_ENTRA_CA"),
-            client_id=ADDIN_CLIENT_ID,
-            scope=SCOPE,
+            client_id=client_id,
+            scope=scope,
             seed=self._environment["SWITCHBOARD_SEED"],
             log=str(log_file(self._state)),
             instance=self._instance,
+            vendors=tuple(self.announcements),
         )
         write_running(self._state, self.running)
 

@@ -333,6 +333,10 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
+        sa.CheckConstraint(
+            "pool_tenant_id IN (tenant_id, '00000000-0000-7000-8000-000000000001')",
+            name=op.f("ck_jobs_pool_tenant"),
+        ),
         sa.ForeignKeyConstraint(
             ["tenant_id", "member_id"],
             ["members.tenant_id", "members.id"],

@@ -27,6 +27,15 @@ REFERENCES_ACROSS_TENANTS = """
     JOIN pg_attribute theirs ON theirs.attrelid = con.confrelid AND theirs.attname = 'tenant_id'
     WHERE con.contype = 'f' AND con.connamespace = 'public'::regnamespace AND theirs.attnum <> ALL (con.confkey)
 """
+# A reference to a row of this tenant or of PLATFORM has a rule that it is no one else's.
+UNRULED_TENANTS = r"""
+    SELECT att.attrelid::regclass || '.' || att.attname FROM pg_attribute att
+    JOIN pg_class rel ON rel.oid = att.attrelid AND rel.relkind = 'r'
+    WHERE rel.relnamespace = 'public'::regnamespace AND att.attname LIKE '%\_tenant\_id'
+      AND att.attname <> 'entra_tenant_id' AND NOT EXISTS (
+        SELECT 1 FROM pg_constraint con
+        WHERE con.conrelid = att.attrelid AND con.contype = 'c' AND att.attnum = ANY (con.conkey))
+"""
 CONTENT = {
     "documents": {"sealed_name", "sealed_source"},
     "document_parts": {"content"},
@@ -52,6 +61,12 @@ async def test_every_table_of_a_tenant_forces_row_level_security(database: TestD
 async def test_primary_keys_and_references_carry_the_tenant(database: TestDatabase) -> None:
     assert await names(database, KEYS_WITHOUT_TENANT) == set()
     assert await names(database, REFERENCES_ACROSS_TENANTS) == set()
+
+
+async def test_references_to_another_tenant_than_ones_own_go_to_the_platform_only(
+    database: TestDatabase,
+) -> None:
+    assert await names(database, UNRULED_TENANTS) == set()
 
 
 async def test_there_is_no_view_that_runs_with_its_owners_rights(database: TestDatabase) -> None:

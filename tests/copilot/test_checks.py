@@ -77,6 +77,51 @@ def test_what_the_source_does_not_say_is_rejected(text: str, code: str) -> None:
     assert "21" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("text", "source", "language"),
+    [
+        ("The bridge was closed for seven days.", "The bridge was closed for three days.", "en"),
+        ("It cost twenty million euros.", "It cost 4 million euros.", "en"),
+        ("It cost a million euros.", "It cost 4 million euros.", "en"),
+        ("Revenue doubled to nine million.", "Revenue doubled to 4 million.", "en"),
+        ("Costs changed by -5 percent.", "Costs changed by 5 percent.", "en"),
+        ("Costs changed by minus five percent.", "Costs changed by 5 percent.", "en"),
+        ("The profit was -€5 that year.", "The profit was €5 that year.", "en"),
+        ("The meeting was in March.", "The meeting was in May.", "en"),
+        ("Das Treffen war im Dezember.", "Das Treffen war im Mai.", "de"),
+        ("Dezember war der Monat des Treffens.", "Mai war der Monat des Treffens.", "de"),
+        ("Es dauerte fünfundzwanzig Tage.", "Es dauerte 24 Tage.", "de"),
+        ("Es kostete zwei Millionen.", "Es kostete vier Millionen.", "de"),
+        ("La réunion a duré sept jours en juin.", "La réunion a duré sept jours en mai.", "fr"),
+        ("The bridge was closed for seven days.", "The bridge was closed for three days.", "und"),
+    ],
+)
+def test_numbers_in_words_signs_and_months_are_checked_like_digits(
+    text: str, source: str, language: str
+) -> None:
+    for translated in (False, True):
+        with pytest.raises(InvalidOutput, match="unsupported_figure"):
+            check_support([claim(text, source)], language=language, translated=translated)
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "language"),
+    [
+        ("The bridge was closed for seven days.", "The bridge was closed for 7 days.", "en"),
+        ("It cost twenty million euros.", "Es kostete 20 Mio. Euro.", "en"),
+        ("It cost 20 million euros.", "It cost twenty million euros.", "en"),
+        ("Costs fell by 5 percent.", "Change of costs: -5 %", "en"),
+        ("Costs changed by -5 percent.", "Costs changed by (5) percent.", "en"),
+        ("One plant once closed; a supplier may march on.", "A plant closed, the supplier goes on.", "en"),
+        ("In May one plant closed.", "On 2026-05-03 the plant closed.", "en"),
+        ("Das Werk war im Mai einen Tag zu.", "The plant was closed on 3 May for a day.", "de"),
+        ("Pages 3 -5 list the plants.", "Pages 3 -5 list the plants.", "en"),
+    ],
+)
+def test_the_same_number_in_words_passes(text: str, source: str, language: str) -> None:
+    check_support([claim(text, source)], language=language, translated=True)
+
+
 def test_names_may_change_their_form_in_a_translation_but_figures_may_not() -> None:
     german = "Das Werk in München wurde am 3. Mai 2026 eröffnet."
     check_support(

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from app.copilot.checks import check_support
 from app.copilot.citations import Evidence, Span, claims_schema, clean, verify_claims
 from app.llm.errors import InvalidOutput
 from app.llm.types import Block
@@ -79,6 +80,44 @@ def test_a_fact_brings_the_spans_it_stands_on() -> None:
     fact = Evidence(block, spans, FIRST, FIRST, is_fact=True)
     found = verify_claims(claims_json(("Closed.", "B1", "ice had damaged two cables")), [fact])
     assert found.claims[0].spans == spans
+
+
+def fact(name: str, text: str, *spans: Span) -> Evidence:
+    return Evidence(Block(name, text, SegmentKind.PARAGRAPH), spans, text, text, is_fact=True)
+
+
+def several(text: str, *citations: tuple[str, str]) -> str:
+    quotes = [{"block": block, "quote": quote} for block, quote in citations]
+    return json.dumps({"sentences": [{"citations": quotes, "text": text}]})
+
+
+ALPHA = "Alpha grew in the north."
+COSTS = "Costs rose by 99 percent in Berlin."
+
+
+def test_every_cited_block_is_shown_before_one_is_shown_twice() -> None:
+    first = fact("B1", ALPHA, Span(1, 0, 9), Span(2, 0, 9), Span(3, 0, 9))
+    second = fact("B2", COSTS, Span(4, 0, 9))
+    answer = several("Alpha grew while costs rose by 99 percent.", ("B1", ALPHA), ("B2", COSTS))
+    (claim,) = verify_claims(answer, [first, second]).claims
+    assert [span.segment for span in claim.spans] == [1, 4, 2]
+    assert COSTS in claim.support
+
+
+def test_a_sentence_does_not_rest_on_a_block_that_its_citations_do_not_show() -> None:
+    shown = [fact(f"B{at}", f"{ALPHA} Part {at}.", Span(at, 0, 9)) for at in range(1, 4)]
+    dropped = Evidence(
+        Block("B4", COSTS, SegmentKind.PARAGRAPH), (Span(4, 0, 9),), COSTS, COSTS, ("Berlin",), is_fact=True
+    )
+    citations = [(each.block.id, each.block.text) for each in [*shown, dropped]]
+    answer = several("Alpha grew while costs rose by 99 percent in Berlin.", *citations)
+    (claim,) = verify_claims(answer, [*shown, dropped]).claims
+    assert [span.segment for span in claim.spans] == [1, 2, 3]
+    assert "99" not in claim.support
+    assert "99" not in claim.body
+    assert claim.headings == ()
+    with pytest.raises(InvalidOutput, match="unsupported_figure"):
+        check_support([claim], language="en", translated=False)
 
 
 @pytest.mark.parametrize(

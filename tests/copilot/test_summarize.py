@@ -262,6 +262,7 @@ async def test_a_good_generative_answer_is_delivered(memo: list[Segment], prompt
     assert job.rejections == []
     assert result["text"] == f"{text} [1]"
     assert result["citations"][0] | {"anchor": None} == {
+        "document": 0,
         "segment": 1,
         "anchor": None,
         "quote": QUOTE,

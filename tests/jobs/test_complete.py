@@ -65,6 +65,29 @@ async def test_a_dead_map_step_leaves_the_job_partial(desk: Desk) -> None:
     assert (await desk.finish(final, result=b"x", partial=True)).state is JobState.PARTIAL
 
 
+async def test_a_dead_merge_step_leaves_the_job_partial(desk: Desk) -> None:
+    job_id = await desk.accept(first_step=StepKind.PLAN, on_dead="partial")
+    plan = await desk.claimed(job_id)
+    final = desk.planned(StepKind.FINAL, 4, remaining=2)
+    merges = [desk.planned(StepKind.MERGE, at, remaining=1, successor=final.id) for at in (2, 3)]
+    maps = [desk.planned(StepKind.MAP, at, successor=merge.id) for at, merge in enumerate(merges)]
+    await desk.finish(plan, new_steps=(*maps, *merges, final))
+    for step in maps:
+        await desk.finish(await taken(desk, step.id))
+    progress = await bury_step(desk, await taken(desk, merges[0].id), "partial")
+    assert (progress.state, progress.done, progress.total) == (JobState.RUNNING, 4, 6)
+    await desk.finish(await taken(desk, merges[1].id))
+    last = await taken(desk, final.id)
+    assert (await desk.finish(last, result=b"x", partial=True)).state is JobState.PARTIAL
+
+
+@pytest.mark.parametrize("kind", [StepKind.PLAN, StepKind.FINAL])
+async def test_a_dead_first_or_last_step_fails_the_job(desk: Desk, kind: StepKind) -> None:
+    job_id = await desk.accept(first_step=kind, on_dead="partial")
+    progress = await bury_step(desk, await desk.claimed(job_id), "partial")
+    assert progress.state is JobState.FAILED
+
+
 async def test_a_dead_map_step_fails_a_job_that_must_be_whole(desk: Desk) -> None:
     job_id, maps, _ = await planned(desk, maps=3, on_dead="fail")
     running = await taken(desk, maps[0])

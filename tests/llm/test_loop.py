@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from app.core.redis import connect
-from app.llm.errors import AllResting, CallFailed
+from app.llm.errors import AllResting, CallFailed, InvalidOutput
 from app.llm.loop import ModelCaller
-from app.llm.types import ModelRequest
+from app.llm.types import ModelRequest, ModelResult
 from app.pools.breakers import Breakers
 from app.pools.dispatching import Reservation
 from app.pools.errors import NoEligibleMember
@@ -113,6 +113,21 @@ async def test_an_answer_that_fails_its_checks_is_rejected_and_paid_for(bench: B
     assert await bench.redis.keys("breaker:*") == []
 
 
+async def test_a_rejected_answer_names_the_check(bench: Bench) -> None:
+    def verify(result: ModelResult) -> str:
+        if "wrong" in result.text:
+            raise InvalidOutput("unsupported_name: sentence 1 has a name its source does not have")
+        return result.text
+
+    bench.vendor.script("alpha", Behaviour(answer="A wrong answer."))
+    accepted = await bench.call(bench.pool("alpha", "beta"), verify)
+    assert [(hop.error_code, hop.detail) for hop in accepted.hops] == [
+        ("invalid_output", "unsupported_name"),
+        (None, None),
+    ]
+    assert accepted.excluded == ()
+
+
 async def test_a_dead_primary_is_hit_at_most_twice_in_twenty_requests(bench: Bench) -> None:
     bench.vendor.always("alpha", Behaviour(status=500))
     pool = bench.pool("alpha", "beta")
@@ -128,6 +143,8 @@ async def test_another_process_learns_of_the_dead_primary_without_hitting_it(ben
     bench.caller = ModelCaller(bench.database.app, Breakers(bench.redis), Limits(bench.redis), bench.clients)
     accepted = await bench.call(pool)
     assert [hop.deployment for hop in accepted.hops] == ["beta"]
+    # Nor does the record hide who would have come first.
+    assert accepted.excluded == ({"deployment": "alpha", "reason": "busy_or_resting"},)
     assert bench.vendor.hits("alpha") == 1
 
 
@@ -242,6 +259,7 @@ async def test_the_reserved_member_goes_first_in_its_reserved_place(bench: Bench
     pool = revision(first, second)
     accepted = await bench.call(pool, reservation=reservation(bench, second, grant))
     assert accepted.member["deployment"] == "beta"
+    assert accepted.excluded == ({"deployment": "alpha", "reason": "busy_or_resting"},)
     assert await bench.redis.zcard(f"leases:{second.deployment.id}") == 0
     assert bench.scopes[-1].reservation is None
 

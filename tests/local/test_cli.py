@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 import psutil
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
@@ -18,12 +19,14 @@ from app.core.errors import Conflict, SeedError
 from app.local.client import ServerEvent
 from app.local.commands import describe_event, explain, json_line
 from app.local.guarded import ServiceFailed
+from app.local.postgres import EmbeddedPostgres
+from app.local.state import free_port
 from app.settings import Settings
 
 
 def _run(tmp_path: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "app.cli", *arguments],
+        [sys.executable, "-m", "app.switchboard", *arguments],
         env={**os.environ, "SWITCHBOARD_HOME": str(tmp_path / "home"), **environment},
         capture_output=True,
         text=True,
@@ -34,8 +37,36 @@ def _run(tmp_path: Path, *arguments: str, **environment: str) -> "subprocess.Com
 
 def test_help_names_every_command() -> None:
     told = CliRunner().invoke(app, ["--help"]).output
-    for command in ("up", "run", "demo", "migrate", "doctor"):
+    for command in ("up", "run", "job", "demo", "migrate", "doctor"):
         assert command in told
+
+
+def test_the_version_is_told() -> None:
+    assert CliRunner().invoke(app, ["--version"]).output.startswith("switchboard 0.")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_an_interruption_while_it_loads_is_quiet(tmp_path: Path, arguments: list[str]) -> None:
+    # The first module that the product's loading needs interrupts it.
+    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "app.switchboard", "run", "summarize", "x.md", *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(root)])},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (130, "")
+    assert (json.loads(done.stdout)["error"]["code"] == "interrupted") if arguments else done.stdout == ""
+
+
+def test_a_job_id_that_is_none_is_told_before_anything_starts(tmp_path: Path) -> None:
+    done = _run(tmp_path, "job", "seven")
+    assert done.returncode == 1
+    assert "'seven' is not the id of a job" in done.stderr
 
 
 def test_an_error_is_one_json_object_and_status_1(tmp_path: Path) -> None:
@@ -62,7 +93,7 @@ def _waiting(pipe: IO[str]) -> int:
 
 def test_an_interruption_is_one_json_object_too(tmp_path: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "app.cli", "run", "summarize", "--text", "-", "--json"],
+        [sys.executable, "-m", "app.switchboard", "run", "summarize", "--text", "-", "--json"],
         env={**os.environ, "SWITCHBOARD_HOME": str(tmp_path / "home")},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -102,6 +133,54 @@ def test_migrate_without_a_database_says_which_variable(tmp_path: Path) -> None:
     assert "DATABASE_OWNER_URL is not set" in done.stderr
 
 
+def test_migrate_says_what_is_wrong_with_the_address(tmp_path: Path) -> None:
+    nowhere = _run(tmp_path, "migrate", DATABASE_OWNER_URL=f"postgresql://x:secret@127.0.0.1:{free_port()}/z")
+    assert nowhere.returncode == 1
+    assert nowhere.stderr.startswith("error: DATABASE_OWNER_URL: nobody listens there (127.0.0.1, port ")
+    assert "secret" not in nowhere.stderr
+    nonsense = _run(tmp_path, "migrate", DATABASE_OWNER_URL="non:sense@secret")
+    assert "DATABASE_OWNER_URL is not the address of a Postgres: write postgresql://" in nonsense.stderr
+    assert "secret" not in nonsense.stderr
+
+
+def test_migrate_in_another_role_than_the_owner_says_what_an_administrator_does(
+    tmp_path: Path, postgres: EmbeddedPostgres
+) -> None:
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE stranger LOGIN PASSWORD 'x'")
+        connection.execute("CREATE DATABASE strange")
+        try:
+            place = postgres.url.rpartition("@")[2].partition("/")[0]
+            done = _run(tmp_path, "migrate", DATABASE_OWNER_URL=f"postgresql://stranger:x@{place}/strange")
+        finally:
+            connection.execute("DROP DATABASE strange")
+            connection.execute("DROP ROLE stranger")
+    assert done.returncode == 1
+    assert "the database refuses the migration: permission denied" in done.stderr
+    assert "CREATE ROLE switchboard_owner" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["up"], ["run", "summarize", "--text", "A text."]])
+def test_a_database_that_is_named_in_part_is_told_before_anything_starts(
+    tmp_path: Path, command: list[str]
+) -> None:
+    done = _run(tmp_path, *command, DATABASE_URL="postgresql://x:y@127.0.0.1:1/z")
+    assert done.returncode == 1
+    assert "DATABASE_SYSTEM_URL (the role switchboard_system) is not set, and DATABASE_URL is" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "home" / "postgres").exists()
+
+
+def test_servers_that_do_not_answer_are_told_before_anything_starts(tmp_path: Path) -> None:
+    nowhere = f"postgresql://x:secret@127.0.0.1:{free_port()}/z"
+    done = _run(tmp_path, "up", DATABASE_URL=nowhere, DATABASE_SYSTEM_URL=nowhere)
+    assert "DATABASE_URL: nobody listens there" in done.stderr
+    done = _run(tmp_path, "up", REDIS_URL=f"redis://:secret@127.0.0.1:{free_port()}/0")
+    assert done.returncode == 1
+    assert "REDIS_URL: no connection" in done.stderr
+    assert "secret" not in done.stderr
+
+
 def test_up_refuses_production(tmp_path: Path) -> None:
     done = _run(tmp_path, "up", SWITCHBOARD_ENV="production")
     assert done.returncode == 1
@@ -128,11 +207,25 @@ def test_a_state_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> Non
         (KeyError("content of a document"), "internal_error", "KeyError"),
     ],
 )
-def test_every_error_has_a_code_and_words(error: Exception, code: str, words: str) -> None:
+def test_every_error_has_a_code_and_words(
+    error: Exception, code: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWITCHBOARD_HOME", str(tmp_path))
     body = explain(error)
     assert body["code"] == code
     assert words in body["message"]
     assert "content of a document" not in body["message"]
+
+
+def test_the_log_that_an_unexpected_error_names_says_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWITCHBOARD_HOME", str(tmp_path))
+    with pytest.raises(KeyError) as caught:
+        {"a": 1}["content of a document"]
+    log = Path(explain(caught.value)["message"].rpartition(" ")[2]).read_text()
+    assert "in test_the_log_that_an_unexpected_error_names_says_where_it_was" in log
+    assert "KeyError: this should not happen" in log
 
 
 def test_a_wrong_setting_is_explained_without_its_value() -> None:

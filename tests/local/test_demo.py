@@ -1,5 +1,7 @@
+import os
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ from app.documents.reading import read
 from app.local import client, demo
 from app.local.client import ClientError, ServerEvent
 from app.local.demo import SAMPLES, Progress, Task, check, parse_parameters, perform, summary
-from app.local.running import Running
+from app.local.running import Running, write_running
+from app.local.state import State
 from app.local.supervisor import SEED
 from tests.local.door import Answer, Door, events, opened
 
@@ -75,9 +78,9 @@ def test_an_input_that_says_nothing_or_too_much_is_told(task: Task, words: str) 
 def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     """A system that runs and whose door is a stand-in with one job."""
     with opened() as door:
-        running = Running(1, door.api, "https://127.0.0.1:1", None, "client", "scope", str(SEED), "log")
+        running = Running(1, door.api, "https://127.0.0.1:1", "ca.pem", "client", "scope", str(SEED), "log")
         monkeypatch.setattr(demo, "system", lambda _progress, **_options: nullcontext(running))
-        monkeypatch.setattr(demo, "_token", lambda _running, _login: "a-token")
+        monkeypatch.setattr(demo, "token", lambda *_whoever: "a-token")
         monkeypatch.setattr(client, "_POLL_SECONDS", 0.001)
         door.answers["POST /addin/v1/jobs"] = [Answer({"id": "7", "state": "queued"}, 202)]
         yield door
@@ -90,7 +93,7 @@ def test_a_door_that_is_lost_leaves_the_job_and_says_how_to_look_again(running: 
         perform(Task("summarize", text="a text"), Progress())
     assert (caught.value.job_id, caught.value.state) == ("7", "running")
     assert "the job 7 is kept and goes on" in caught.value.body["message"]
-    assert "GET /addin/v1/jobs/7" in caught.value.body["message"]
+    assert "`switchboard job 7`" in caught.value.body["message"]
 
 
 def test_an_interruption_cancels_the_job_and_names_it(running: Door) -> None:
@@ -115,6 +118,25 @@ def test_a_job_that_failed_is_told_with_its_id_and_state(running: Door) -> None:
     assert (caught.value.job_id, caught.value.state) == ("7", "failed")
 
 
+def test_a_file_that_is_refused_is_named(running: Door, tmp_path: Path) -> None:
+    refused = {"error": {"code": "document_encrypted", "message": "it is encrypted", "target": None}}
+    running.answers["POST /addin/v1/documents"] = [Answer({"id": "d"}, 201), Answer(refused, 422)]
+    files = [tmp_path / "a.md", tmp_path / "b.md"]
+    for file in files:
+        file.write_text("a text")
+    with pytest.raises(ClientError) as caught:
+        perform(Task("summarize", files), Progress())
+    assert caught.value.body["target"] == str(files[1])
+    assert caught.value.body["message"] == f"{files[1]}: it is encrypted"
+
+
+def test_the_one_object_names_the_document_of_a_citation() -> None:
+    citation = {"document": 1, "segment": 4, "anchor": {}, "quote": "q"}
+    job = {"id": "7", "state": "succeeded", "result": {"citations": [citation]}}
+    told = summary(job, documents=["a.md", "b.md"])["result"]["citations"]
+    assert told == [{**citation, "document_name": "b.md"}]
+
+
 def test_the_one_object_has_its_fields_even_when_the_job_has_none() -> None:
     assert summary({"id": "7", "state": "succeeded", "result": None, "decision": None}) == {
         "job_id": "7",
@@ -130,3 +152,45 @@ def test_the_samples_are_documents_with_headings_and_text(name: str) -> None:
     extracted = read(name, (SAMPLES / name).read_bytes())
     assert {"heading", "paragraph", "list_item"} <= {segment.kind for segment in extracted.segments}
     assert not extracted.notes
+
+
+def test_offline_is_refused_where_the_running_system_has_vendors() -> None:
+    running = Running(1, "api", "https://127.0.0.1:1", None, "client", "scope", str(SEED), "log")
+    demo.refuse_vendors(running)
+    asked = "gpt-4.1-mini by OpenAI is asked first (env:OPENAI_API_KEY); --offline leaves it out"
+    with pytest.raises(
+        ClientError, match=r"gpt-4.1-mini by OpenAI .* start `switchboard up --offline`"
+    ) as caught:
+        demo.refuse_vendors(replace(running, vendors=(asked,)))
+    assert caught.value.code == "not_offline"
+
+
+def test_offline_takes_no_system_that_is_up_with_vendors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = State(tmp_path).ensure()
+    monkeypatch.setenv("SWITCHBOARD_HOME", str(tmp_path))
+    with opened() as door:
+        door.answers["GET /health/ready"] = [Answer({"status": "ok", "instance": "one"})]
+        write_running(
+            state,
+            Running(
+                os.getpid(),
+                door.api,
+                "https://127.0.0.1:1",
+                None,
+                "client",
+                "scope",
+                str(SEED),
+                "log",
+                "one",
+                ("x",),
+            ),
+        )
+        with demo.system(Progress(), offline=False) as running:
+            assert running.vendors == ("x",)
+        with (
+            pytest.raises(ClientError, match="--offline: the system that runs here"),
+            demo.system(Progress(), offline=True),
+        ):
+            pass

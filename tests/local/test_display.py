@@ -1,4 +1,5 @@
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,14 @@ _JOB: dict[str, Any] = {
             "request_model": "small",
             "method": "generative",
         },
-        "hops": [{"deployment": "first", "outcome": "rejected", "error_code": "invalid_output"}],
+        "hops": [
+            {
+                "deployment": "first",
+                "outcome": "rejected",
+                "error_code": "invalid_output",
+                "detail": "unrelated",
+            }
+        ],
         "excluded": [{"deployment": "other", "reason": "region"}],
     },
     "usage": {"input_tokens": 10, "output_tokens": 2, "calls": 1, "cost_micros": 1234, "currency": "EUR"},
@@ -41,11 +49,24 @@ _EVIL = "\x1b]0;mine\x07\x1b[2J\x9b31mtext\x00\r\x7f"
 _HARMLESS = "]0;mine[2J31mtext"
 
 
-def _shown(job: dict[str, Any], *, name: str = "memo.docx") -> str:
+def _shown(job: dict[str, Any], *, name: str = "memo.docx", documents: Sequence[str] = ()) -> str:
     console = Console(file=io.StringIO(), width=200)
-    console.print(finished_job(job, seconds=1.25, name=name))
+    console.print(finished_job(job, seconds=1.25, name=name, documents=documents))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def test_citations_of_several_documents_name_theirs() -> None:
+    anchor = {"type": "text", "line": 3}
+    citations = [
+        {"document": 1, "anchor": anchor, "quote": "b"},
+        {"document": 9, "anchor": anchor, "quote": "c"},
+    ]
+    job = {**_JOB, "result": {**_JOB["result"], "citations": citations}}
+    shown = _shown(job, documents=("a.md", "b\x1b[2J.md"))
+    assert "b[2J.md, line 3" in shown
+    assert "\n  [2]  line 3 " in shown
+    assert "b.md" not in _shown(job, documents=("b.md",))
 
 
 def test_the_end_of_a_job_names_answer_place_coverage_author_and_cost() -> None:
@@ -56,7 +77,7 @@ def test_the_end_of_a_job_names_answer_place_coverage_author_and_cost() -> None:
         "9 of 9 segments read (100%), 1 cited",
         "small at here, method generative",
         "the platform's route",
-        "first rejected (invalid_output)",
+        "first rejected (invalid_output: unrelated)",
         "other (region)",
         "10 in, 2 out, 1 call",
         "0.001234 EUR",

@@ -60,6 +60,18 @@ def test_servers_that_are_away_are_problems_and_no_password_is_shown(tmp_path: P
     assert all("secret" not in check.detail + check.advice for check in checks.values())
 
 
+def test_a_database_that_is_named_in_part_is_told(tmp_path: Path) -> None:
+    checks = _checks(tmp_path, DATABASE_OWNER_URL="postgresql://x:y@127.0.0.1:1/z")
+    assert not checks["database_owner_url"].ok
+    assert "unset all of DATABASE_" in checks["database_url"].advice
+    told = _checks(tmp_path, DATABASE_URL="postgresql://x:y@127.0.0.1:1/z")["database_owner_url"]
+    assert told.detail == "not set, `switchboard migrate` needs it"
+
+
+def test_what_migrate_needs_is_told_where_no_database_is_named(tmp_path: Path) -> None:
+    assert "DATABASE_OWNER_URL" in _checks(tmp_path)["migrate"].detail
+
+
 def test_an_entra_that_is_there_is_in_order(tmp_path: Path) -> None:
     with RunningEntra(tmp_path / "entra") as entra:
         _entra_in_order(tmp_path, entra)

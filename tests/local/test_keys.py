@@ -1,5 +1,6 @@
 """`switchboard keys`, as an operator calls it."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -79,7 +80,8 @@ async def test_production_has_no_default_key(database: TestDatabase) -> None:
         for name, value in os.environ.items()
         if name not in ("SWITCHBOARD_ENV", "SWITCHBOARD_KEYRING")
     }
-    done = subprocess.run(
+    done = await asyncio.to_thread(
+        subprocess.run,
         [sys.executable, "-m", "app.cli", "keys", "status"],
         env={**environment, "DATABASE_OWNER_URL": database.owner_url},
         capture_output=True,

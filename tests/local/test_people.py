@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 
+from app.core.errors import SeedError
 from app.local.client import ClientError
 from app.local.entra.people import Person, read_people
 from app.local.people import find_person
@@ -42,3 +45,15 @@ def test_an_unknown_tenant_is_told_as_a_tenant() -> None:
 
 def test_the_seed_has_people_in_two_tenants() -> None:
     assert len({person.tenant for person in read_people(SEED).of("organizations")}) == 2
+
+
+def test_a_seed_that_is_not_yaml_is_told_with_line_and_column(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.yaml"
+    seed.write_text("version: 1\ntenants: [a\nplatform: {}\n")
+    with pytest.raises(SeedError, match=r"seed\.yaml: line 3, column 9: expected ',' or ']'"):
+        read_people(seed)
+    seed.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SeedError, match="is not a text in UTF-8"):
+        read_people(seed)
+    with pytest.raises(SeedError, match=r"cannot be read \(No such file"):
+        read_people(tmp_path / "missing.yaml")

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from app.local.guarded import ServiceFailed
-from app.local.process import AddressTaken, Backoff, Child, Keeper, describe
+from app.local.process import AddressTaken, Backoff, Child, Keeper, describe, without_frames
 
 _FOREVER = "import signal; print('ready', flush=True); signal.pause()"
 
@@ -181,3 +181,9 @@ def test_a_dead_server_is_started_again_until_it_runs(lines: Lines) -> None:
     assert server.starts == 2
     assert ("postgres", "the port is still taken") in lines.all
     assert not server.running
+
+
+def test_people_get_of_a_traceback_what_was_raised() -> None:
+    lines = ["info", '  File "x.py", line 3, in serve', "    open()", "", "MissingSetting: X is not set"]
+    assert without_frames(lines) == ["info", "MissingSetting: X is not set"]
+    assert without_frames(["  indented", ""]) == ["  indented", ""]

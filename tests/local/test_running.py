@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from app.local.guarded import ServiceFailed
 from app.local.running import (
     Ports,
     Running,
+    claim,
     find_running,
     in_use,
     is_free,
@@ -198,3 +199,27 @@ signal.pause()
             ended = False
             child.kill()
     assert ended is not nohup
+
+
+def test_a_port_that_another_system_is_about_to_use_is_not_free() -> None:
+    port = free_port()
+    held = claim(port)
+    assert held is not None
+    with held:
+        assert claim(port) is None
+        assert not is_free(port)
+    assert is_free(port)
+
+
+def test_systems_that_start_at_once_take_different_ports(tmp_path: Path) -> None:
+    port = free_port()
+    with ExitStack() as holding:
+        chosen = []
+        for name in ("one", "two", "three"):
+            ports = Ports(State(tmp_path / name).ensure())
+            chosen.append(ports.take("api", preferred=port))
+            held = claim(chosen[-1])
+            assert held is not None
+            holding.enter_context(held)
+    assert chosen[0] == port
+    assert len(set(chosen)) == len(chosen)

@@ -30,7 +30,7 @@ def _environment(home: Path) -> dict[str, str]:
 def _up(home: Path) -> Iterator["subprocess.Popen[str]"]:
     """`switchboard up`, once it says that it is ready."""
     with subprocess.Popen(
-        [sys.executable, "-m", "app.cli", "up", "--offline"],
+        [sys.executable, "-m", "app.switchboard", "up", "--offline"],
         env=_environment(home),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -52,8 +52,12 @@ def _up(home: Path) -> Iterator["subprocess.Popen[str]"]:
 
 
 def _run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return _switchboard(home, "run", *arguments)
+
+
+def _switchboard(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "app.cli", "run", *arguments],
+        [sys.executable, "-m", "app.switchboard", *arguments],
         env=_environment(home),
         capture_output=True,
         text=True,
@@ -78,6 +82,11 @@ def test_the_system_does_a_job_and_leaves_nothing_behind_when_it_is_killed(home:
         assert {"segment", "anchor", "quote"} <= answer["result"]["citations"][0].keys()
         assert answer["result"]["coverage"]["ratio"] == 1.0
         assert answer["decision"]["member"]["deployment"]
+
+        again = _switchboard(home, "job", answer["job_id"], "--json")
+        assert json.loads(again.stdout)["result"]["text"] == answer["result"]["text"]
+        others = _switchboard(home, "job", answer["job_id"], "--json", "--tenant", "Fabrikam")
+        assert json.loads(others.stdout)["error"]["code"] == "job_not_found"
 
         refused = _run(home, "summarize", str(SAMPLE), "--json", "--user", "nobody")
         assert refused.returncode == 1

@@ -4,11 +4,8 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from app.core.errors import SeedError
+from app.local.yaml_file import read_yaml
 from app.tenants.seed import SeedTenant, parse_tenants
 
 ANY_TENANT = frozenset({"common", "organizations"})
@@ -148,9 +145,6 @@ class People:
 
 def read_people(seed: Path) -> People:
     """The people of a seed file. Raises: `SeedError`."""
-    try:
-        content: Any = yaml.safe_load(seed.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise SeedError(f"{seed}: cannot be read ({type(error).__name__}); name a seed file") from None
+    content = read_yaml(seed)
     tenants = content.get("tenants") if isinstance(content, dict) else None
     return People(parse_tenants(tenants or [], file=str(seed)))
