@@ -22,7 +22,7 @@ from app.jobs.complete import (
     result_place,
 )
 from app.jobs.leases import ClaimedStep, claim
-from app.vocabulary import Lane, OfficeHost, StepKind
+from app.vocabulary import PLATFORM, Lane, OfficeHost, StepKind
 from tests.conftest import TestDatabase
 
 
@@ -42,7 +42,7 @@ class Desk:
             "lane": Lane.INTERACTIVE,
             "parameters": {"length": "paragraph"},
             "documents": [],
-            "pool_tenant_id": self.database.tenant_id,
+            "pool_tenant_id": PLATFORM,
             "pool_revision_id": new_id(),
             "route_reason": "the only route",
             "language": "en",

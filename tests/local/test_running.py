@@ -184,8 +184,9 @@ watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM), look_seconds=0.02)
 print("watching", flush=True)
 signal.pause()
 """
-    ignoring = "signal.signal(signal.SIGHUP, signal.SIG_IGN);" if nohup else ""
-    parent = f"import signal, subprocess, sys; {ignoring} subprocess.run([sys.executable, '-c', {watcher!r}])"
+    handler = "SIG_IGN" if nohup else "SIG_DFL"
+    hang_up = f"signal.signal(signal.SIGHUP, signal.{handler});"
+    parent = f"import signal, subprocess, sys; {hang_up} subprocess.run([sys.executable, '-c', {watcher!r}])"
     with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline().strip() == "watching"
