@@ -24,13 +24,7 @@ from typing import Self
 import httpx
 
 from app.core.keyring import LocalKeyring
-from app.local.entra.registrations import (
-    ADDIN_CLIENT_ID,
-    API_CLIENT_ID,
-    DEVELOPMENT_SECRET,
-    PORTAL_CLIENT_ID,
-)
-from app.local.graph.drives import DOWNLOAD_HOST
+from app.local.entra.registrations import development_settings
 from app.local.guarded import ServiceFailed
 from app.local.postgres import EmbeddedPostgres
 from app.local.process import AddressTaken, Child, Keeper, Say
@@ -219,16 +213,7 @@ class Supervisor:
         }
         if "SWITCHBOARD_ENTRA_AUTHORITY" not in self._given:
             authority = f"https://127.0.0.1:{ports.take('entra')}"
-            defaults |= {
-                "SWITCHBOARD_ENTRA_AUTHORITY": authority,
-                "SWITCHBOARD_ENTRA_CA": str(entra / "ca.pem"),
-                "SWITCHBOARD_API_CLIENT_ID": API_CLIENT_ID,
-                "SWITCHBOARD_ADDIN_CLIENT_IDS": f'["{ADDIN_CLIENT_ID}"]',
-                "SWITCHBOARD_PORTAL_CLIENT_ID": PORTAL_CLIENT_ID,
-                "SWITCHBOARD_ENTRA_CLIENT_SECRET": DEVELOPMENT_SECRET,
-                "SWITCHBOARD_GRAPH_URL": f"{authority}/graph",
-                "SWITCHBOARD_GRAPH_DOWNLOAD_HOSTS": f'["{DOWNLOAD_HOST}"]',
-            }
+            defaults |= development_settings(authority, entra / "ca.pem")
         if "SWITCHBOARD_EMBEDDED_MODEL_URL" not in self._given:
             defaults["SWITCHBOARD_EMBEDDED_MODEL_URL"] = f"http://127.0.0.1:{ports.take('model')}/v1"
         self._environment = {

@@ -6,9 +6,12 @@ The same applications as `infra/entra` prints for a real tenant, with ids of the
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from cryptography.x509 import Certificate
+
+from app.local.graph.drives import DOWNLOAD_HOST
 
 API_CLIENT_ID = "5b1f0c1e-7a52-4c39-9d0e-3f6a2b8c4d10"
 ADDIN_CLIENT_ID = "c7d2a9f4-1e63-4b85-8f27-90a4e6d3b521"
@@ -149,3 +152,17 @@ def registrations() -> dict[str, Registration]:
         ),
     )
     return {one.client_id: one for one in programs}
+
+
+def development_settings(authority: str, ca: Path) -> dict[str, str]:
+    """The variables with which our processes use the development Entra, and the small Graph beside it."""
+    return {
+        "SWITCHBOARD_ENTRA_AUTHORITY": authority,
+        "SWITCHBOARD_ENTRA_CA": str(ca),
+        "SWITCHBOARD_API_CLIENT_ID": API_CLIENT_ID,
+        "SWITCHBOARD_ADDIN_CLIENT_IDS": f'["{ADDIN_CLIENT_ID}"]',
+        "SWITCHBOARD_PORTAL_CLIENT_ID": PORTAL_CLIENT_ID,
+        "SWITCHBOARD_ENTRA_CLIENT_SECRET": DEVELOPMENT_SECRET,
+        "SWITCHBOARD_GRAPH_URL": f"{authority}/graph",
+        "SWITCHBOARD_GRAPH_DOWNLOAD_HOSTS": f'["{DOWNLOAD_HOST}"]',
+    }
