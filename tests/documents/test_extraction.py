@@ -28,6 +28,7 @@ from app.documents.segments import load_segments
 from app.settings import Settings
 from app.vocabulary import Environment
 from tests.documents.files import paragraph, pdf_file, repetitive_pdf, word_file
+from tests.processes import until
 
 _SLOW = b"A line of its own.\n\n" * 150_000
 
@@ -141,9 +142,15 @@ async def test_the_limits_of_a_process_are_in_force(extractor: Extractor) -> Non
         pytest.skip("only Linux shows another process's limits")
     await extractor.extract("a.txt", b"text")
     memory = _settings().extraction_memory_bytes
+
+    async def limited() -> bool:
+        # A child sets its limits itself, before it reads anything: a spare one may just be starting.
+        held = [psutil.Process(child.process.pid).rlimit(psutil.RLIMIT_AS) for child in extractor._children]
+        return all(one == (memory, memory) for one in held)
+
+    await until(limited)
     for child in extractor._children:
         process = psutil.Process(child.process.pid)
-        assert process.rlimit(psutil.RLIMIT_AS) == (memory, memory)
         assert process.rlimit(psutil.RLIMIT_FSIZE) == process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
     cpu = [psutil.Process(child.process.pid).rlimit(psutil.RLIMIT_CPU)[0] for child in extractor._children]
     assert min(cpu) <= 13

@@ -173,7 +173,8 @@ def test_a_database_that_is_named_in_part_is_told_before_anything_starts(
 
 def test_servers_that_do_not_answer_are_told_before_anything_starts(tmp_path: Path) -> None:
     nowhere = f"postgresql://x:secret@127.0.0.1:{free_port()}/z"
-    done = _run(tmp_path, "up", DATABASE_URL=nowhere, DATABASE_SYSTEM_URL=nowhere)
+    urls = dict.fromkeys(("DATABASE_URL", "DATABASE_SYSTEM_URL", "DATABASE_ERASER_URL"), nowhere)
+    done = _run(tmp_path, "up", **urls)
     assert "DATABASE_URL: nobody listens there" in done.stderr
     done = _run(tmp_path, "up", REDIS_URL=f"redis://:secret@127.0.0.1:{free_port()}/0")
     assert done.returncode == 1
