@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ from app.vocabulary import PLATFORM
 
 pytest_plugins = ["tests.house", "tests.loopback"]
 configure("console", process="tests")
+
+# A shell's background job ignores these, and the processes that tests start and interrupt would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # No key or address of the machine may reach a test: no real model call can leave it.
 for name in list(os.environ):
