@@ -5,6 +5,7 @@ After each scenario: no job lost, one terminal state, one checkpoint a step, eve
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,12 +23,18 @@ from app.jobs.cancel import cancel
 from app.jobs.complete import result_place
 from app.jobs.events import EventHub
 from app.local.valkey import EmbeddedValkey
+from app.tenants.seed import import_tenants
 from app.vocabulary import Lane
 from tests.conftest import TestDatabase
+from tests.entra import RunningEntra, seed_tenants
+from tests.house import House, serve
 from tests.processes import System, system, until
 from tests.scripted_vendor import Behaviour, ScriptedVendor
 
 pytestmark = pytest.mark.processes
+MARKED = pytest.mark.skipif(
+    os.environ.get("SWITCHBOARD_TEST_MARKED") != "1", reason="takes minutes: set SWITCHBOARD_TEST_MARKED=1"
+)
 
 SHORT = (
     "The harbour of Rostock was closed for three days in March. A storm had torn two cranes from their rails. "
@@ -270,14 +277,22 @@ async def test_a_relay_that_dies_after_sending_is_replaced(running: System, vend
     assert len(vendor.seen) == 2
 
 
+@pytest.mark.parametrize(
+    "outage_seconds", [3, pytest.param(60, marks=[MARKED, pytest.mark.timeout(300)])], ids="{}s".format
+)
 async def test_redis_killed_with_steps_in_flight_loses_nothing(
     database: TestDatabase,
     tmp_path: Path,
     keyring: LocalKeyring,
     service_folder: Path,
     vendor: ScriptedVendor,
+    entra: RunningEntra,
+    outage_seconds: int,
 ) -> None:
-    """Nothing is persisted in Redis, the workers stay up, running steps finish once."""
+    """Nothing is persisted in Redis, the workers stay up, running steps finish once, the API takes work."""
+    entra.reset()
+    async with database.owner.system() as session:
+        await import_tenants(session, seed_tenants())
     with (
         EmbeddedValkey(service_folder / tmp_path.name) as valkey,
         system(database, valkey.url, tmp_path, keyring) as running,
@@ -286,21 +301,29 @@ async def test_redis_killed_with_steps_in_flight_loses_nothing(
         vendor.always("scripted", Behaviour(delay_seconds=0.5))
         (worker,) = running.start_all()
         await running.workers_ready(1)
-        jobs = [await running.submit(f"{SHORT} It is report {number}.") for number in range(12)]
+        async with serve(running, entra) as api:
+            house = House(running, entra, api)
+            jobs = [await running.submit(f"{SHORT} It is report {number}.") for number in range(12)]
 
-        async def in_flight() -> bool:
-            return len(vendor.seen) >= 4
+            async def in_flight() -> bool:
+                return len(vendor.seen) >= 4
 
-        await until(in_flight, running.autopsy)
-        valkey.kill()
-        submitted_meanwhile = await running.submit(SHORT)
-        await asyncio.sleep(3)  # the outage itself
-        valkey.start()
-        for job_id in [*jobs, submitted_meanwhile]:
-            await running.finished(job_id)
-            await check_invariants(running, job_id)
-        assert worker.alive
-        assert len(vendor.seen) == len(jobs) + 1
+            await until(in_flight, running.autopsy)
+            valkey.kill()
+            accepted = [await house.submit({"input": {"text": SHORT}})]
+            await asyncio.sleep(outage_seconds)  # the outage itself
+            accepted.append(await house.submit({"input": {"text": SHORT}}))
+            assert [answer.status_code for answer in accepted] == [202, 202]
+            valkey.start()
+            for job_id in jobs:
+                await running.finished(job_id)
+                await check_invariants(running, job_id)
+            for answer in accepted:
+                assert (await house.finished(answer.json()["id"]))["state"] == "succeeded"
+            assert worker.alive
+            assert len(vendor.seen) == len(jobs) + len(accepted)
+            for client in house.clients.values():
+                await client.aclose()
 
 
 async def test_a_worker_frozen_past_its_lease_writes_nothing_when_it_wakes(
