@@ -1,12 +1,13 @@
 """The reading processes: real ones, with real limits."""
 
 import asyncio
+import gc
 import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from time import monotonic, process_time
+from time import monotonic, thread_time
 
 import psutil
 import pytest
@@ -231,23 +232,29 @@ async def test_a_caller_who_leaves_frees_the_process(extractor: Extractor) -> No
 
 async def test_the_loop_turns_while_a_long_document_is_read(extractor: Extractor) -> None:
     content = word_file("".join(paragraph(f"Paragraph {number} of many") for number in range(20_000)))
-    before = process_time()
+    before = thread_time()
     expected = read("a.docx", content)
-    in_this_process = process_time() - before
-    # Time this process worked between two turns: what other processes take is not our doing.
+    in_this_thread = thread_time() - before
+    # Time the loop's thread worked between two turns: what threads and processes beside it take is not its doing.
     pauses: list[float] = []
 
     async def tick() -> None:
         while True:
-            before = process_time()
+            before = thread_time()
             await asyncio.sleep(0.002)
-            pauses.append(process_time() - before)
+            pauses.append(thread_time() - before)
 
-    ticking = asyncio.create_task(tick())
-    assert await extractor.extract("a.docx", content) == expected
-    ticking.cancel()
+    # What earlier tests left in this process is not to be looked through by the garbage collector meanwhile.
+    gc.collect()
+    gc.freeze()
+    try:
+        ticking = asyncio.create_task(tick())
+        assert await extractor.extract("a.docx", content) == expected
+        ticking.cancel()
+    finally:
+        gc.unfreeze()
     assert len(pauses) > 5
-    assert max(pauses) < in_this_process / 2
+    assert max(pauses) < in_this_thread / 2
 
 
 async def test_after_close_nothing_is_left_and_nothing_is_taken() -> None:
