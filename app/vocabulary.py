@@ -120,6 +120,14 @@ class ProviderKind(StrEnum):
     EXTRACTIVE = "extractive"
 
 
+class Authentication(StrEnum):
+    """How a vendor account knows us: by a key, by the product's own identity in Entra, or not at all."""
+
+    KEY = "key"
+    ENTRA = "entra"
+    NONE = "none"
+
+
 class ModelClass(StrEnum):
     """Whether a model thinks before it answers."""
 

@@ -2,7 +2,7 @@
 
 AppError
 ├── BadRequest 400 ── Unprocessable 422 ── TooLarge 413
-├── Unauthenticated 401 · Forbidden 403 · NotFound 404 · Conflict 409
+├── Unauthenticated 401 · Forbidden 403 · NotFound 404 · Conflict 409 · ChangedMeanwhile 412
 └── Throttled 429 · TemporarilyUnavailable 503   (carry Retry-After)
 """
 
@@ -97,6 +97,21 @@ class Conflict(AppError):
     status = 409
     code = "conflict"
     title = "Conflict"
+
+
+class ChangedMeanwhile(AppError):
+    """Somebody changed the thing since the version that the request names."""
+
+    status = 412
+    code = "changed_meanwhile"
+    title = "Changed meanwhile"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"The {what} was changed since you read it; read it again and repeat your change with the new"
+            " ETag as `If-Match`.",
+            target="If-Match",
+        )
 
 
 class Throttled(AppError):

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.clock import new_id
+from app.core.clock import new_id, now
 from app.core.database import Base
 from app.pools.tables import ModelPool, PoolMember, PoolRevision, PriceRevision
 from app.vocabulary import PLATFORM, MemberPurpose, Strategy
@@ -144,5 +144,6 @@ async def _append(
         for member in members
     )
     await session.flush()
+    revision.published_at = now()
     pool.published_revision_id = revision.id
     await session.flush()

@@ -29,7 +29,15 @@ from app.pools.values import (
     RevisionFacts,
     RouteFacts,
 )
-from app.vocabulary import PLATFORM, Lifecycle, MemberPurpose, ModelClass, ProviderKind, Strategy
+from app.vocabulary import (
+    PLATFORM,
+    Authentication,
+    Lifecycle,
+    MemberPurpose,
+    ModelClass,
+    ProviderKind,
+    Strategy,
+)
 
 
 async def configuration_number(session: AsyncSession) -> int:
@@ -191,6 +199,8 @@ def _deployment_facts(
             no_training=provider.no_training,
             zero_retention=provider.zero_retention,
             contract_until=provider.contract_until,
+            authentication=Authentication(provider.authentication),
+            api_version=provider.api_version,
         ),
         model_name=deployment.model_name,
         model_class=ModelClass(deployment.model_class),
@@ -204,6 +214,10 @@ def _deployment_facts(
         lifecycle=Lifecycle(deployment.lifecycle),
         retired_at=deployment.retired_at,
         price=None if price is None else _price(price),
+        supported_parameters=(
+            None if deployment.supported_parameters is None else frozenset(deployment.supported_parameters)
+        ),
+        successor_id=deployment.successor_id,
     )
 
 

@@ -5,7 +5,16 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from app.core.errors import SeedError
-from app.vocabulary import Lane, Lifecycle, MemberPurpose, ModelClass, OfficeHost, ProviderKind, Strategy
+from app.vocabulary import (
+    Authentication,
+    Lane,
+    Lifecycle,
+    MemberPurpose,
+    ModelClass,
+    OfficeHost,
+    ProviderKind,
+    Strategy,
+)
 
 FILE = "infra/seed.yaml"
 _NAME = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")
@@ -27,6 +36,8 @@ class SeedProvider(_Strict):
     no_training: bool = False
     zero_retention: bool = False
     contract_until: AwareDatetime | None = None
+    authentication: Authentication = Authentication.KEY
+    api_version: str | None = Field(None, pattern=r"^[A-Za-z0-9.-]{1,32}$")
     credential: str | None = Field(None, pattern=r"^env:[A-Z][A-Z0-9_]*$")
 
 
@@ -57,6 +68,7 @@ class SeedDeployment(_Strict):
     lifecycle: Lifecycle = Lifecycle.ACTIVE
     deprecated_at: AwareDatetime | None = None
     retired_at: AwareDatetime | None = None
+    supported_parameters: list[str] | None = None
     price: SeedPrice | None = None
 
 

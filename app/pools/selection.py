@@ -47,7 +47,7 @@ _WORDS = {
     Exclusion.MODEL_CLASS: "is of a model class that the tenant does not allow",
     Exclusion.DATA_TERMS: "does not promise what the tenant requires about training and retention",
     Exclusion.CAPABILITY: "lacks a capability that the task needs",
-    Exclusion.PARAMETER: "does not support one of the parameters asked for",
+    Exclusion.PARAMETER: "does not support one of the parameters asked for or configured",
     Exclusion.LANGUAGE: "does not write the language asked for",
     Exclusion.CONTEXT: "takes less text at once than this",
     Exclusion.RETIRED: "is retired",
@@ -164,6 +164,9 @@ def _ability_exclusion(member: PoolMemberFacts, demand: Demand) -> Exclusion | N
     deployment = member.deployment
     if not demand.needs <= deployment.capabilities:
         return Exclusion.CAPABILITY
+    known = deployment.supported_parameters
+    if known is not None and not member.parameters.keys() <= known:
+        return Exclusion.PARAMETER
     if deployment.provider.kind is ProviderKind.EXTRACTIVE:
         reason = _extractive_exclusion(demand)
         if reason is not None:

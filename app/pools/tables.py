@@ -1,18 +1,19 @@
 """Tables of the pools room: configuration. A tenant reads its own rows and PLATFORM's, writes its own.
 
-A reference to a row that may be the platform's carries that row's tenant in `..._tenant_id`.
+A reference to a row that may be the platform's carries that row's tenant in `..._tenant_id`. `version` rises
+with each change and is the ETag that a change must name. What history refers to is archived, not deleted.
 """
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, UniqueConstraint, func
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.crypto import Sealed
 from app.core.database import Base, TenantOwned
-from app.vocabulary import PLATFORM, Lifecycle, MemberPurpose, ModelClass, Strategy
+from app.vocabulary import PLATFORM, Authentication, Lifecycle, MemberPurpose, ModelClass, Strategy
 
 
 def _reference(prefix: str, table: str) -> tuple[ForeignKeyConstraint, CheckConstraint]:
@@ -40,6 +41,13 @@ class Provider(TenantOwned, Base):
     no_training: Mapped[bool] = mapped_column(default=False)
     zero_retention: Mapped[bool] = mapped_column(default=False)
     contract_until: Mapped[datetime | None]
+    authentication: Mapped[str] = mapped_column(
+        default=Authentication.KEY, server_default=Authentication.KEY.value
+    )
+    api_version: Mapped[str | None]
+    """Of vendors whose addresses carry one (Azure); None for the vendor's current one."""
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    archived_at: Mapped[datetime | None]
 
 
 class ProviderCredential(Base):
@@ -64,7 +72,12 @@ class Deployment(TenantOwned, Base):
     """One place that can serve a model."""
 
     __tablename__ = "deployments"
-    __table_args__ = (UniqueConstraint("tenant_id", "name"), *_reference("provider", "providers"))
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "name"),
+        *_reference("provider", "providers"),
+        *_reference("successor", "deployments"),
+        CheckConstraint("(successor_id IS NULL) = (successor_tenant_id IS NULL)", name="successor_whole"),
+    )
 
     name: Mapped[str]
     provider_tenant_id: Mapped[UUID]
@@ -83,7 +96,13 @@ class Deployment(TenantOwned, Base):
     lifecycle: Mapped[str] = mapped_column(default=Lifecycle.ACTIVE)
     deprecated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
+    successor_tenant_id: Mapped[UUID | None]
     successor_id: Mapped[UUID | None]
+    """The deployment that is to take over; null where nobody has said."""
+    supported_parameters: Mapped[list[str] | None]
+    """Null: not known, so every parameter is sent; a member with another one is ineligible."""
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    archived_at: Mapped[datetime | None]
 
 
 class PriceRevision(TenantOwned, Base):
@@ -126,10 +145,12 @@ class ModelPool(TenantOwned, Base):
     task_type: Mapped[str]
     published_revision_id: Mapped[UUID | None]
     """No foreign key: the revision refers to the pool, and a cycle would help nobody."""
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    archived_at: Mapped[datetime | None]
 
 
 class PoolRevision(TenantOwned, Base):
-    """An immutable version of a pool."""
+    """A version of a pool: a draft until it is first published, and immutable from then on."""
 
     __tablename__ = "pool_revisions"
     __table_args__ = (
@@ -140,7 +161,12 @@ class PoolRevision(TenantOwned, Base):
     pool_id: Mapped[UUID]
     number: Mapped[int]
     strategy: Mapped[str] = mapped_column(default=Strategy.WEIGHTED)
+    note: Mapped[str] = mapped_column(default="", server_default="")
+    """Why, in the words of whoever made it."""
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    published_at: Mapped[datetime | None]
+    """When it was first published; a draft has none, and only a draft may change."""
 
 
 class PoolMember(TenantOwned, Base):
@@ -175,6 +201,7 @@ class Route(TenantOwned, Base):
     conditions: Mapped[dict[str, Any]]
     pool_tenant_id: Mapped[UUID]
     pool_id: Mapped[UUID]
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
 
 
 class ConfigurationRevision(Base):

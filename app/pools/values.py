@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from app.vocabulary import Lifecycle, MemberPurpose, ModelClass, ProviderKind, Strategy
+from app.vocabulary import Authentication, Lifecycle, MemberPurpose, ModelClass, ProviderKind, Strategy
 
 _MILLION = 1_000_000
 
@@ -61,6 +61,8 @@ class ProviderFacts:
     no_training: bool
     zero_retention: bool
     contract_until: datetime | None
+    authentication: Authentication = Authentication.KEY
+    api_version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,9 @@ class DeploymentFacts:
     lifecycle: Lifecycle
     retired_at: datetime | None
     price: Price | None
+    supported_parameters: frozenset[str] | None = None
+    """None where it is not known: then every parameter is sent."""
+    successor_id: UUID | None = None
 
     @cached_property
     def breaker_key(self) -> str:

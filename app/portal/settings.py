@@ -1,22 +1,17 @@
 """What a tenant's administrators decide about their tenant. Changes name the version they change."""
 
 from dataclasses import replace
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from app.core.errors import BadRequest
+from app.http.etags import IfMatch, expected_version, show_version
 from app.http.guards import AdminOrAuditor, InProcess, PortalSession, TenantAdmin, actor
 from app.http.routes import GuardedRoute
 from app.portal.schemas import ChangeSettings, SettingsResource
 from app.tenants import service
-from app.tenants.errors import SettingsChanged
 from app.tenants.service import TenantSettings
 
 router = APIRouter(prefix="/settings", tags=["administration"], route_class=GuardedRoute)
-IfMatch = Annotated[
-    str | None, Header(max_length=64, description="The ETag of the settings that this changes.")
-]
 
 
 @router.get("")
@@ -43,28 +38,15 @@ async def change_settings(
     after = await service.change_settings(
         session,
         tenant_id=caller.tenant_id,
-        wanted=replace(before, version=_version(if_match), **changes),
+        wanted=replace(before, version=expected_version(if_match, "settings"), **changes),
         actor=actor(request, caller),
     )
     state.directory.forget(caller.entra_tenant_id)
     return _shown(after, response)
 
 
-def _version(if_match: str | None) -> int:
-    if if_match is None:
-        raise BadRequest(
-            "Send the ETag of the settings you read as `If-Match`, so that nobody's change is lost.",
-            target="If-Match",
-        )
-    digits = if_match.strip().strip('"')
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
-        # Not one that we ever gave, so certainly not the one that stands.
-        raise SettingsChanged
-    return int(digits)
-
-
 def _shown(settings: TenantSettings, response: Response) -> SettingsResource:
-    response.headers["ETag"] = f'"{settings.version}"'
+    show_version(response, settings.version)
     return SettingsResource(
         name=settings.name,
         allow_guests=settings.allow_guests,

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from app.core.errors import AppError, Conflict, NotFound
+from app.core.errors import Conflict, NotFound
 
 
 class TenantNotFound(NotFound):
@@ -64,19 +64,4 @@ class LastAdministrator(Conflict):
         super().__init__(
             "This is the tenant's last active TenantAdmin; make somebody else a TenantAdmin first.",
             target="member_id",
-        )
-
-
-class SettingsChanged(AppError):
-    """Somebody changed the settings since they were read."""
-
-    status = 412
-    code = "settings_changed"
-    title = "Changed meanwhile"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The settings were changed since you read them; read them again and repeat your change with"
-            " the new ETag as `If-Match`.",
-            target="If-Match",
         )

@@ -25,6 +25,7 @@ class Policy:
     require_zero_retention: bool = False
     retention_days: int = 30
     reuse_across_members: bool = False
+    version: int = 1
 
 
 async def load_policy(session: AsyncSession, tenant_id: UUID) -> Policy:

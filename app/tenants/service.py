@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.actions import AuditAction
 from app.audit.record import Actor, record
-from app.tenants.errors import SettingsChanged, TenantExists, TenantNotFound, WrongTenantState
+from app.core.errors import ChangedMeanwhile
+from app.tenants.errors import TenantExists, TenantNotFound, WrongTenantState
 from app.tenants.repository import SystemTenantRepository, TenantFacts, TenantRepository, TenantSettings
 from app.vocabulary import TenantState
 
@@ -107,15 +108,15 @@ async def change_settings(
 ) -> TenantSettings:
     """Write settings over those of `wanted.version`; the same again changes and records nothing.
 
-    Raises: `SettingsChanged` if that version is past.
+    Raises: `ChangedMeanwhile` if that version is past.
     """
     before = await settings(session, tenant_id=tenant_id)
     if before.version != wanted.version:
-        raise SettingsChanged
+        raise ChangedMeanwhile("settings")
     if before == wanted:
         return before
     if not await TenantRepository(session, tenant_id).change_settings(wanted):
-        raise SettingsChanged
+        raise ChangedMeanwhile("settings")
     await record(
         session,
         tenant_id=tenant_id,

@@ -93,6 +93,8 @@ class TenantPolicy(Base):
     require_zero_retention: Mapped[bool] = mapped_column(default=False)
     retention_days: Mapped[int] = mapped_column(default=30)
     reuse_across_members: Mapped[bool] = mapped_column(default=False)
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    """Raised by each change; the ETag that a change must name."""
 
 
 class TenantKey(Base):

@@ -157,6 +157,15 @@ def test_least_cost_asks_the_cheapest_first_and_one_without_a_price_last() -> No
     assert [one.deployment.name for one in order] == ["cheap", "dear", "unknown"]
 
 
+def test_a_member_configured_with_a_parameter_that_its_model_does_not_know_is_ineligible() -> None:
+    knows = deployment("knows", supported_parameters=frozenset({"temperature"}))
+    able, unable = (member(knows, parameters={name: 1}) for name in ("temperature", "seed"))
+    unsaid = member(deployment("unsaid"), parameters={"seed": 1})
+    selection = select(revision(able, unable, unsaid), Policy(), DEMAND, resting={}, now=NOW, draw=0.3)
+    assert {one.id for one in selection.order} == {able.id, unsaid.id}
+    assert selection.excluded == ((unable, Exclusion.PARAMETER),)
+
+
 EXTRACTIVE = member(deployment("extractive", provider=provider(kind=ProviderKind.EXTRACTIVE)))
 
 

@@ -9,8 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.core.clock import new_id
+from app.core.errors import ChangedMeanwhile
 from app.tenants import service
-from app.tenants.errors import SettingsChanged, TenantExists, TenantNotFound, WrongTenantState
+from app.tenants.errors import TenantExists, TenantNotFound, WrongTenantState
 from app.tenants.policy import Policy, load_policy
 from app.tenants.service import TenantFacts, TenantSettings
 from app.vocabulary import PLATFORM, TenantState
@@ -194,7 +195,7 @@ async def test_settings_have_defaults_and_are_changed_by_version(database: TestD
 
     assert before.retention_days == Policy().retention_days
     assert await _settings(database) == after == replace(wanted, version=before.version + 1)
-    with pytest.raises(SettingsChanged):
+    with pytest.raises(ChangedMeanwhile):
         await _change(database, replace(before, retention_days=1))
     assert await _change(database, after) == after
     assert await _actions(database, database.tenant_id) == ["tenant.settings"]
@@ -227,4 +228,4 @@ async def test_of_two_changes_at_once_one_is_told_to_read_again(database: TestDa
         *(_change(database, replace(before, retention_days=days)) for days in (5, 6)), return_exceptions=True
     )
 
-    assert sorted(type(one).__name__ for one in answers) == ["SettingsChanged", "TenantSettings"]
+    assert sorted(type(one).__name__ for one in answers) == ["ChangedMeanwhile", "TenantSettings"]
