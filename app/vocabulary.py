@@ -168,6 +168,24 @@ class CallOutcome(StrEnum):
     REJECTED = "rejected"
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"
+    UNSENT = "unsent"
+    """What was reserved for it was not needed; no request left."""
+
+
+class BudgetScope(StrEnum):
+    """Whose spending a budget bounds."""
+
+    TENANT = "tenant"
+    GROUP = "group"
+    MEMBER = "member"
+    TASK_TYPE = "task_type"
+
+
+class Period(StrEnum):
+    """How long a budget lasts until it begins anew, in UTC."""
+
+    DAY = "day"
+    MONTH = "month"
 
 
 class SegmentKind(StrEnum):

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.core.database import Database
 from app.core.logging import configure, get_logger
 from app.jobs.reap import fail_overdue, forget_dead_workers, lead, reap
+from app.jobs.resume import resume_funded
 from app.jobs.waiting import expire_waiting
 from app.settings import Settings, get_settings
 from app.usage.ledger import settle_orphans
@@ -27,6 +28,7 @@ async def turn(database: Database, settings: Settings, clockwork: Clockwork | No
         reaped = await reap(session, max_attempts=settings.max_attempts)
         overdue = await fail_overdue(session)
         overdue += await expire_waiting(session)
+        await resume_funded(session)
         await forget_dead_workers(session)
         await settle_orphans(session, older_than_seconds=settings.job_deadline_seconds)
     if clockwork is not None:

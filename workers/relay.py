@@ -9,7 +9,9 @@ from celery import Celery
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.clock import now
 from app.core.database import Database
 from app.core.listener import Listener
 from app.core.logging import configure, get_logger
@@ -22,7 +24,9 @@ from app.pools.breakers import Breakers
 from app.pools.configuration import Configuration
 from app.pools.dispatching import Reservation, StepFacts, Unplanned, Wait, give_back, plan
 from app.pools.limits import Limits
+from app.pools.selection import Allowance
 from app.settings import Settings, get_settings
+from app.usage.budgets import Payer, allowance, budgets_of, standings
 from workers.celery_app import TASK, make_celery
 
 _log = get_logger(__name__)
@@ -85,7 +89,7 @@ class Relay:
             picked = await dispatch.next_steps(
                 session, floor, stale_hint_seconds=self._stale_hint_seconds, resting=self._resting
             )
-            hinted, refused = await self._plan_all(picked)
+            hinted, refused = await self._plan_all(session, picked)
             await dispatch.mark_hinted(
                 session, [(step, place.as_json() if place is not None else None) for step, place in hinted]
             )
@@ -99,7 +103,7 @@ class Relay:
         return max(0.01, min([_POLL_SECONDS, *ends, *due]))
 
     async def _plan_all(
-        self, picked: Sequence[ReadyStep]
+        self, session: AsyncSession, picked: Sequence[ReadyStep]
     ) -> tuple[list[tuple[ReadyStep, Reservation | None]], bool]:
         """The steps to hint with what is reserved for each; and whether any found all its models full."""
         hinted: list[tuple[ReadyStep, Reservation | None]] = []
@@ -108,7 +112,7 @@ class Relay:
             pair = (step.tenant_id, step.pool_revision_id)
             if pair in self._resting and step.kind.calls_models:
                 continue
-            planned = await self._plan(step)
+            planned = await self._plan(step, await self._allowance(session, step))
             if isinstance(planned, Wait):
                 refused = True
                 rest = min(planned.seconds, _LONGEST_REST_SECONDS)
@@ -117,7 +121,13 @@ class Relay:
             hinted.append((step, planned if isinstance(planned, Reservation) else None))
         return hinted, refused
 
-    async def _plan(self, step: ReadyStep) -> Reservation | Wait | Unplanned:
+    async def _allowance(self, session: AsyncSession, step: ReadyStep) -> Allowance:
+        """What the step's payer may still spend. The worker reserves it; this only chooses the member."""
+        payer = Payer(step.tenant_id, step.member_id, step.task_type)
+        budgets = await budgets_of(session, self._configuration, payer)
+        return allowance(await standings(session, step.tenant_id, budgets, now()))
+
+    async def _plan(self, step: ReadyStep, allowed: Allowance) -> Reservation | Wait | Unplanned:
         facts = StepFacts(
             step.id,
             step.job_id,
@@ -134,6 +144,7 @@ class Relay:
             tenant_id=step.tenant_id,
             revision_id=step.pool_revision_id,
             step=facts,
+            allowance=allowed,
         )
 
     async def _take_back(self, hinted: Sequence[tuple[ReadyStep, Reservation | None]]) -> None:

@@ -47,6 +47,7 @@ def decision_record(
                 for hop in accepted.hops
             ],
             "price_revision": str(accepted.price_revision_id) if accepted.price_revision_id else None,
+            "frugal": accepted.frugal,
             "why": _why(revision, route_reason, accepted),
         }
     return record
@@ -60,6 +61,8 @@ def _why(revision: RevisionFacts, route_reason: str, accepted: Accepted) -> str:
     """One sentence for people."""
     name = accepted.member["deployment"]
     start = f"{route_reason}, to the pool {revision.pool_name} (revision {revision.number})"
+    if accepted.frugal:
+        start += ", a cheaper tier first because a budget's soft limit is passed"
     failed = [hop for hop in accepted.hops if hop.error_code is not None]
     if failed:
         told = ", ".join(

@@ -7,11 +7,14 @@ from typing import Any
 from app.core.errors import AppError, TemporarilyUnavailable, Throttled
 from app.jobs.errors import Discard, NeedsUser, Postpone
 from app.jobs.states import backoff_seconds
+from app.jobs.waiting import BUDGET, NEEDS_USER
 from app.llm.errors import AllResting, CallFailed
+from app.usage.errors import BudgetExhausted
 
 _PASSING_CODES = frozenset({"rate_limited", "unavailable", "timed_out", "bad_credential"})
 """Failures of vendors that may be over at the next attempt; any other would only be repeated."""
 
+_TO_BE_RESUMED_SECONDS = 86_400.0
 _AWAY_SECONDS = 5.0
 """When to ask again for what is away and does not say itself."""
 
@@ -27,9 +30,11 @@ class Again:
 
 @dataclass(frozen=True)
 class Waits:
-    """The job waits for its member; `waiting_for` says what they have to do."""
+    """The job waits; `waiting_for` says for what. `seconds` is how long at most, None for as long as usual."""
 
     waiting_for: Mapping[str, Any]
+    reason: str = NEEDS_USER
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,19 @@ def ending(error: Exception, *, attempt: int, max_attempts: int, jitter: float) 
     match error:
         case NeedsUser():
             return Waits({"code": error.code, "message": error.message, **error.action})
+        case BudgetExhausted():
+            return _waits_for_money(error)
         case Postpone() | AllResting() | TemporarilyUnavailable() | Throttled():
             return _later(error)
         case Discard() | AppError():
             return Never(_shown(error))
     return _failed(error, attempt=attempt, max_attempts=max_attempts, jitter=jitter)
+
+
+def _waits_for_money(error: BudgetExhausted) -> Waits:
+    """Until the next period begins, or somebody raises the budget."""
+    waiting_for = {"code": error.code, "message": error.message, "resets_at": error.resets_at.isoformat()}
+    return Waits(waiting_for, BUDGET, (error.retry_after_seconds or 0.0) + _TO_BE_RESUMED_SECONDS)
 
 
 def _later(error: Postpone | AllResting | TemporarilyUnavailable | Throttled) -> Again:

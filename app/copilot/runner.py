@@ -21,7 +21,7 @@ from app.copilot.endings import Again, Never, Waits, ending
 from app.copilot.runtime import Runtime
 from app.copilot.sealed_json import open_json, seal_json
 from app.copilot.types import NewStep, Outcome
-from app.core.clock import new_id
+from app.core.clock import new_id, now
 from app.core.crypto import Sealer
 from app.core.logging import get_logger
 from app.documents import service as documents
@@ -42,9 +42,10 @@ from app.jobs.errors import LeaseLost
 from app.jobs.leases import ClaimedStep
 from app.jobs.service import Predecessor
 from app.jobs.states import FINAL_JOB_STATES
-from app.jobs.waiting import Waiting, wait_for_user
-from app.llm.loop import CallScope
+from app.jobs.waiting import Waiting, wait
+from app.llm.scope import CallScope, prepay
 from app.usage import ledger
+from app.usage.budgets import Payer, budgets_of, standings
 from app.vocabulary import StepKind, StepState
 
 _log = get_logger(__name__)
@@ -111,6 +112,8 @@ async def _load(runtime: Runtime, step: ClaimedStep, events: StepEvents, scope: 
     async with runtime.database.tenant(step.tenant_id) as session:
         ids = {"tenant_id": step.tenant_id, "job_id": step.job_id}
         before = await jobs.predecessors(session, step_id=step.id, **ids)
+        if step.kind.calls_models:
+            await _pay(runtime, session, step, scope)
         if segments is None:
             document_ids = await jobs.inputs(session, **ids)
             segments = runtime.segments.put(
@@ -129,6 +132,13 @@ async def _load(runtime: Runtime, step: ClaimedStep, events: StepEvents, scope: 
         segments=segments,
         predecessors=[_predecessor(sealer, one) for one in before],
     )
+
+
+async def _pay(runtime: Runtime, session: AsyncSession, step: ClaimedStep, scope: CallScope) -> None:
+    payer = Payer(step.tenant_id, step.member_id, step.task_type)
+    scope.budgets = await budgets_of(session, runtime.configuration, payer)
+    scope.standings = await standings(session, step.tenant_id, scope.budgets, now())
+    await prepay(session, scope, task_type=step.task_type, estimated_tokens=step.estimated_tokens)
 
 
 def _predecessor(sealer: Sealer, before: Predecessor) -> Mapping[str, Any]:
@@ -157,6 +167,7 @@ async def _surely(deadline: float, write: Callable[[], Awaitable[Progress]], ste
 async def _complete(runtime: Runtime, running: RunningStep, outcome: Outcome) -> Progress:
     step, sealer, scope = running.step, running.scope.sealer, running.scope
     accepted = running.accepted[-1] if running.accepted else None
+    scope.let_go()
     sealed_result = decision = None
     async with runtime.database.tenant(step.tenant_id) as session:
         await ledger.settle(session, scope.records)
@@ -220,6 +231,8 @@ async def _end_badly(
         jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
     )
     known = {"job_id": str(step.job_id), "step_id": str(step.id), "attempt": step.attempt}
+    if scope is not None:
+        scope.let_go()
     records = scope.records if scope is not None else []
     after: Progress | Waiting | None = None
     try:
@@ -232,9 +245,13 @@ async def _end_badly(
                     )
                     await retry(session, step, seconds=end.seconds, counted=end.counted, error=end.code)
                 case Waits():
-                    _log.info("job waits for its member", **known, code=end.waiting_for["code"])
-                    after = await wait_for_user(
-                        session, step, waiting_for=end.waiting_for, seconds=runtime.needs_user_seconds
+                    _log.info("job waits", **known, reason=end.reason, code=end.waiting_for["code"])
+                    after = await wait(
+                        session,
+                        step,
+                        reason=end.reason,
+                        waiting_for=end.waiting_for,
+                        seconds=end.seconds or runtime.needs_user_seconds,
                     )
                 case Never():
                     log = _log.error if end.is_bug else _log.info
@@ -272,6 +289,7 @@ async def _bury(session: AsyncSession, step: ClaimedStep, scope: CallScope | Non
 
 
 async def _settle(runtime: Runtime, scope: CallScope) -> None:
+    scope.let_go()
     async with runtime.database.tenant(scope.tenant_id) as session:
         await ledger.settle(session, scope.records)
     scope.records.clear()

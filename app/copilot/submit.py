@@ -19,10 +19,12 @@ from app.documents.service import DocumentView
 from app.identity.graph import DriveItemRef
 from app.jobs.accept import NewJob, accept
 from app.pools.configuration import Configuration
+from app.pools.errors import NoEligibleMember
 from app.pools.routes import ChosenRoute, JobFacts, any_route, choose_route
-from app.pools.selection import Demand, select
+from app.pools.selection import Allowance, Demand, Exclusion, select
 from app.pools.values import RevisionFacts
 from app.tenants.policy import Policy
+from app.usage.budgets import Payer, Standing, allowance, budgets_of, exhausted, standings
 from app.vocabulary import Lane, OfficeHost, StepKind
 
 MOST_TOKENS = 1_500_000
@@ -98,7 +100,7 @@ async def submit(
 ) -> UUID:
     """Accept the job in the caller's transaction and give its id.
 
-    Raises: `UnknownTaskType`, `InvalidParameters`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`, `TooManyJobs`,
+    Raises: `UnknownTaskType`, `InvalidParameters`, `BudgetExhausted`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`, `TooManyJobs`,
     `IdempotencyKeyReused`.
     """
     task_type = find_task_type(submission.task_type)
@@ -106,6 +108,7 @@ async def submit(
     policy = await configuration.policy(tenant_id)
     later = submission.to_fetch
     if later is None:
+        budgets = await budgets_of(session, configuration, Payer(tenant_id, member_id, task_type.name))
         placement = await place(
             configuration,
             task_type,
@@ -114,6 +117,7 @@ async def submit(
             lane=submission.lane,
             host=submission.host,
             documents=submission.documents,
+            stand=await standings(session, tenant_id, budgets, datetime.now(UTC)),
         )
     else:
         route = any_route(await configuration.routes(tenant_id), task_type.name)
@@ -157,8 +161,12 @@ async def place(
     lane: Lane,
     host: OfficeHost,
     documents: Sequence[DocumentView],
+    stand: Sequence[Standing] = (),
 ) -> Placement:
-    """Choose the pool and the first step. Raises: `JobTooLarge`, `NoRoute`, `NoEligibleMember`."""
+    """Choose the pool and the first step; `stand` is where the payer's budgets do.
+
+    Raises: `BudgetExhausted`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`.
+    """
     language = main_language(documents)
     tokens = sum(document.estimated_tokens for document in documents)
     if tokens > MOST_TOKENS:
@@ -169,7 +177,14 @@ async def place(
     )
     revision = await configuration.revision(tenant_id, route.revision_id)
     first_step = task_type.first_step(tokens, context_tokens(revision))
-    _refuse_if_nobody_may(revision, policy, task_type, parameters, language, tokens, first_step)
+    try:
+        _refuse_if_nobody_may(
+            revision, policy, allowance(stand), task_type, parameters, language, tokens, first_step
+        )
+    except NoEligibleMember as nobody:
+        if any(detail.code == Exclusion.BUDGET for detail in nobody.details):
+            raise exhausted(stand) from nobody
+        raise
     return Placement(route, language, tokens, first_step)
 
 
@@ -183,6 +198,7 @@ def main_language(documents: Sequence[DocumentView]) -> str:
 def _refuse_if_nobody_may(
     revision: RevisionFacts,
     policy: Policy,
+    allowed: Allowance,
     task_type: TaskType,
     parameters: Mapping[str, Any],
     language: str,
@@ -206,4 +222,5 @@ def _refuse_if_nobody_may(
         resting={},
         now=datetime.now(UTC),
         draw=0.0,
+        allowance=allowed,
     )

@@ -1,15 +1,16 @@
-"""Resuming: what the job waited for has been done, so its steps are queued again."""
+"""Resuming: what the job waited for is done or there, so its steps are queued again."""
 
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import DateTime, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.jobs.errors import JobNotFound, JobNotWaiting
 from app.jobs.notify import notify_steps
 from app.jobs.tables import Job, JobStep
+from app.jobs.waiting import BUDGET
 from app.vocabulary import JobState, StepState
 
 
@@ -57,6 +58,40 @@ async def resume(
     From now on it fetches by `graph_session_id`, if one is given. Raises: `JobNotFound`, `JobNotWaiting`.
     """
     await waiting_job(session, tenant_id=tenant_id, member_id=member_id, job_id=job_id)
+    found = {} if graph_session_id is None else {"graph_session_id": graph_session_id}
+    await _go_on(session, tenant_id, job_id, **found)
+    await notify_steps(session)
+
+
+async def resume_funded(
+    session: AsyncSession, *, tenant_id: UUID | None = None, limit: int = 200
+) -> list[UUID]:
+    """Let jobs that wait for money go on: those whose budget has begun anew, or all of a tenant; gives their ids.
+
+    Across tenants in the system role. A job that finds too little money again waits again.
+    """
+    over = Job.waiting_for["resets_at"].astext.cast(DateTime(timezone=True)) <= func.clock_timestamp()
+    rows = await session.execute(
+        select(Job.tenant_id, Job.id)
+        .where(
+            Job.state == JobState.WAITING,
+            Job.waiting_reason == BUDGET,
+            over if tenant_id is None else Job.tenant_id == tenant_id,
+        )
+        .order_by(Job.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    found = rows.all()
+    for row in found:
+        await _go_on(session, row.tenant_id, row.id)
+    if found:
+        await notify_steps(session)
+    return [row.id for row in found]
+
+
+async def _go_on(session: AsyncSession, tenant_id: UUID, job_id: UUID, **changes: Any) -> None:
+    """The time it waited does not count towards its deadline."""
     await session.execute(
         update(Job)
         .where(Job.tenant_id == tenant_id, Job.id == job_id)
@@ -65,8 +100,8 @@ async def resume(
             waiting_reason=None,
             waiting_for=None,
             expires_at=None,
-            graph_session_id=func.coalesce(graph_session_id, Job.graph_session_id),
             deadline_at=Job.deadline_at + (func.clock_timestamp() - Job.waiting_at),
+            **changes,
         )
         .execution_options(synchronize_session=False)
     )
@@ -81,4 +116,3 @@ async def resume(
         .values(state=StepState.QUEUED, run_after=func.clock_timestamp())
         .execution_options(synchronize_session=False)
     )
-    await notify_steps(session)

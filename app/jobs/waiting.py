@@ -1,8 +1,10 @@
-"""A job that waits for its member: no lease, no slot, no attempt counted, until it is resumed or too late.
+"""A job that waits: no lease, no slot, no attempt counted, until it is resumed or too late.
 
-    running ──NeedsUser──► waiting ──resume──► running        (resume.py)
-                              ├──expires_at──► failed          `needs_user_expired`
-                              └──cancel──────► cancelled
+    running ──NeedsUser────────► waiting ──resume──► running        (resume.py)
+            ──BudgetExhausted──►    ├──expires_at──► failed          `needs_user_expired`, `budget_expired`
+                                    └──cancel──────► cancelled
+
+For its member it waits until they have done what it asks for, for money until the budget's next period.
 
 The step is blocked without predecessors, and so is every queued step of its job; steps that run go on.
 `waiting_for` is {"code", "message", ...action}: what the member has to do, never a token or content.
@@ -24,9 +26,16 @@ from app.jobs.tables import Job, JobStep
 from app.vocabulary import JobState, StepState
 
 NEEDS_USER = "needs_user"
+BUDGET = "budget"
 _TOO_LATE = {
-    "code": "needs_user_expired",
-    "message": "The job waited for you to sign in or consent, and nobody did in time; send it again.",
+    NEEDS_USER: {
+        "code": "needs_user_expired",
+        "message": "The job waited for you to sign in or consent, and nobody did in time; send it again.",
+    },
+    BUDGET: {
+        "code": "budget_expired",
+        "message": "The job waited for money and its time is over; send it again when the budget allows it.",
+    },
 }
 
 
@@ -43,8 +52,8 @@ class Waiting:
         return {"reason": self.reason, "expires_at": self.expires_at.isoformat(), **self.waiting_for}
 
 
-async def wait_for_user(
-    session: AsyncSession, step: ClaimedStep, *, waiting_for: Mapping[str, Any], seconds: float
+async def wait(
+    session: AsyncSession, step: ClaimedStep, *, reason: str, waiting_for: Mapping[str, Any], seconds: float
 ) -> Waiting:
     """Put the step aside and let its job wait at most `seconds`; of several steps that ask the first counts.
 
@@ -65,7 +74,7 @@ async def wait_for_user(
     else:
         values = {
             "state": JobState.WAITING,
-            "waiting_reason": NEEDS_USER,
+            "waiting_reason": reason,
             "waiting_for": dict(waiting_for),
             "waiting_at": now,
             "expires_at": now + text(f"interval '{seconds:.3f} seconds'"),
@@ -117,7 +126,7 @@ async def _put_aside(session: AsyncSession, step: ClaimedStep) -> None:
 async def expire_waiting(session: AsyncSession, *, limit: int = 200) -> list[UUID]:
     """Fail jobs that have waited too long. System role; gives their ids."""
     expired = await session.execute(
-        select(Job.tenant_id, Job.id)
+        select(Job.tenant_id, Job.id, Job.waiting_reason)
         .where(Job.state == JobState.WAITING, Job.expires_at < func.clock_timestamp())
         .order_by(Job.expires_at)
         .limit(limit)
@@ -129,7 +138,9 @@ async def expire_waiting(session: AsyncSession, *, limit: int = 200) -> list[UUI
         await session.execute(
             update(Job)
             .where(Job.tenant_id == row.tenant_id, Job.id == row.id)
-            .values(state=JobState.FAILED, error=_TOO_LATE, finished_at=func.clock_timestamp())
+            .values(
+                state=JobState.FAILED, error=_TOO_LATE[row.waiting_reason], finished_at=func.clock_timestamp()
+            )
             .execution_options(synchronize_session=False)
         )
     return [row.id for row in rows]

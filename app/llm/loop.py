@@ -4,7 +4,9 @@
         ▲                                                                                          │
         └──── next member ◄── ProviderError or a failed check: breaker, record ◄───────────────────┤
                                                                                      accepted ◄────┘
-No transaction is open while a model thinks. Records are settled by the caller, with the checkpoint.
+The first intent was written when the step was loaded (`prepay`), so that a call costs no SQL before its request
+leaves; a later attempt, or one that is larger than expected, writes its own. No transaction is open while a
+model thinks. Records are settled by the caller, with the checkpoint.
 """
 
 import asyncio
@@ -14,7 +16,6 @@ from typing import Any
 from uuid import UUID
 
 from app.core.clock import new_id, now
-from app.core.crypto import Sealer
 from app.core.database import Database
 from app.llm.clients import Clients
 from app.llm.errors import (
@@ -26,45 +27,24 @@ from app.llm.errors import (
     RateLimited,
     TimedOut,
 )
-from app.llm.types import ModelRequest, ModelResult, TokenUsage
+from app.llm.scope import CallScope, count, covers
+from app.llm.types import ModelRequest, ModelResult
 from app.pools.breakers import Breakers
 from app.pools.dispatching import reserved_grant
 from app.pools.errors import NoEligibleMember
 from app.pools.limits import Grant, Limits, Refusal
 from app.pools.retry_budget import RetryBudget
-from app.pools.selection import Demand, Selection, select, stickiness
-from app.pools.values import PoolMemberFacts, RevisionFacts
-from app.tenants.policy import Policy
-from app.usage.costs import cost_micros
-from app.usage.ledger import CallIntent, CallRecord, open_call
+from app.pools.selection import Demand, Exclusion, Selection, select, stickiness
+from app.pools.values import PoolMemberFacts
+from app.usage.budgets import allowance, exhausted
+from app.usage.errors import BudgetExhausted
+from app.usage.ledger import CallIntent, CallRecord, open_call, settle
 from app.vocabulary import CallOutcome, ModelClass
 
 _NO_PLACE = "busy_or_resting"
 _TIMEOUT_SECONDS = {ModelClass.GENERAL: 120.0, ModelClass.REASONING: 300.0}
 _FREE_HOPS = 2
 """The first attempt and the first fallback; more come out of the retry budget."""
-
-
-@dataclass
-class CallScope:
-    """Who pays for a step's calls and what binds them. `deadline` is in the loop's time.
-
-    `reservation` is what dispatch reserved; the first call uses it up. `records` collects the ledger's
-    entries of every attempt, ended or not, for the caller to settle.
-    """
-
-    tenant_id: UUID
-    member_id: UUID
-    job_id: UUID
-    step_id: UUID
-    fencing: int
-    revision: RevisionFacts
-    policy: Policy
-    language: str
-    reservation: Mapping[str, Any] | None
-    deadline: float
-    sealer: Sealer
-    records: list[CallRecord]
 
 
 @dataclass(frozen=True)
@@ -80,6 +60,8 @@ class Accepted:
     excluded: tuple[Mapping[str, str], ...]
     cost_micros: int
     price_revision_id: UUID | None
+    frugal: bool = False
+    """Whether a soft limit was passed, so that a cheaper tier was asked first."""
 
 
 @dataclass
@@ -95,6 +77,7 @@ class _Attempts:
     hops: list[Hop] = field(default_factory=list)
     records: list[CallRecord] = field(default_factory=list)
     last_error: ProviderError | None = None
+    too_dear: BudgetExhausted | None = None
 
 
 class ModelCaller:
@@ -112,7 +95,7 @@ class ModelCaller:
     ) -> Accepted:
         """Ask until an answer passes `verify`, which gives the value or raises `InvalidOutput`.
 
-        Raises: `AllResting`, `CallFailed`, `NoEligibleMember`.
+        Raises: `AllResting`, `BudgetExhausted`, `CallFailed`, `NoEligibleMember`.
         """
         attempts = await self._begin(request, scope)
         self._retries.called(scope.revision.pool_id)
@@ -141,10 +124,13 @@ class ModelCaller:
                 now=now(),
                 draw=stickiness(scope.tenant_id, scope.job_id),
                 without_credential=await self._clients.without_credential(members),
+                allowance=allowance(scope.standings),
             )
         except NoEligibleMember as nobody:
             if nobody.retry_after_seconds is not None:
                 raise AllResting(nobody.retry_after_seconds) from nobody
+            if any(detail.code == Exclusion.BUDGET for detail in nobody.details):
+                raise exhausted(scope.standings) from nobody
             raise
         attempts = _Attempts(request, scope, selection, list(selection.order), str(new_id()))
         reservation, scope.reservation = scope.reservation, None
@@ -189,19 +175,21 @@ class ModelCaller:
         verify: Callable[[ModelResult], Any],
     ) -> Accepted | None:
         """One request; None when it failed and another member may be asked."""
-        record = CallRecord(_intent(attempts, member))
         used: int | None = None
         try:
             # The intent first, so that no request that leaves is ever unknown to the ledger.
-            await self._write(record.intent)
+            record = await self._open(attempts, member)
+            if record is None:
+                return None
             attempts.records.append(record)
-            attempts.scope.records.append(record)
             used = grant.tokens
             result, value = await self._ask(attempts, member, record, verify)
             used = record.input_tokens + record.output_tokens
         except ProviderError as error:
             attempts.last_error = error
-            attempts.hops.append(Hop(member.deployment.name, record.outcome, error.code, error.detail))
+            attempts.hops.append(
+                Hop(member.deployment.name, attempts.records[-1].outcome, error.code, error.detail)
+            )
             await self._after_error(member, grant, error)
             return None
         finally:
@@ -210,9 +198,37 @@ class ModelCaller:
         attempts.hops.append(Hop(member.deployment.name, CallOutcome.SUCCEEDED))
         return _accepted(attempts, member, result, value)
 
-    async def _write(self, intent: CallIntent) -> None:
+    async def _open(self, attempts: _Attempts, member: PoolMemberFacts) -> CallRecord | None:
+        """The intent of an attempt, in the ledger; None if the member is too dear for what is left."""
+        scope, request = attempts.scope, attempts.request
+        intent = scope.intent(
+            member,
+            hop=len(attempts.hops),
+            task_type=request.task_type,
+            input_tokens=request.input_tokens_estimate,
+            output_tokens=request.max_output_tokens,
+        )
+        prepaid = scope.prepaid
+        if prepaid is not None and covers(prepaid.intent, intent):
+            scope.prepaid = None
+            return prepaid
+        scope.let_go()
+        try:
+            await self._write(intent, scope)
+        except BudgetExhausted as error:
+            attempts.too_dear = error
+            return None
+        record = CallRecord(intent)
+        scope.records.append(record)
+        return record
+
+    async def _write(self, intent: CallIntent, scope: CallScope) -> None:
         async with self._database.tenant(intent.tenant_id) as session:
-            await open_call(session, intent)
+            # What was prepaid and is not used leaves room for this.
+            over = [record for record in scope.records if record.outcome is CallOutcome.UNSENT]
+            await settle(session, over)
+            await open_call(session, intent, scope.budgets)
+        scope.records[:] = [record for record in scope.records if record.outcome is not CallOutcome.UNSENT]
 
     async def _ask(
         self,
@@ -236,11 +252,11 @@ class ModelCaller:
         except ProviderError as error:
             record.outcome, record.error_code = CallOutcome.FAILED, error.code
             if error.usage is not None:
-                _count(record, error.usage, member)
+                count(record, error.usage, member)
             elif error.may_cost:
                 record.cost_micros = record.intent.reserved_micros
             raise
-        _count(record, result.usage, member)
+        count(record, result.usage, member)
         record.outcome = CallOutcome.SUCCEEDED
         try:
             return result, verify(result)
@@ -261,9 +277,11 @@ class ModelCaller:
         left = scope.deadline - asyncio.get_running_loop().time()
         return max(0.1, min(left, _TIMEOUT_SECONDS[member.deployment.model_class]))
 
-    def _end(self, attempts: _Attempts) -> AllResting | CallFailed:
+    def _end(self, attempts: _Attempts) -> AllResting | BudgetExhausted | CallFailed:
         """What to tell the runner when nobody is left: wait where waiting helps, else it failed."""
         error = attempts.last_error
+        if attempts.too_dear is not None and not attempts.hops:
+            return attempts.too_dear
         if attempts.hops and all(hop.error_code == RateLimited.code for hop in attempts.hops):
             resting = self._breakers.resting(
                 member.deployment for member in attempts.selection.order
@@ -290,34 +308,6 @@ def _demand(request: ModelRequest, scope: CallScope) -> Demand:
         parameters=request.parameters,
         document_language=scope.language,
     )
-
-
-def _intent(attempts: _Attempts, member: PoolMemberFacts) -> CallIntent:
-    scope, request, deployment = attempts.scope, attempts.request, member.deployment
-    return CallIntent(
-        tenant_id=scope.tenant_id,
-        member_id=scope.member_id,
-        job_id=scope.job_id,
-        step_id=scope.step_id,
-        fencing=scope.fencing,
-        hop=len(attempts.hops),
-        pool_revision_id=scope.revision.id,
-        pool_member_id=member.id,
-        deployment_id=deployment.id,
-        price_revision_id=deployment.price.id if deployment.price is not None else None,
-        provider_name=deployment.provider.name,
-        request_model=deployment.model_name,
-        reserved_micros=deployment.estimate_micros(request.input_tokens_estimate, request.max_output_tokens),
-        currency=deployment.price.currency if deployment.price is not None else "EUR",
-    )
-
-
-def _count(record: CallRecord, usage: TokenUsage, member: PoolMemberFacts) -> None:
-    record.input_tokens = usage.input_tokens
-    record.cached_input_tokens = usage.cached_input_tokens
-    record.output_tokens = usage.output_tokens
-    record.reasoning_tokens = usage.reasoning_tokens
-    record.cost_micros = cost_micros(usage, member.deployment.price)
 
 
 def _passed_over(attempts: _Attempts, member: PoolMemberFacts) -> list[PoolMemberFacts]:
@@ -354,4 +344,5 @@ def _accepted(attempts: _Attempts, member: PoolMemberFacts, result: ModelResult,
         ),
         cost_micros=sum(record.cost_micros for record in attempts.records),
         price_revision_id=deployment.price.id if deployment.price is not None else None,
+        frugal=allowance(attempts.scope.standings).frugal,
     )

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.database import Database
 from app.core.logging import get_logger
@@ -94,6 +95,20 @@ class Configuration:
                 return await load_policy(session, tenant_id)
 
         return await self._cached(("policy", tenant_id, None), load)
+
+    async def remembered(
+        self, name: str, tenant_id: UUID, load: Callable[[AsyncSession, UUID], Awaitable[_T]]
+    ) -> _T:
+        """What `load` reads of a tenant's configuration, remembered until any configuration changes.
+
+        For rooms above this one; a table that `load` reads must raise the counter.
+        """
+
+        async def read() -> _T:
+            async with self._database.tenant(tenant_id) as session:
+                return await load(session, tenant_id)
+
+        return await self._cached((name, tenant_id, None), read)
 
     async def _cached(self, key: tuple[str, UUID, UUID | None], load: Callable[[], Awaitable[_T]]) -> _T:
         """One load for all who ask at the same time; a failed one is asked again."""

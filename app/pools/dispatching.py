@@ -14,7 +14,7 @@ from app.pools.breakers import Breakers
 from app.pools.configuration import Configuration
 from app.pools.errors import NoEligibleMember, UnknownRevision
 from app.pools.limits import LEASE_SECONDS, Grant, Limits, Refusal
-from app.pools.selection import Demand, select, stickiness
+from app.pools.selection import UNLIMITED, Allowance, Demand, select, stickiness
 from app.pools.values import PoolMemberFacts, RevisionFacts
 from app.vocabulary import StepKind
 
@@ -82,6 +82,7 @@ async def plan(
     tenant_id: UUID,
     revision_id: UUID,
     step: StepFacts,
+    allowance: Allowance = UNLIMITED,
 ) -> Reservation | Wait | Unplanned:
     """Reserve a place for a step at the first member that passes."""
     if not step.kind.calls_models:
@@ -102,6 +103,7 @@ async def plan(
             resting=breakers.resting(member.deployment for member in revision.members),
             now=now(),
             draw=stickiness(tenant_id, step.job_id),
+            allowance=allowance,
         )
     except UnknownRevision as error:
         return Unplanned(error.code)

@@ -37,6 +37,7 @@ class Exclusion(StrEnum):
     CONTRACT = "contract"
     PURPOSE = "purpose"
     CREDENTIAL = "credential"
+    BUDGET = "budget"
     RESTING = "resting"
 
 
@@ -54,6 +55,7 @@ _WORDS = {
     Exclusion.CONTRACT: "has no contract any more",
     Exclusion.PURPOSE: "is only watched, it does not serve yet",
     Exclusion.CREDENTIAL: "has no usable key",
+    Exclusion.BUDGET: "costs more than the budget leaves, or is priced in another currency",
     Exclusion.RESTING: "rests after a failure",
 }
 
@@ -70,6 +72,28 @@ class Demand:
     needs: frozenset[str] = frozenset()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     document_language: str | None = None
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What may still be spent, in micros of `currency`; None for no limit.
+
+    `frugal` when a soft limit is passed: then a cheaper tier is asked first.
+    """
+
+    currency: str | None = None
+    left_micros: int | None = None
+    frugal: bool = False
+
+    def allows(self, deployment: DeploymentFacts, input_tokens: int, output_tokens: int) -> bool:
+        """Whether the most that such a call can cost is left. What has no price costs nothing."""
+        if self.left_micros is None or deployment.price is None:
+            return True
+        micros = deployment.estimate_micros(input_tokens, output_tokens)
+        return not micros or (deployment.price.currency == self.currency and micros <= self.left_micros)
+
+
+UNLIMITED = Allowance()
 
 
 @dataclass(frozen=True)
@@ -95,6 +119,7 @@ def select(
     now: datetime,
     draw: float,
     without_credential: Collection[UUID] = (),
+    allowance: Allowance = UNLIMITED,
 ) -> Selection:
     """Filter by the hard limits and order what is left.
 
@@ -109,6 +134,10 @@ def select(
         reason = exclusion(member, policy, demand, now=now)
         if reason is None and member.deployment.provider.id in without_credential:
             reason = Exclusion.CREDENTIAL
+        if reason is None and not allowance.allows(
+            member.deployment, demand.input_tokens, demand.output_tokens
+        ):
+            reason = Exclusion.BUDGET
         if reason is None and resting.get(member.deployment.id, 0.0) > now.timestamp():
             reason = Exclusion.RESTING
         if reason is None:
@@ -118,6 +147,8 @@ def select(
     if not eligible:
         raise _nobody(revision, excluded, resting, now)
     eligible.sort(key=_order(revision.strategy, demand, draw))
+    if allowance.frugal:
+        eligible = _cheaper_first(eligible, demand)
     return Selection(tuple(eligible), tuple(excluded))
 
 
@@ -200,6 +231,22 @@ def _order(strategy: Strategy, demand: Demand, draw: float) -> Any:
             return lambda member: (member.tier, _weighted(member, draw), member.id)
         case Strategy.LEAST_COST:
             return lambda member: (member.tier, _cost(member, demand), _weighted(member, draw), member.id)
+
+
+def _cheaper_first(order: list[PoolMemberFacts], demand: Demand) -> list[PoolMemberFacts]:
+    """Begin with the first tier that is cheaper than the one whose turn it is; what was skipped comes last.
+
+    Picking sentences is no cheaper way of writing: extractive members keep their place.
+    """
+    tiers: dict[int, float] = {}
+    for member in order:
+        if member.deployment.provider.kind is not ProviderKind.EXTRACTIVE:
+            tiers[member.tier] = min(tiers.get(member.tier, math.inf), _cost(member, demand))
+    usual = next(iter(tiers.values()), math.inf)
+    cheaper = next((tier for tier, cost in tiers.items() if cost < usual), None)
+    if cheaper is None:
+        return order
+    return sorted(order, key=lambda member: member.tier < cheaper)
 
 
 def _weighted(member: PoolMemberFacts, draw: float) -> float:

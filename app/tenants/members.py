@@ -24,6 +24,7 @@ __all__ = [
     "bounded",
     "change",
     "find",
+    "groups_of",
     "make_administrator",
     "page",
     "signed_in",
@@ -43,6 +44,11 @@ class SignIn:
     groups: Collection[UUID] | None = None
     groups_incomplete: bool = False
     department: str | None = None
+
+
+async def groups_of(session: AsyncSession, *, tenant_id: UUID, member_id: UUID) -> frozenset[str]:
+    """Entra's ids of a person's groups as we know them; none for somebody whom we do not know."""
+    return await MemberRepository(session, tenant_id).groups(member_id)
 
 
 async def page(

@@ -162,6 +162,13 @@ class MemberRepository:
         row = (await self._session.execute(self._people().where(Member.id == member_id))).one_or_none()
         return None if row is None else _member(row)
 
+    async def groups(self, member_id: UUID) -> frozenset[str]:
+        """Entra's ids of a person's groups."""
+        found = await self._session.scalar(
+            select(Member.groups).where(Member.tenant_id == self._tenant_id, Member.id == member_id)
+        )
+        return frozenset(found or ())
+
     async def page(
         self, *, search: str, role: Role | None, state: MemberState | None, after: UUID | None, limit: int
     ) -> list[MemberFacts]:

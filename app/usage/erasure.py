@@ -6,10 +6,11 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.erasure import Erasable, delete_some, of_tenant, older_than, table_of
-from app.usage.tables import Budget, ModelCall
+from app.usage.tables import Budget, BudgetPeriod, ModelCall
 
 TABLES: tuple[Erasable, ...] = (
     of_tenant(Budget),
+    of_tenant(BudgetPeriod),
     Erasable(
         table_of(ModelCall),
         kept="money is kept for the accounting period, without its people",

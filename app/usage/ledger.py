@@ -1,20 +1,22 @@
 """The ledger: a row of intent before a request leaves, settled once with what really happened.
 
-pending ──settle──► succeeded | failed | rejected | cancelled
+pending ──settle──► succeeded | failed | rejected | cancelled | unsent
    └── nobody came back ──► unknown (at the reserved amount) ──a late settle──► as above
 
 It is not fenced: a call was paid for even if its step was lost.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, insert, or_, select, text, update
+from sqlalchemy import bindparam, func, insert, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.clock import new_id
+from app.core.clock import new_id, now
+from app.usage.budgets import BudgetFacts, reserve
 from app.usage.tables import ModelCall
 from app.vocabulary import CallOutcome
 
@@ -35,6 +37,9 @@ class CallIntent:
     price_revision_id: UUID | None
     provider_name: str
     request_model: str
+    task_type: str = ""
+    pool_name: str = ""
+    vendor: str = ""
     reserved_micros: int = 0
     currency: str = "EUR"
     id: UUID = field(default_factory=new_id)
@@ -88,94 +93,115 @@ class CallView:
 _OPEN = insert(ModelCall.__table__)  # type: ignore[arg-type]
 
 
-async def open_call(session: AsyncSession, intent: CallIntent) -> None:
-    """Append the intent. Commit before the request leaves."""
+async def open_call(session: AsyncSession, intent: CallIntent, budgets: Sequence[BudgetFacts] = ()) -> None:
+    """Append the intent, with its money reserved in these budgets. Commit before the request leaves.
+
+    Raises: `BudgetExhausted`; then nothing was written.
+    """
+    charges = await reserve(
+        session,
+        intent.tenant_id,
+        budgets,
+        micros=intent.reserved_micros,
+        currency=intent.currency,
+        at=now(),
+    )
     connection = await session.connection()
-    await connection.execute(
-        _OPEN,
-        {
-            "id": intent.id,
-            "tenant_id": intent.tenant_id,
-            "member_id": intent.member_id,
-            "job_id": intent.job_id,
-            "step_id": intent.step_id,
-            "fencing": intent.fencing,
-            "hop": intent.hop,
-            "pool_revision_id": intent.pool_revision_id,
-            "pool_member_id": intent.pool_member_id,
-            "deployment_id": intent.deployment_id,
-            "price_revision_id": intent.price_revision_id,
-            "provider_name": intent.provider_name,
-            "request_model": intent.request_model,
-            "reserved_micros": intent.reserved_micros,
-            "currency": intent.currency,
-        },
-    )
+    await connection.execute(_OPEN, {**asdict(intent), "charges": charges or None})
 
 
-_SETTLE = (
-    update(ModelCall)
-    .where(
-        ModelCall.tenant_id == bindparam("of_tenant"),
-        ModelCall.id == bindparam("of_call"),
-        # Not IN: an expanding parameter cannot be sent for many rows at once.
-        or_(ModelCall.outcome == CallOutcome.PENDING, ModelCall.outcome == CallOutcome.UNKNOWN),
+# Budgets' periods are locked in the order of their keys, as `budgets.reserve` does. A call counts once in
+# each of its periods: what was reserved for it is freed when it first ends, and what it cost is spent; a late
+# settling after `unknown` corrects what was spent.
+_MOVE_MONEY = """
+    before AS (
+        SELECT c.tenant_id, c.id, c.outcome, c.reserved_micros, c.cost_micros, c.charges
+        FROM model_calls c JOIN ended e ON e.tenant_id = c.tenant_id AND e.id = c.id
+        WHERE c.outcome IN ('pending', 'unknown')
+        ORDER BY c.id FOR UPDATE OF c
+    ),
+    settled AS (
+        UPDATE model_calls c
+        SET outcome = e.outcome, error_code = e.error_code, input_tokens = e.input_tokens,
+            cached_input_tokens = e.cached_input_tokens, output_tokens = e.output_tokens,
+            reasoning_tokens = e.reasoning_tokens, cost_micros = e.cost_micros,
+            settled_at = clock_timestamp()
+        FROM before b JOIN ended e ON e.tenant_id = b.tenant_id AND e.id = b.id
+        WHERE c.tenant_id = b.tenant_id AND c.id = b.id
+        RETURNING c.tenant_id, c.id
+    ),
+    moved AS (
+        SELECT b.tenant_id, (charge->>'budget_id')::uuid AS budget_id,
+               (charge->>'starts_at')::timestamptz AS starts_at,
+               sum(CASE WHEN b.outcome = 'pending' THEN b.reserved_micros ELSE 0 END)::bigint AS freed,
+               sum(e.cost_micros - b.cost_micros)::bigint AS spent
+        FROM before b JOIN ended e ON e.tenant_id = b.tenant_id AND e.id = b.id
+        CROSS JOIN LATERAL jsonb_array_elements(b.charges) charge
+        WHERE jsonb_typeof(b.charges) = 'array'
+        GROUP BY 1, 2, 3
+    ),
+    locked AS (
+        SELECT m.* FROM budget_periods p
+        JOIN moved m ON m.tenant_id = p.tenant_id AND m.budget_id = p.budget_id AND m.starts_at = p.starts_at
+        ORDER BY p.budget_id, p.starts_at FOR UPDATE OF p
+    ),
+    counted AS (
+        UPDATE budget_periods p
+        SET reserved_micros = p.reserved_micros - l.freed, spent_micros = p.spent_micros + l.spent
+        FROM locked l
+        WHERE p.tenant_id = l.tenant_id AND p.budget_id = l.budget_id AND p.starts_at = l.starts_at
+        RETURNING p.budget_id
     )
-    .values(
-        outcome=bindparam("new_outcome"),
-        error_code=bindparam("new_error_code"),
-        input_tokens=bindparam("new_input"),
-        cached_input_tokens=bindparam("new_cached"),
-        output_tokens=bindparam("new_output"),
-        reasoning_tokens=bindparam("new_reasoning"),
-        cost_micros=bindparam("new_cost"),
-        settled_at=func.clock_timestamp(),
-    )
+    SELECT (SELECT count(*) FROM settled), (SELECT count(*) FROM counted)
+"""
+_SETTLE = text(
+    f"""
+    WITH ended AS (
+        SELECT * FROM jsonb_to_recordset(:ended) AS e(
+            tenant_id uuid, id uuid, outcome text, error_code text, input_tokens int,
+            cached_input_tokens int, output_tokens int, reasoning_tokens int, cost_micros bigint)
+    ),
+    {_MOVE_MONEY}
+    """  # noqa: S608 - both parts are constants
+).bindparams(bindparam("ended", type_=JSONB))
+_SETTLE_ORPHANS = text(
+    f"""
+    WITH ended AS (
+        SELECT tenant_id, id, 'unknown' AS outcome, error_code, input_tokens, cached_input_tokens,
+               output_tokens, reasoning_tokens, reserved_micros AS cost_micros
+        FROM model_calls
+        WHERE outcome = 'pending' AND started_at < clock_timestamp() - make_interval(secs => :seconds)
+    ),
+    {_MOVE_MONEY}
+    """  # noqa: S608 - both parts are constants
 )
 
 
 async def settle(session: AsyncSession, records: Sequence[CallRecord]) -> None:
-    """Write how calls ended. A row is settled once; settling it again changes nothing."""
-    ended = [record for record in records if record.outcome is not CallOutcome.PENDING]
+    """Write how calls ended, and move their money from reserved to spent. Settling again changes nothing."""
+    ended = [
+        {
+            "tenant_id": str(record.intent.tenant_id),
+            "id": str(record.intent.id),
+            "outcome": record.outcome,
+            "error_code": record.error_code,
+            "input_tokens": record.input_tokens,
+            "cached_input_tokens": record.cached_input_tokens,
+            "output_tokens": record.output_tokens,
+            "reasoning_tokens": record.reasoning_tokens,
+            "cost_micros": record.cost_micros,
+        }
+        for record in records
+        if record.outcome is not CallOutcome.PENDING
+    ]
     if ended:
-        connection = await session.connection()
-        await connection.execute(
-            _SETTLE,
-            [
-                {
-                    "of_tenant": record.intent.tenant_id,
-                    "of_call": record.intent.id,
-                    "new_outcome": record.outcome,
-                    "new_error_code": record.error_code,
-                    "new_input": record.input_tokens,
-                    "new_cached": record.cached_input_tokens,
-                    "new_output": record.output_tokens,
-                    "new_reasoning": record.reasoning_tokens,
-                    "new_cost": record.cost_micros,
-                }
-                for record in ended
-            ],
-        )
+        await session.execute(_SETTLE, {"ended": ended})
 
 
 async def settle_orphans(session: AsyncSession, older_than_seconds: float) -> int:
     """Settle calls nobody came back from, at the reserved amount. System role. Gives how many."""
-    rows = await session.execute(
-        update(ModelCall)
-        .where(
-            ModelCall.outcome == CallOutcome.PENDING,
-            ModelCall.started_at
-            < func.clock_timestamp() - text(f"interval '{older_than_seconds:.3f} seconds'"),
-        )
-        .values(
-            outcome=CallOutcome.UNKNOWN,
-            cost_micros=ModelCall.reserved_micros,
-            settled_at=func.clock_timestamp(),
-        )
-        .returning(ModelCall.id)
-        .execution_options(synchronize_session=False)
-    )
-    return len(rows.all())
+    settled, _ = (await session.execute(_SETTLE_ORPHANS, {"seconds": older_than_seconds})).one()
+    return int(settled)
 
 
 async def job_usages(session: AsyncSession, tenant_id: UUID, job_ids: Sequence[UUID]) -> dict[UUID, JobUsage]:
@@ -191,7 +217,11 @@ async def job_usages(session: AsyncSession, tenant_id: UUID, job_ids: Sequence[U
             func.max(ModelCall.currency),
             func.count(),
         )
-        .where(ModelCall.tenant_id == tenant_id, ModelCall.job_id.in_(job_ids))
+        .where(
+            ModelCall.tenant_id == tenant_id,
+            ModelCall.job_id.in_(job_ids),
+            ModelCall.outcome != CallOutcome.UNSENT,
+        )
         .group_by(ModelCall.job_id)
     )
     found = {row[0]: JobUsage(int(row[1]), int(row[2]), int(row[3]), row[4], row[5]) for row in rows}
@@ -204,10 +234,14 @@ async def job_usage(session: AsyncSession, tenant_id: UUID, job_id: UUID) -> Job
 
 
 async def job_calls(session: AsyncSession, tenant_id: UUID, job_id: UUID) -> list[CallView]:
-    """A job's calls in the order they were made."""
+    """A job's calls in the order they were made; not those that never left."""
     rows = await session.scalars(
         select(ModelCall)
-        .where(ModelCall.tenant_id == tenant_id, ModelCall.job_id == job_id)
+        .where(
+            ModelCall.tenant_id == tenant_id,
+            ModelCall.job_id == job_id,
+            ModelCall.outcome != CallOutcome.UNSENT,
+        )
         .order_by(ModelCall.id)
     )
     return [

@@ -18,6 +18,7 @@ import pytest
 from app.core.redis import connect
 from app.llm.clients import Clients
 from app.llm.loop import ModelCaller
+from app.llm.scope import CallScope
 from app.llm.types import Message
 from app.pools.breakers import Breakers
 from app.pools.limits import Limits
@@ -36,7 +37,7 @@ ROUNDS = 9
 class WithoutLedger(ModelCaller):
     """The loop without its SQL."""
 
-    async def _write(self, intent: CallIntent) -> None:
+    async def _write(self, intent: CallIntent, scope: CallScope) -> None:
         pass
 
 

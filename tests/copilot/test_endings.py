@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from app.copilot.endings import Again, Never, Waits, ending
@@ -5,6 +7,7 @@ from app.core.errors import ErrorDetail, TemporarilyUnavailable, Throttled, Unpr
 from app.jobs.errors import Discard, NeedsUser, Postpone
 from app.llm.errors import AllResting, CallFailed, Hop
 from app.pools.errors import NoEligibleMember
+from app.usage.errors import BudgetExhausted
 from app.vocabulary import CallOutcome
 
 
@@ -67,3 +70,13 @@ def test_what_is_away_is_asked_again_without_counting_and_what_is_wrong_is_not()
     assert end(busy, attempt=4) == Again(30.0, counted=False, code="throttled")
     assert end(TemporarilyUnavailable("away")) == Again(5.0, counted=False, code="temporarily_unavailable")
     assert end(Unprocessable("no")) == Never({"code": "unprocessable", "message": "no"})
+
+
+def test_for_money_the_job_waits_until_the_budget_begins_anew() -> None:
+    resets_at = datetime(2999, 1, 1, tzinfo=UTC)
+    waits = end(BudgetExhausted("your organisation", resets_at), attempt=4)
+    assert isinstance(waits, Waits)
+    assert (waits.reason, waits.waiting_for["code"]) == ("budget", "budget_exhausted")
+    assert waits.waiting_for["resets_at"] == "2999-01-01T00:00:00+00:00"
+    assert waits.seconds is not None
+    assert waits.seconds > (resets_at - datetime.now(UTC)).total_seconds()

@@ -5,13 +5,14 @@ from uuid import UUID
 import pytest
 
 from app.core.clock import new_id
+from app.jobs import waiting
 from app.jobs.cancel import cancel
 from app.jobs.dispatch import look, next_steps
 from app.jobs.errors import JobNotFound, JobNotWaiting, LeaseLost
 from app.jobs.leases import ClaimedStep, beat
 from app.jobs.reap import fail_overdue
-from app.jobs.resume import resume, waiting_job
-from app.jobs.waiting import Waiting, expire_waiting, wait_for_user
+from app.jobs.resume import resume, resume_funded, waiting_job
+from app.jobs.waiting import Waiting, expire_waiting
 from app.vocabulary import StepKind
 from tests.jobs.conftest import Desk
 from tests.jobs.test_complete import planned, taken
@@ -22,7 +23,9 @@ ASKED = {"code": "consent_required", "message": "Somebody must agree.", "scope":
 async def wait(desk: Desk, step: ClaimedStep, *, seconds: float = 60.0, code: str = "") -> Waiting:
     asked = {**ASKED, "code": code} if code else ASKED
     async with desk.database.app.tenant(step.tenant_id) as session:
-        return await wait_for_user(session, step, waiting_for=asked, seconds=seconds)
+        return await waiting.wait(
+            session, step, reason=waiting.NEEDS_USER, waiting_for=asked, seconds=seconds
+        )
 
 
 async def go_on(desk: Desk, job_id: UUID, *, member_id: UUID | None = None) -> None:
@@ -147,6 +150,32 @@ async def test_a_waiting_job_is_not_overdue_however_long_ago_its_deadline_was(de
     async with desk.database.system.system() as session:
         assert await fail_overdue(session) == []
     assert (await desk.job(job_id))["state"] == "waiting"
+
+
+async def test_a_job_that_waits_for_money_goes_on_when_its_budget_begins_anew(desk: Desk) -> None:
+    past, future = await desk.claimed(await desk.accept()), await desk.claimed(await desk.accept())
+    for step, resets_at in ((past, "2026-11-01T00:00:00+00:00"), (future, "2999-01-01T00:00:00+00:00")):
+        async with desk.database.app.tenant(step.tenant_id) as session:
+            await waiting.wait(
+                session, step, reason=waiting.BUDGET, waiting_for={"resets_at": resets_at}, seconds=60
+            )
+    async with desk.database.system.system() as session:
+        assert await resume_funded(session) == [past.job_id]
+        assert await resume_funded(session) == []
+    assert await ready(desk) == [past.id]
+
+    async with desk.database.app.tenant(desk.database.tenant_id) as session:
+        assert await resume_funded(session, tenant_id=desk.database.tenant_id) == [future.job_id]
+    assert await ready(desk) == [past.id, future.id]
+
+
+async def test_a_job_that_waits_for_money_too_long_says_so(desk: Desk) -> None:
+    step = await desk.claimed(await desk.accept())
+    async with desk.database.app.tenant(step.tenant_id) as session:
+        await waiting.wait(session, step, reason=waiting.BUDGET, waiting_for={}, seconds=-1)
+    async with desk.database.system.system() as session:
+        assert await expire_waiting(session) == [step.job_id]
+    assert (await desk.job(step.job_id))["error"]["code"] == "budget_expired"
 
 
 async def test_a_waiting_job_can_be_cancelled(desk: Desk) -> None:

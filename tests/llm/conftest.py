@@ -12,7 +12,8 @@ from app.core.clock import new_id
 from app.core.crypto import Sealer
 from app.llm.clients import Clients
 from app.llm.errors import InvalidOutput
-from app.llm.loop import Accepted, CallScope, ModelCaller
+from app.llm.loop import Accepted, ModelCaller
+from app.llm.scope import CallScope
 from app.llm.types import Block, Message, ModelRequest, ModelResult
 from app.pools.breakers import Breakers
 from app.pools.limits import Limits

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.core.clock import new_id
 from app.pools.errors import NoEligibleMember
-from app.pools.selection import Demand, Exclusion, exclusion, select, stickiness
+from app.pools.selection import Allowance, Demand, Exclusion, exclusion, select, stickiness
 from app.pools.values import PoolMemberFacts, Price
 from app.tenants.policy import Policy
 from app.vocabulary import Lifecycle, MemberPurpose, ModelClass, ProviderKind, StepKind, Strategy
@@ -155,6 +155,68 @@ def test_least_cost_asks_the_cheapest_first_and_one_without_a_price_last() -> No
     pool = revision(unknown, dear, cheap, strategy=Strategy.LEAST_COST)
     order = select(pool, Policy(), DEMAND, resting={}, now=NOW, draw=0.3).order
     assert [one.deployment.name for one in order] == ["cheap", "dear", "unknown"]
+
+
+PRICES = {"dear": 8, "fair": 2, "cheap": 1}
+
+
+def tiers(**kinds: ProviderKind) -> list[PoolMemberFacts]:
+    """A tier for each name, in this order; what it costs is in its name."""
+    return [
+        member(
+            deployment(
+                name,
+                price=Price(new_id(), "EUR", *[PRICES.get(name, 0) * 1_000_000] * 4),
+                provider=provider(kind=kind),
+            ),
+            tier=tier,
+        )
+        for tier, (name, kind) in enumerate(kinds.items())
+    ]
+
+
+def names(pool: list[PoolMemberFacts], allowance: Allowance) -> list[str]:
+    demand = replace(DEMAND, document_language="en")
+    found = select(revision(*pool), Policy(), demand, resting={}, now=NOW, draw=0.3, allowance=allowance)
+    return [one.deployment.name for one in found.order]
+
+
+def test_past_a_soft_limit_the_first_cheaper_tier_is_asked_first() -> None:
+    usual, picking = ProviderKind.OPENAI_COMPATIBLE, ProviderKind.EXTRACTIVE
+    pool = tiers(fair=usual, dear=usual, cheap=usual, extractive=picking)
+    assert names(pool, Allowance("EUR")) == ["fair", "dear", "cheap", "extractive"]
+    assert names(pool, Allowance("EUR", frugal=True)) == ["cheap", "extractive", "fair", "dear"]
+    assert names(tiers(cheap=usual, dear=usual), Allowance("EUR", frugal=True)) == ["cheap", "dear"]
+    assert names(tiers(dear=usual, free=picking), Allowance("EUR", frugal=True)) == ["dear", "free"]
+
+
+@pytest.mark.parametrize(
+    ("allowance", "order"),
+    [
+        (Allowance("EUR", 9_600), ["dear", "cheap"]),
+        (Allowance("EUR", 9_599), ["cheap"]),
+        (Allowance("EUR", 1_200), ["cheap"]),
+        (Allowance("EUR", None), ["dear", "cheap"]),
+    ],
+)
+def test_who_costs_more_than_is_left_is_excluded(allowance: Allowance, order: list[str]) -> None:
+    usual = ProviderKind.OPENAI_COMPATIBLE
+    assert names(tiers(dear=usual, cheap=usual), allowance) == order
+
+
+@pytest.mark.parametrize("allowance", [Allowance("EUR", 1_199), Allowance("USD", 10**9)])
+def test_when_money_excludes_everybody_each_member_says_so(allowance: Allowance) -> None:
+    with pytest.raises(NoEligibleMember) as refused:
+        names(tiers(cheap=ProviderKind.OPENAI_COMPATIBLE), allowance)
+    assert [detail.code for detail in refused.value.details] == [Exclusion.BUDGET]
+
+
+def test_what_costs_nothing_needs_no_money() -> None:
+    unpriced, gratis = (
+        member(deployment("unpriced", price=None)),
+        tiers(gratis=ProviderKind.OPENAI_COMPATIBLE),
+    )
+    assert set(names([unpriced, *gratis], Allowance("USD", 0))) == {"unpriced", "gratis"}
 
 
 def test_a_member_configured_with_a_parameter_that_its_model_does_not_know_is_ineligible() -> None:

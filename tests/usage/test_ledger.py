@@ -21,37 +21,13 @@ from app.usage.ledger import (
 )
 from app.vocabulary import CallOutcome
 from tests.conftest import TestDatabase
-
-
-def intent(database: TestDatabase, **changes: object) -> CallIntent:
-    values = {
-        "tenant_id": database.tenant_id,
-        "member_id": database.member_id,
-        "job_id": new_id(),
-        "step_id": new_id(),
-        "fencing": 1,
-        "hop": 0,
-        "pool_revision_id": new_id(),
-        "pool_member_id": new_id(),
-        "deployment_id": new_id(),
-        "price_revision_id": new_id(),
-        "provider_name": "acme",
-        "request_model": "alpha",
-        "reserved_micros": 900,
-        "currency": "EUR",
-    }
-    return CallIntent(**{**values, **changes})  # type: ignore[arg-type]
+from tests.usage.money import ended, intent
 
 
 async def opened(database: TestDatabase, one: CallIntent) -> CallIntent:
     async with database.app.tenant(one.tenant_id) as session:
         await open_call(session, one)
     return one
-
-
-def ended(one: CallIntent, outcome: CallOutcome = CallOutcome.SUCCEEDED, **changes: object) -> CallRecord:
-    counted = {"input_tokens": 100, "output_tokens": 20, "cost_micros": 180}
-    return CallRecord(one, outcome, **{**counted, **changes})  # type: ignore[arg-type]
 
 
 async def test_a_call_that_is_under_way_counts_at_what_is_reserved(database: TestDatabase) -> None:

@@ -1,0 +1,240 @@
+"""Budgets: how much a tenant, a group, a member or a task type may spend in a day or a month.
+
+    reserve (before a request leaves) ──► settle (with what it really cost; `ledger.settle`)
+
+`spent + reserved` of a period never passes the hard limit, whatever number of processes reserve at once:
+the period's row is locked, compared and raised in one transaction. A call's reservation is the most it can
+cost, so settling only lowers the sum. Periods are days and months in UTC.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.pools.configuration import Configuration
+from app.pools.selection import Allowance
+from app.tenants.members import groups_of
+from app.usage.errors import BudgetExhausted
+from app.usage.tables import Budget, BudgetPeriod
+from app.vocabulary import BudgetScope, Period
+
+
+@dataclass(frozen=True)
+class Payer:
+    """Whose money a call costs."""
+
+    tenant_id: UUID
+    member_id: UUID
+    task_type: str
+
+
+@dataclass(frozen=True)
+class BudgetFacts:
+    """One budget; limits in micros of its currency, None for none."""
+
+    id: UUID
+    scope: BudgetScope
+    subject: str
+    period: Period
+    currency: str
+    soft_micros: int | None
+    hard_micros: int | None
+
+    @property
+    def whose(self) -> str:
+        """For people."""
+        return {
+            BudgetScope.TENANT: "your organisation",
+            BudgetScope.GROUP: "your group",
+            BudgetScope.MEMBER: "your account",
+            BudgetScope.TASK_TYPE: f"the task type {self.subject}",
+        }[self.scope]
+
+    def bounds(self, at: datetime) -> tuple[datetime, datetime]:
+        """Begin and end of the period that holds `at`."""
+        start = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        if self.period is Period.DAY:
+            return start, start + timedelta(days=1)
+        start = start.replace(day=1)
+        return start, (start + timedelta(days=32)).replace(day=1)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a budget stands in the period that began at `starts_at`."""
+
+    budget: BudgetFacts
+    starts_at: datetime
+    ends_at: datetime
+    spent_micros: int
+    reserved_micros: int
+
+    @property
+    def left_micros(self) -> int | None:
+        """What may still be reserved; None where there is no hard limit."""
+        if self.budget.hard_micros is None:
+            return None
+        return self.budget.hard_micros - self.spent_micros - self.reserved_micros
+
+    @property
+    def past_soft(self) -> bool:
+        """Whether people are warned."""
+        soft = self.budget.soft_micros
+        return soft is not None and self.spent_micros + self.reserved_micros >= soft
+
+
+def allowance(standings: Iterable[Standing]) -> Allowance:
+    """What selection needs to know: the least that is left, and whether to be frugal."""
+    stand = list(standings)
+    left = [one.left_micros for one in stand if one.left_micros is not None]
+    return Allowance(
+        currency=stand[0].budget.currency if stand else None,
+        left_micros=min(left, default=None),
+        frugal=any(one.past_soft for one in stand),
+    )
+
+
+def exhausted(standings: Iterable[Standing]) -> BudgetExhausted:
+    """The refusal of the budget that leaves least."""
+    tightest = min(
+        (one for one in standings if one.left_micros is not None), key=lambda one: one.left_micros or 0
+    )
+    return BudgetExhausted(tightest.budget.whose, tightest.ends_at)
+
+
+async def budgets_of(
+    session: AsyncSession, configuration: Configuration, payer: Payer
+) -> tuple[BudgetFacts, ...]:
+    """The budgets that bound this payer; no SQL for a tenant without budgets."""
+    budgets = await configuration.remembered("budgets", payer.tenant_id, load_budgets)
+    groups: frozenset[str] = frozenset()
+    if any(budget.scope is BudgetScope.GROUP for budget in budgets):
+        groups = await groups_of(session, tenant_id=payer.tenant_id, member_id=payer.member_id)
+    own = {
+        (BudgetScope.TENANT, ""),
+        (BudgetScope.MEMBER, str(payer.member_id)),
+        (BudgetScope.TASK_TYPE, payer.task_type),
+        *((BudgetScope.GROUP, group) for group in groups),
+    }
+    return tuple(budget for budget in budgets if (budget.scope, budget.subject) in own)
+
+
+async def load_budgets(session: AsyncSession, tenant_id: UUID) -> tuple[BudgetFacts, ...]:
+    """All budgets of a tenant, in the order in which their periods are locked."""
+    rows = await session.scalars(select(Budget).where(Budget.tenant_id == tenant_id).order_by(Budget.id))
+    return tuple(
+        BudgetFacts(
+            id=row.id,
+            scope=BudgetScope(row.scope),
+            subject=row.subject,
+            period=Period(row.period),
+            currency=row.currency,
+            soft_micros=row.soft_micros,
+            hard_micros=row.hard_micros,
+        )
+        for row in rows
+    )
+
+
+async def standings(
+    session: AsyncSession, tenant_id: UUID, budgets: Sequence[BudgetFacts], at: datetime
+) -> tuple[Standing, ...]:
+    """Where these budgets stand now; nothing is written or locked."""
+    return await _standings(session, tenant_id, budgets, at, lock=False)
+
+
+async def reserve(
+    session: AsyncSession,
+    tenant_id: UUID,
+    budgets: Sequence[BudgetFacts],
+    *,
+    micros: int,
+    currency: str,
+    at: datetime,
+) -> list[dict[str, Any]]:
+    """Reserve money in the current period of each of these budgets, in all or in none.
+
+    Gives what the ledger keeps as `charges`. Raises: `BudgetExhausted`; then nothing is reserved, and the
+    transaction may go on.
+    """
+    if not budgets:
+        return []
+    await _begin_periods(session, tenant_id, budgets, at)
+    stand = await _standings(session, tenant_id, budgets, at, lock=True)
+    if micros and any(
+        one.left_micros is not None and (micros > one.left_micros or one.budget.currency != currency)
+        for one in stand
+    ):
+        raise exhausted(stand)
+    keys = [(one.budget.id, one.starts_at) for one in stand if one.budget.currency == currency]
+    await session.execute(
+        update(BudgetPeriod)
+        .where(
+            BudgetPeriod.tenant_id == tenant_id,
+            tuple_(BudgetPeriod.budget_id, BudgetPeriod.starts_at).in_(keys),
+        )
+        .values(reserved_micros=BudgetPeriod.reserved_micros + micros)
+        .execution_options(synchronize_session=False)
+    )
+    return [
+        {"budget_id": str(budget_id), "starts_at": starts_at.isoformat()} for budget_id, starts_at in keys
+    ]
+
+
+# A budget may have been deleted since it was remembered.
+_BEGIN_PERIODS = text(
+    """
+    INSERT INTO budget_periods (tenant_id, budget_id, starts_at, ends_at)
+    SELECT b.tenant_id, b.id, p.starts_at, p.ends_at
+    FROM jsonb_to_recordset(:periods) AS p(budget uuid, starts_at timestamptz, ends_at timestamptz)
+    JOIN budgets b ON b.tenant_id = :tenant AND b.id = p.budget
+    ORDER BY b.id
+    ON CONFLICT DO NOTHING
+    """
+).bindparams(bindparam("periods", type_=JSONB))
+
+
+async def _begin_periods(
+    session: AsyncSession, tenant_id: UUID, budgets: Sequence[BudgetFacts], at: datetime
+) -> None:
+    periods = []
+    for budget in budgets:
+        starts_at, ends_at = budget.bounds(at)
+        periods.append(
+            {"budget": str(budget.id), "starts_at": starts_at.isoformat(), "ends_at": ends_at.isoformat()}
+        )
+    await session.execute(_BEGIN_PERIODS, {"tenant": tenant_id, "periods": periods})
+
+
+async def _standings(
+    session: AsyncSession, tenant_id: UUID, budgets: Sequence[BudgetFacts], at: datetime, *, lock: bool
+) -> tuple[Standing, ...]:
+    if not budgets:
+        return ()
+    current = [(budget.id, budget.bounds(at)[0]) for budget in budgets]
+    found = (
+        select(BudgetPeriod)
+        .where(
+            BudgetPeriod.tenant_id == tenant_id,
+            tuple_(BudgetPeriod.budget_id, BudgetPeriod.starts_at).in_(current),
+        )
+        # The one order in which periods are locked (also in the ledger), so that none waits in a circle.
+        .order_by(BudgetPeriod.budget_id, BudgetPeriod.starts_at)
+        .execution_options(populate_existing=True)
+    )
+    rows = {row.budget_id: row for row in await session.scalars(found.with_for_update() if lock else found)}
+    stand = []
+    for budget in budgets:
+        row, (starts_at, ends_at) = rows.get(budget.id), budget.bounds(at)
+        if row is None and lock:
+            # Deleted since it was remembered: it bounds nobody any more.
+            continue
+        spent, reserved = (row.spent_micros, row.reserved_micros) if row is not None else (0, 0)
+        stand.append(Standing(budget, starts_at, ends_at, spent, reserved))
+    return tuple(stand)

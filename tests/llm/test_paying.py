@@ -1,0 +1,185 @@
+"""Who pays for a call: its money is reserved when its step is loaded, and no SQL runs before its request leaves."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from redis.asyncio.connection import AbstractConnection
+from sqlalchemy import event
+
+from app.core.clock import now
+from app.llm.scope import CallScope, prepay
+from app.pools.values import RevisionFacts
+from app.usage.budgets import load_budgets, standings
+from app.usage.errors import BudgetExhausted
+from app.vocabulary import CallOutcome
+from tests.llm.conftest import Bench, accept, request
+from tests.pools.builders import PRICE, revision
+from tests.scripted_vendor import Behaviour
+from tests.usage.money import Purse, intent
+
+
+@dataclass
+class Traffic:
+    """What left this process, in order: `sql`, `redis`, `vendor`."""
+
+    seen: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def traffic(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traffic]:
+    found = Traffic()
+    engine = bench.database.app.engine.sync_engine
+
+    def statement(*_: Any) -> None:
+        found.seen.append("sql")
+
+    send = AbstractConnection.send_packed_command
+
+    async def counted(self: AbstractConnection, *arguments: Any, **options: Any) -> None:
+        found.seen.append("redis")
+        await send(self, *arguments, **options)
+
+    respond = bench.vendor.respond
+
+    def arrived(asked: dict[str, Any]) -> str:
+        found.seen.append("vendor")
+        return respond(asked)
+
+    bench.vendor.respond = arrived
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", counted)
+    event.listen(engine, "before_cursor_execute", statement)
+    yield found
+    event.remove(engine, "before_cursor_execute", statement)
+
+
+@pytest.fixture
+def purse(bench: Bench) -> Purse:
+    return Purse(bench.database)
+
+
+async def loaded(bench: Bench, pool: RevisionFacts, member: int = 0, *, tokens: int = 100) -> CallScope:
+    """A step's scope as the runner makes it, with what dispatch reserved."""
+    scope = bench.scope(
+        pool,
+        reservation={
+            "member_id": str(pool.members[member].id),
+            "deployment_id": str(pool.members[member].deployment.id),
+            "tokens": 150,
+            "reserved_micros": 0,
+            "until": 0.0,
+            "holder": "step",
+            "second": 0,
+            "probe": False,
+        },
+    )
+    async with bench.database.app.tenant(scope.tenant_id) as session:
+        scope.budgets = await load_budgets(session, scope.tenant_id)
+        scope.standings = await standings(session, scope.tenant_id, scope.budgets, now())
+        await prepay(session, scope, task_type="summarize", estimated_tokens=tokens)
+    return scope
+
+
+async def test_before_the_request_leaves_there_is_one_round_trip_to_redis_and_no_sql(
+    bench: Bench, purse: Purse, traffic: Traffic
+) -> None:
+    await purse.budget(hard=10**9)
+    pool = bench.pool("alpha", "beta")
+    await bench.call(pool)
+    scope = await loaded(bench, pool)
+    traffic.seen.clear()
+    accepted = await bench.caller.call(request(), scope=scope, verify=accept)
+    assert accepted.member["deployment"] == "alpha"
+    assert traffic.seen[: traffic.seen.index("vendor")] == ["redis"]
+    assert "sql" not in traffic.seen
+    (call,) = await bench.ledger()
+    assert (call.outcome, call.cost_micros) == (CallOutcome.SUCCEEDED, 180)
+    assert await purse.sums() == (0, 180)
+
+
+async def test_a_call_larger_than_expected_pays_for_itself_and_what_was_prepaid_is_free_again(
+    bench: Bench, purse: Purse
+) -> None:
+    await purse.budget(hard=10**9)
+    scope = await loaded(bench, revision(bench.member("alpha", context_window=32_000)))
+    await bench.caller.call(request(input_tokens_estimate=9_000), scope=scope, verify=accept)
+    (call,) = await bench.ledger()
+    assert call.cost_micros == 180
+    assert await purse.sums() == (0, 180)
+
+
+async def test_a_fallback_pays_for_itself_and_a_failed_call_costs_what_it_used(
+    bench: Bench, purse: Purse
+) -> None:
+    await purse.budget(hard=10**9)
+    bench.vendor.script("alpha", Behaviour(finish_reason="length"))
+    pool = bench.pool("alpha", "beta")
+    scope = await loaded(bench, pool)
+    accepted = await bench.caller.call(request(), scope=scope, verify=accept)
+    assert [hop.error_code for hop in accepted.hops] == ["truncated", None]
+    assert [call.cost_micros for call in await bench.ledger()] == [180, 180]
+    assert await purse.sums() == (0, 360)
+
+
+async def test_what_was_prepaid_and_never_used_is_let_go(bench: Bench, purse: Purse) -> None:
+    await purse.budget(hard=10**9)
+    scope = await loaded(bench, bench.pool("alpha"))
+    assert (await purse.sums())[0] > 0
+    scope.let_go()
+    assert await bench.ledger() == []
+    assert await purse.sums() == (0, 0)
+
+
+async def test_what_cannot_be_prepaid_with_a_reserve_is_paid_exactly(bench: Bench, purse: Purse) -> None:
+    """100 tokens in and 50 out cost at most 300 micros: that is left, and no more."""
+    await purse.budget(hard=300)
+    scope = await loaded(bench, bench.pool("alpha"))
+    assert scope.prepaid is None
+    await bench.caller.call(request(), scope=scope, verify=accept)
+    await bench.ledger()
+    assert await purse.sums() == (0, 180)
+
+
+async def test_where_money_is_short_the_cheaper_member_answers(bench: Bench, purse: Purse) -> None:
+    await purse.budget(hard=100)
+    cheap = replace(PRICE, input_micros=100_000, output_micros=400_000, reasoning_micros=400_000)
+    pool = revision(bench.member("dear"), bench.member("cheap", tier=1, price=cheap))
+    scope = await loaded(bench, pool)
+    accepted = await bench.caller.call(request(), scope=scope, verify=accept)
+    assert accepted.member["deployment"] == "cheap"
+    assert accepted.excluded == ({"deployment": "dear", "reason": "budget"},)
+
+
+async def test_without_money_the_call_is_refused_before_anything_is_asked(bench: Bench, purse: Purse) -> None:
+    await purse.budget(hard=299)
+    scope = await loaded(bench, bench.pool("alpha"))
+    with pytest.raises(BudgetExhausted, match="your organisation is used up until"):
+        await bench.caller.call(request(), scope=scope, verify=accept)
+    assert bench.vendor.seen == []
+    assert await purse.sums() == (0, 0)
+
+
+async def test_money_that_went_since_the_step_was_loaded_is_missed_before_the_request(
+    bench: Bench, purse: Purse
+) -> None:
+    """The budget allowed it when the step was loaded; another process has spent it meanwhile."""
+    await purse.budget(hard=2_000)
+    pool = bench.pool("alpha")
+    scope = bench.scope(pool)
+    async with bench.database.app.tenant(scope.tenant_id) as session:
+        scope.budgets = await load_budgets(session, scope.tenant_id)
+        scope.standings = await standings(session, scope.tenant_id, scope.budgets, now())
+    assert await purse.open(intent(bench.database, reserved_micros=1_900), scope.budgets)
+    with pytest.raises(BudgetExhausted):
+        await bench.caller.call(request(), scope=scope, verify=accept)
+    assert bench.vendor.seen == []
+
+
+async def test_past_a_soft_limit_the_record_says_that_a_cheaper_tier_was_asked(
+    bench: Bench, purse: Purse
+) -> None:
+    await purse.budget(hard=None, soft=0)
+    scope = await loaded(bench, bench.pool("alpha"))
+    accepted = await bench.caller.call(request(), scope=scope, verify=accept)
+    assert accepted.frugal
