@@ -17,7 +17,7 @@ from app.documents.errors import FileTooLarge
 from app.documents.names import display_name
 from app.documents.reading import read
 from app.documents.segments import Extracted
-from app.http.guards import Caller, InProcess, RawToken, TenantSealer, TenantSession
+from app.http.guards import Caller, InProcess, RawToken, TenantSealer, TenantSession, actor_kind
 from app.http.routes import GuardedRoute
 from app.identity.principal import Principal
 
@@ -48,7 +48,8 @@ async def upload(
     async with state.uploads.place(caller.tenant_id):
         content = await _body(request, state.settings.max_upload_bytes)
         extracted = await state.extractor.extract(name, content, group=caller.tenant_id)
-        stored = await store(session, sealer, caller, ReadFile(name, content, extracted))
+        prepared = await prepare(sealer, ReadFile(name, content, extracted))
+        stored = await keep(session, caller, prepared)
     return DocumentResource.model_validate(asdict(stored))
 
 
@@ -65,13 +66,12 @@ async def take_drive_item(
     async with state.uploads.place(caller.tenant_id):
         fetched = await state.files.fetch(caller, token, body.ref())
         extracted = await state.extractor.extract(fetched.name, fetched.content, group=caller.tenant_id)
-        stored = await store(
-            session,
+        prepared = await prepare(
             sealer,
-            caller,
             ReadFile(fetched.name, fetched.content, extracted),
             source={"drive_id": body.drive_id, "item_id": body.item_id, "etag": fetched.etag},
         )
+        stored = await keep(session, caller, prepared)
     return DocumentResource.model_validate(asdict(stored))
 
 
@@ -81,25 +81,30 @@ async def read_text(text: str) -> ReadFile:
     return ReadFile("selection.txt", content, await asyncio.to_thread(read, "selection.txt", content))
 
 
-async def store(
-    session: AsyncSession,
-    sealer: Sealer,
-    caller: Principal,
-    file: ReadFile,
-    *,
-    source: Mapping[str, str] | None = None,
-) -> service.DocumentView:
-    """Keep a file for the caller."""
-    return await service.store(
-        session,
+async def prepare(
+    sealer: Sealer, file: ReadFile, *, source: Mapping[str, str] | None = None
+) -> service.PreparedDocument:
+    """Describe and seal a file; done before the request's transaction begins."""
+    return await service.prepare(
         sealer,
-        tenant_id=caller.tenant_id,
-        member_id=caller.member_id,
         name=file.name,
         size_bytes=len(file.content),
         sha256=sealer.digest("document", file.content),
         extracted=file.extracted,
         source=source,
+    )
+
+
+async def keep(
+    session: AsyncSession, caller: Principal, prepared: service.PreparedDocument
+) -> service.DocumentView:
+    """Keep a prepared file for the caller."""
+    return await service.keep(
+        session,
+        prepared,
+        tenant_id=caller.tenant_id,
+        member_id=caller.member_id,
+        actor_kind=actor_kind(caller),
     )
 
 

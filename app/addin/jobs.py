@@ -5,13 +5,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from app.addin.documents import ReadFile, read_text, store
+from app.addin.documents import keep, prepare, read_text
 from app.addin.resources import job_resource, read_job
 from app.addin.schemas import JobPage, JobResource, NewJobRequest
 from app.copilot.resuming import renewed_session
 from app.copilot.submit import Submission, ToFetch, submit
 from app.documents import service as documents
-from app.http.guards import Caller, InProcess, RawToken, TenantSealer, TenantSession, actor
+from app.http.guards import Caller, InProcess, RawToken, TenantSealer, TenantSession, actor, actor_kind
 from app.http.routes import GuardedRoute
 from app.identity.graph_errors import GraphSessionTooShort
 from app.identity.long_sessions import find_session
@@ -49,8 +49,8 @@ async def submit_job(
         if idempotency_key is None
         else (idempotency_key, request_hash(sealer, body.model_dump(mode="json")))
     )
-    # Reading takes its time: it comes before the transaction does anything.
-    text = None if body.input.text is None else await read_text(body.input.text)
+    # Reading and sealing take their time: they come before the transaction does anything.
+    text = None if body.input.text is None else await prepare(sealer, await read_text(body.input.text))
     # The key comes before whatever is written for the job: a replay leaves nothing behind.
     job_id = await _replayed(session, caller, key)
     if job_id is None:
@@ -72,6 +72,7 @@ async def submit_job(
             tenant_id=caller.tenant_id,
             member_id=caller.member_id,
             deadline_seconds=state.settings.job_deadline_seconds,
+            actor_kind=actor_kind(caller),
         )
     location = f"{request.url.path}/{job_id}"
     response.headers.update({"Location": location, "Operation-Location": location, "Retry-After": "1"})
@@ -116,7 +117,13 @@ async def cancel_job(
     job_id: UUID, caller: Caller, session: TenantSession, sealer: TenantSealer
 ) -> JobResource:
     """Stop a job; one that has ended stays as it ended."""
-    await cancelling.cancel(session, tenant_id=caller.tenant_id, member_id=caller.member_id, job_id=job_id)
+    await cancelling.cancel(
+        session,
+        tenant_id=caller.tenant_id,
+        member_id=caller.member_id,
+        job_id=job_id,
+        actor_kind=actor_kind(caller),
+    )
     return await read_job(
         session, sealer, tenant_id=caller.tenant_id, member_id=caller.member_id, job_id=job_id
     )
@@ -151,14 +158,14 @@ async def _replayed(session: TenantSession, caller: Principal, key: tuple[str, b
 
 async def _documents(
     body: NewJobRequest,
-    text: ReadFile | None,
+    text: documents.PreparedDocument | None,
     caller: Principal,
     session: TenantSession,
     sealer: TenantSealer,
 ) -> list[documents.DocumentView]:
     """The documents named, or the pane's text as one; none for files that the job fetches."""
     if text is not None:
-        return [await store(session, sealer, caller, text)]
+        return [await keep(session, caller, text)]
     if not body.input.documents:
         return []
     return await documents.describe(

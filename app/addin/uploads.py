@@ -15,7 +15,7 @@ from app.core.errors import BadRequest
 from app.documents import uploads
 from app.documents.receiving import Receiver
 from app.documents.uploads import NewUpload, UploadLimits, UploadState, UploadView
-from app.http.guards import Caller, InProcess, TenantSealer, TenantSession
+from app.http.guards import Caller, InProcess, TenantSealer, TenantSession, actor_kind
 from app.http.routes import GuardedRoute
 
 router = APIRouter(prefix="/upload_sessions", tags=["documents"], route_class=GuardedRoute)
@@ -29,7 +29,9 @@ _BODY: dict[str, Any] = {
 
 def receiver(caller: Caller, state: InProcess, sealer: TenantSealer) -> Receiver:
     """Takes the caller's uploads."""
-    return Receiver(state.database, state.extractor, sealer, caller.tenant_id, caller.member_id)
+    return Receiver(
+        state.database, state.extractor, sealer, caller.tenant_id, caller.member_id, actor_kind(caller)
+    )
 
 
 Receiving = Annotated[Receiver, Depends(receiver)]

@@ -95,20 +95,21 @@ async def keep(runtime: Runtime, step: ClaimedStep, sealer: Sealer, fetched: Seq
     Raises: `LeaseLost`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`.
     """
     parameters = open_json(sealer, parameters_place(step.job_id), step.sealed_parameters)
+    prepared = [
+        await documents.prepare(
+            sealer,
+            name=file.name,
+            size_bytes=file.size_bytes,
+            sha256=file.sha256,
+            extracted=file.extracted,
+            source={name: value for name, value in asdict(file.ref).items() if value is not None},
+        )
+        for file in fetched
+    ]
     async with runtime.database.tenant(step.tenant_id) as session:
         stored = [
-            await documents.store(
-                session,
-                sealer,
-                tenant_id=step.tenant_id,
-                member_id=step.member_id,
-                name=file.name,
-                size_bytes=file.size_bytes,
-                sha256=file.sha256,
-                extracted=file.extracted,
-                source={name: value for name, value in asdict(file.ref).items() if value is not None},
-            )
-            for file in fetched
+            await documents.keep(session, one, tenant_id=step.tenant_id, member_id=step.member_id)
+            for one in prepared
         ]
         placement = await place(
             runtime.configuration,

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit.record import ActorKind
 from app.copilot.catalog import task_types
 from app.copilot.errors import InvalidParameters, JobTooLarge, UnknownTaskType
 from app.copilot.types import TaskType
@@ -97,8 +98,9 @@ async def submit(
     tenant_id: UUID,
     member_id: UUID,
     deadline_seconds: float,
+    actor_kind: ActorKind = ActorKind.MEMBER,
 ) -> UUID:
-    """Accept the job in the caller's transaction and give its id.
+    """Accept the job of a member, person or program, in the caller's transaction and give its id.
 
     Raises: `UnknownTaskType`, `InvalidParameters`, `BudgetExhausted`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`, `TooManyJobs`,
     `IdempotencyKeyReused`.
@@ -149,6 +151,7 @@ async def submit(
         member_id=member_id,
         max_jobs_queued=policy.max_jobs_queued,
         idempotency=submission.idempotency,
+        actor_kind=actor_kind,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
+from app.audit.record import ActorKind
 from app.core.crypto import Sealer
 from app.core.database import Database
 from app.core.errors import BadRequest
@@ -32,13 +33,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Receiver:
-    """Takes one member's uploads."""
+    """Takes the uploads of one member, who is a person or, as `actor_kind` says, a program."""
 
     database: Database
     extractor: Extractor
     sealer: Sealer
     tenant_id: UUID
     member_id: UUID
+    actor_kind: ActorKind = ActorKind.MEMBER
 
     async def find(self, session_id: UUID) -> UploadView:
         """A session as it is now. Raises: `UploadSessionNotFound`."""
@@ -134,6 +136,13 @@ class Receiver:
     async def _keep(
         self, view: UploadView, extracted: Extracted, fingerprint: "_Fingerprint"
     ) -> DocumentView:
+        prepared = await service.prepare(
+            self.sealer,
+            name=view.name,
+            size_bytes=view.size_bytes,
+            sha256=fingerprint.keyed(),
+            extracted=extracted,
+        )
         async with self.database.tenant(self.tenant_id) as session:
             now = await uploads.find(
                 session,
@@ -144,15 +153,12 @@ class Receiver:
                 lock=True,
             )
             if now.document_id is None:
-                stored = await service.store(
+                stored = await service.keep(
                     session,
-                    self.sealer,
+                    prepared,
                     tenant_id=self.tenant_id,
                     member_id=self.member_id,
-                    name=view.name,
-                    size_bytes=view.size_bytes,
-                    sha256=fingerprint.keyed(),
-                    extracted=extracted,
+                    actor_kind=self.actor_kind,
                 )
                 await uploads.complete(
                     session,

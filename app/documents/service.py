@@ -39,6 +39,90 @@ class DocumentView:
     notes: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class PreparedDocument:
+    """A document that has been described and sealed, but not yet kept."""
+
+    view: DocumentView
+    sha256: bytes
+    sealed_name: Sealed
+    sealed_source: Sealed | None
+    parts: Sequence[Sealed]
+
+
+async def prepare(
+    sealer: Sealer,
+    *,
+    name: str,
+    size_bytes: int,
+    sha256: bytes,
+    extracted: Extracted,
+    source: Mapping[str, str] | None = None,
+) -> PreparedDocument:
+    """Describe a document and seal it: its segments in parts of at most 4 MiB, its name and `source` too.
+
+    `source` says where it was fetched from; None for what was uploaded. A large document takes a second or
+    more, far longer on a busy machine: do this before a transaction begins, because Postgres ends one in
+    which nothing happens for so long.
+    """
+    document_id = new_id()
+    view = await asyncio.to_thread(_describe, document_id, name, size_bytes, extracted)
+    return PreparedDocument(
+        view=view,
+        sha256=sha256,
+        sealed_name=sealer.seal(_name_place(document_id), name.encode()),
+        sealed_source=None
+        if source is None
+        else sealer.seal(_source_place(document_id), json.dumps(dict(source)).encode()),
+        parts=await asyncio.to_thread(_seal, sealer, document_id, extracted.segments),
+    )
+
+
+async def keep(
+    session: AsyncSession,
+    prepared: PreparedDocument,
+    *,
+    tenant_id: UUID,
+    member_id: UUID,
+    actor_kind: ActorKind = ActorKind.MEMBER,
+) -> DocumentView:
+    """Write a prepared document for its member, who is a person or, as `actor_kind` says, a program."""
+    view = prepared.view
+    document = Document(
+        tenant_id=tenant_id,
+        id=view.id,
+        member_id=member_id,
+        sealed_name=prepared.sealed_name,
+        media_type=view.media_type,
+        size_bytes=view.size_bytes,
+        sha256=prepared.sha256,
+        segments=view.segments,
+        estimated_tokens=view.estimated_tokens,
+        language=view.language,
+        notes=dict(view.notes),
+        sealed_source=prepared.sealed_source,
+    )
+    parts = [
+        DocumentPart(tenant_id=tenant_id, document_id=view.id, number=number, content=content)
+        for number, content in enumerate(prepared.parts)
+    ]
+    await DocumentRepository(session, tenant_id).add(document, parts)
+    await record(
+        session,
+        tenant_id=tenant_id,
+        actor=Actor(actor_kind, member_id),
+        action=AuditAction.DOCUMENT_UPLOAD,
+        target_type="document",
+        target_id=str(view.id),
+        detail={
+            "media_type": view.media_type,
+            "size_bytes": view.size_bytes,
+            "source": "upload" if prepared.sealed_source is None else "graph",
+        },
+    )
+    return view
+
+
 async def store(
     session: AsyncSession,
     sealer: Sealer,
@@ -49,50 +133,10 @@ async def store(
     size_bytes: int,
     sha256: bytes,
     extracted: Extracted,
-    source: Mapping[str, str] | None = None,
 ) -> DocumentView:
-    """Keep a document: its segments sealed in parts of at most 4 MiB, its name and `source` sealed too.
-
-    `source` says where it was fetched from; None for what was uploaded.
-    """
-    document_id = new_id()
-    view = await asyncio.to_thread(_describe, document_id, name, size_bytes, extracted)
-    sealed = await asyncio.to_thread(_seal, sealer, document_id, extracted.segments)
-    document = Document(
-        tenant_id=tenant_id,
-        id=document_id,
-        member_id=member_id,
-        sealed_name=sealer.seal(_name_place(document_id), name.encode()),
-        media_type=view.media_type,
-        size_bytes=size_bytes,
-        sha256=sha256,
-        segments=view.segments,
-        estimated_tokens=view.estimated_tokens,
-        language=view.language,
-        notes=dict(view.notes),
-        sealed_source=None
-        if source is None
-        else sealer.seal(_source_place(document_id), json.dumps(dict(source)).encode()),
-    )
-    parts = [
-        DocumentPart(tenant_id=tenant_id, document_id=document_id, number=number, content=content)
-        for number, content in enumerate(sealed)
-    ]
-    await DocumentRepository(session, tenant_id).add(document, parts)
-    await record(
-        session,
-        tenant_id=tenant_id,
-        actor=Actor(ActorKind.MEMBER, member_id),
-        action=AuditAction.DOCUMENT_UPLOAD,
-        target_type="document",
-        target_id=str(document_id),
-        detail={
-            "media_type": view.media_type,
-            "size_bytes": size_bytes,
-            "source": "upload" if source is None else "graph",
-        },
-    )
-    return view
+    """Prepare a document and keep it, in a session in which nothing has been done yet."""
+    prepared = await prepare(sealer, name=name, size_bytes=size_bytes, sha256=sha256, extracted=extracted)
+    return await keep(session, prepared, tenant_id=tenant_id, member_id=member_id)
 
 
 async def describe(

@@ -187,6 +187,8 @@ async def append(
 
     Raises: `InvalidRange` if it does not follow what has arrived or differs from it, `UploadSessionNotFound`.
     """
+    # Before the transaction begins: it would be idle meanwhile, and others wait for its lock.
+    sealed = sealer.seal(_part_place(session_id, start), content)
     repository = UploadRepository(session, tenant_id, member_id)
     upload = await repository.get(session_id, lock=True)
     view = _view(sealer, upload)
@@ -198,7 +200,7 @@ async def append(
             session_id=session_id,
             start=start,
             length=len(content),
-            content=sealer.seal(_part_place(session_id, start), content),
+            content=sealed,
         )
         await repository.add_part(part)
         upload.received_bytes = start + len(content)

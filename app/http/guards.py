@@ -206,7 +206,17 @@ PortalSession = Annotated[AsyncSession, Depends(portal_session, scope="function"
 
 def actor(request: Request, caller: Principal) -> Actor:
     """Who acts, as the audit record names it; an operator is no member of the tenants it acts on."""
-    if Role.PLATFORM_OPERATOR in caller.roles:
-        return Actor(ActorKind.OPERATOR, address=address(request))
-    kind = ActorKind.APPLICATION if caller.kind is PrincipalKind.APPLICATION else ActorKind.MEMBER
-    return Actor(kind, member_id=caller.member_id, address=address(request))
+    kind = actor_kind(caller)
+    member_id = None if kind is ActorKind.OPERATOR else caller.member_id
+    return Actor(kind, member_id=member_id, address=address(request))
+
+
+def actor_kind(caller: Principal) -> ActorKind:
+    """On whose behalf a caller acts. An operator operates at the portal; in its own add-in it is a person."""
+    match caller.kind:
+        case PrincipalKind.APPLICATION:
+            return ActorKind.APPLICATION
+        case PrincipalKind.SESSION if Role.PLATFORM_OPERATOR in caller.roles:
+            return ActorKind.OPERATOR
+        case _:
+            return ActorKind.MEMBER

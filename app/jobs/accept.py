@@ -102,8 +102,11 @@ async def accept(
     member_id: UUID,
     max_jobs_queued: int,
     idempotency: tuple[str, bytes] | None = None,
+    actor_kind: ActorKind = ActorKind.MEMBER,
 ) -> UUID:
     """Write the job and its first step, and wake the dispatcher when the transaction commits.
+
+    The member is a person or, as `actor_kind` says, a program.
 
     `idempotency` is the caller's key and the digest of its request. Of any number of concurrent calls
     with the same key one makes a job, and all return its id.
@@ -133,7 +136,7 @@ async def accept(
     await record(
         session,
         tenant_id=tenant_id,
-        actor=Actor(ActorKind.MEMBER, member_id),
+        actor=Actor(actor_kind, member_id),
         action=AuditAction.JOB_ACCEPT,
         target_type="job",
         target_id=str(job_id),

@@ -15,8 +15,15 @@ from app.jobs.tables import Job
 from app.vocabulary import JobState
 
 
-async def cancel(session: AsyncSession, *, tenant_id: UUID, member_id: UUID, job_id: UUID) -> JobState:
-    """Cancel a member's own job and give its state; a job that has ended stays as it ended.
+async def cancel(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    member_id: UUID,
+    job_id: UUID,
+    actor_kind: ActorKind = ActorKind.MEMBER,
+) -> JobState:
+    """Cancel an own job of a member, person or program, and give its state; a job that has ended stays as it ended.
 
     Raises: `JobNotFound`.
     """
@@ -43,7 +50,7 @@ async def cancel(session: AsyncSession, *, tenant_id: UUID, member_id: UUID, job
     await record(
         session,
         tenant_id=tenant_id,
-        actor=Actor(ActorKind.MEMBER, member_id),
+        actor=Actor(actor_kind, member_id),
         action=AuditAction.JOB_CANCEL,
         target_type="job",
         target_id=str(job_id),

@@ -4,10 +4,15 @@ import asyncio
 import hashlib
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
+from app.core.crypto import Place, Sealed, Sealer
+from app.documents import service
+from app.documents.service import DocumentView
 from app.documents.uploads import remove_expired
+from app.local.postgres import EmbeddedPostgres
 from tests.documents.files import paragraph, word_file
 from tests.documents.uploading import PIECE, STEP, Upload, begin, create, error, expected
 from tests.entra import ADA, ALAN, GRACE
@@ -202,6 +207,41 @@ async def test_two_clients_that_finish_at_once_get_one_document(house: House) ->
     assert [one.status_code for one in answers] == [201, 201]
     assert answers[0].json() == answers[1].json()
     assert await counts(house) == (1, 0, 1)
+
+
+async def test_no_transaction_waits_while_a_file_is_described_and_sealed(
+    house: House, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres ends a transaction that is idle for long; on a busy machine that was a 503 for large files."""
+    waiting: dict[str, list[int]] = {}
+
+    def look(doing: str) -> None:
+        with psycopg.connect(postgres.url) as connection:
+            found = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND state LIKE 'idle in transaction%%'",
+                [house.system.database.name],
+            ).fetchone()
+        waiting.setdefault(doing, []).append(-1 if found is None else found[0])
+
+    describe, seal = service._describe, Sealer.seal
+
+    def describe_seen(*given: Any) -> DocumentView:
+        look("describe")
+        return describe(*given)
+
+    def seal_seen(sealer: Sealer, place: Place, content: bytes) -> Sealed:
+        if place.table in {"document_parts", "upload_parts"}:
+            look(f"seal {place.table}")
+        return seal(sealer, place, content)
+
+    monkeypatch.setattr(service, "_describe", describe_seen)
+    monkeypatch.setattr(Sealer, "seal", seal_seen)
+    upload = await begin(house.client(), "a.txt", b"The harbour was closed.")
+    assert (await upload.put(0, len(upload.content))).status_code == 201
+    await house.upload("b.txt", upload.content)
+    accepted = await house.submit({"input": {"text": "The harbour was closed."}}, key="one")
+    assert accepted.status_code == 202, accepted.text
+    assert waiting == {"seal upload_parts": [0], "describe": [0] * 3, "seal document_parts": [0] * 3}
 
 
 async def test_two_clients_of_one_whole_file_leave_one_document(house: House) -> None:
