@@ -2,7 +2,7 @@
 
 A name may resolve to our own network later, so the address is judged when the socket is made, and that very
 address is the one connected to. No proxy or key from the environment, no redirect that is followed.
-The platform's own endpoints may be private; tenants' may not.
+The platform's own endpoints may be private; tenants' may not. There is no synchronous client for such addresses.
 """
 
 import ipaddress
@@ -15,9 +15,6 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
 
 from app.core.errors import TemporarilyUnavailable, TooLarge, Unprocessable
 
@@ -99,7 +96,7 @@ def connector(
     resolver: aiohttp.abc.AbstractResolver | None = None,
     most_connections: int = _MOST_CONNECTIONS,
 ) -> aiohttp.TCPConnector:
-    """What asynchronous clients connect by; to be closed on the loop that uses it."""
+    """What clients connect by; to be closed on the loop that uses it."""
     return aiohttp.TCPConnector(
         limit=most_connections,
         keepalive_timeout=30.0,
@@ -107,82 +104,6 @@ def connector(
         resolver=resolver,
         socket_factory=None if private_allowed else public_socket,
     )
-
-
-class _PublicConnection(urllib3.connection.HTTPConnection):
-    """Resolves once, judges each answer, and connects to what it has judged."""
-
-    def _new_conn(self) -> socket.socket:
-        return _connect(self)
-
-
-class _PublicTLSConnection(urllib3.connection.HTTPSConnection):
-    """The same for TLS; the certificate is still checked against the name."""
-
-    def _new_conn(self) -> socket.socket:
-        return _connect(self)
-
-
-class _PublicPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _PublicConnection
-
-
-class _PublicTLSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _PublicTLSConnection
-
-
-class PublicAdapter(HTTPAdapter):
-    """What synchronous clients (`requests`, and with it MSAL) connect by."""
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        """Make the pools of connections that judge."""
-        super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _PublicPool, "https": _PublicTLSPool}
-
-    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
-        """Send without a proxy, whatever the caller was told."""
-        return super().send(request, *arguments, **{**options, "proxies": {}})
-
-
-class PublicSession(requests.Session):
-    """A synchronous client for addresses that others chose: bounded waits, redirects never followed."""
-
-    def __init__(self, *, seconds: float = 30.0) -> None:
-        super().__init__()
-        self.trust_env = False
-        self._seconds = seconds
-        for scheme in ("http://", "https://"):
-            self.mount(scheme, PublicAdapter())
-
-    def request(self, *arguments: Any, **options: Any) -> requests.Response:
-        """Send one request; a redirect is an answer like any other."""
-        options = {"timeout": (CONNECT_SECONDS, self._seconds), **options, "allow_redirects": False}
-        return super().request(*arguments, **options)
-
-
-def _connect(connection: urllib3.connection.HTTPConnection) -> socket.socket:
-    host = connection.host.strip("[]")
-    try:
-        found = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise urllib3.exceptions.NewConnectionError(connection, "the name does not resolve") from error
-    failed: OSError | None = None
-    for address in found:
-        try:
-            made = public_socket(address)
-        except OSError as error:
-            failed = error
-            continue
-        try:
-            made.settimeout(CONNECT_SECONDS)
-            made.connect(address[4])
-        except OSError as error:
-            made.close()
-            failed = error
-        else:
-            made.settimeout(None)
-            return made
-    raise urllib3.exceptions.NewConnectionError(connection, str(failed)) from failed
 
 
 def allowed_address(

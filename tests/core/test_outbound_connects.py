@@ -5,7 +5,6 @@ Below the rules for addresses, which are tested by themselves, so that each woul
 
 import socket
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import aiohttp
 import httpx2
@@ -13,7 +12,7 @@ import pytest
 import requests
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from app.core.outbound import PublicSession, connector
+from app.core.outbound import connector
 from app.llm.providers.guard import http_client, unused_client
 from tests.core.doors_of_this_machine import LoopbackDoor
 
@@ -80,18 +79,6 @@ def test_without_the_guard_the_trick_works(trick: str, door: LoopbackDoor) -> No
 
 
 @pytest.mark.parametrize("trick", _ALL)
-def test_the_synchronous_client_gets_to_no_place_inside(
-    trick: str, door: LoopbackDoor, recorded_connects: list[str]
-) -> None:
-    with PublicSession(seconds=5) as session, pytest.raises((requests.RequestException, UnicodeError)):
-        session.get(_ALL[trick].format(port=door.port))
-
-    assert door.requests == []
-    # Names were not even looked up, but for those that mean this machine.
-    assert [one for one in recorded_connects if not one.startswith("look-up of")] == []
-
-
-@pytest.mark.parametrize("trick", _ALL)
 async def test_the_asynchronous_client_gets_to_no_place_inside(
     trick: str, door: LoopbackDoor, recorded_connects: list[str]
 ) -> None:
@@ -142,11 +129,9 @@ async def test_a_proxy_in_the_environment_is_not_used(
     async with http_client(private_allowed=False) as client:
         with pytest.raises(httpx2.TransportError):
             await client.get(f"https://{_PUBLIC}/")
-    with PublicSession(seconds=5) as session, pytest.raises(requests.ConnectionError):
-        session.get(f"http://{_PUBLIC}/", proxies={"http": f"http://127.0.0.1:{door.port}"})
 
     assert door.requests == []
-    assert recorded_connects == [f"{_PUBLIC}:443", f"{_PUBLIC}:80"]
+    assert recorded_connects == [f"{_PUBLIC}:443"]
 
 
 class _Names(AbstractResolver):
@@ -173,20 +158,6 @@ class _Names(AbstractResolver):
     async def close(self) -> None:
         """Nothing is open."""
 
-    def look_up(self, host: str, port: int, **_options: Any) -> list[Any]:
-        """The same for the synchronous client."""
-        self.asked.append(host)
-        return [
-            (
-                socket.AF_INET6 if ":" in address else socket.AF_INET,
-                socket.SOCK_STREAM,
-                socket.IPPROTO_TCP,
-                "",
-                (address, port, 0, 0) if ":" in address else (address, port),
-            )
-            for address in self._answers.pop(0)
-        ]
-
 
 _INSIDE = {
     "loopback": ["127.0.0.1"],
@@ -198,32 +169,26 @@ _INSIDE = {
 
 @pytest.mark.parametrize("where", _INSIDE)
 async def test_a_name_that_leads_inside_is_not_connected_to(
-    where: str, door: LoopbackDoor, recorded_connects: list[str], monkeypatch: pytest.MonkeyPatch
+    where: str, door: LoopbackDoor, recorded_connects: list[str]
 ) -> None:
-    names = _Names(_INSIDE[where], _INSIDE[where])
+    names = _Names(_INSIDE[where])
     async with http_client(private_allowed=False, resolver=names) as client:
         with pytest.raises(httpx2.TransportError):
             await client.get(f"https://api.vendor.example:{door.port}/")
-    monkeypatch.setattr("app.core.outbound.socket.getaddrinfo", names.look_up)
-    with PublicSession(seconds=5) as session, pytest.raises(requests.ConnectionError):
-        session.get(f"http://api.vendor.example:{door.port}/")
 
-    assert names.asked == ["api.vendor.example"] * 2
+    assert names.asked == ["api.vendor.example"]
     assert door.requests == []
     assert recorded_connects == []
 
 
 async def test_of_several_addresses_only_the_public_ones_are_connected_to(
-    door: LoopbackDoor, recorded_connects: list[str], monkeypatch: pytest.MonkeyPatch
+    door: LoopbackDoor, recorded_connects: list[str]
 ) -> None:
     mixed = ["127.0.0.1", _PUBLIC, "10.0.0.1"]
-    names = _Names(mixed, mixed)
+    names = _Names(mixed)
     async with http_client(private_allowed=False, resolver=names) as client:
         with pytest.raises(httpx2.TransportError):
             await client.get(f"https://api.vendor.example:{door.port}/")
-    monkeypatch.setattr("app.core.outbound.socket.getaddrinfo", names.look_up)
-    with PublicSession(seconds=5) as session, pytest.raises(requests.ConnectionError):
-        session.get(f"http://api.vendor.example:{door.port}/")
 
     assert door.requests == []
     # Aiohttp goes through the addresses twice.
@@ -246,18 +211,3 @@ async def test_a_name_that_is_rebound_is_judged_at_each_connect_and_pinned(
     assert door.requests == []
     assert recorded_connects[0] == f"{_PUBLIC}:{door.port}"
     assert set(recorded_connects[1:]) <= {f"{_ALSO_PUBLIC}:{door.port}"}
-
-
-def test_the_synchronous_client_looks_up_once_and_connects_to_what_it_judged(
-    door: LoopbackDoor, recorded_connects: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = _Names([_PUBLIC], ["127.0.0.1"])
-    monkeypatch.setattr("app.core.outbound.socket.getaddrinfo", names.look_up)
-    with PublicSession(seconds=5) as session:
-        for _ in range(2):
-            with pytest.raises(requests.ConnectionError):
-                session.get(f"http://api.vendor.example:{door.port}/")
-
-    assert len(names.asked) == 2
-    assert door.requests == []
-    assert recorded_connects == [f"{_PUBLIC}:{door.port}"]
