@@ -37,10 +37,15 @@ async def list_graph_sessions(caller: Caller, session: TenantSession) -> GraphSe
 
 @router.post("/{session_id}/renew")
 async def renew_graph_session(
-    session_id: UUID, caller: Caller, token: RawToken, state: InProcess, session: TenantSession
+    request: Request,
+    session_id: UUID,
+    caller: Caller,
+    token: RawToken,
+    state: InProcess,
+    session: TenantSession,
 ) -> GraphSessionResource:
     """Prove again who the caller is; the session ends when it would have ended."""
-    await state.files.sessions.renew(caller, token, session_id)
+    await state.files.sessions.renew(caller, token, session_id, actor=actor(request, caller))
     return await _own(session, caller, session_id)
 
 

@@ -1,48 +1,73 @@
-"""What can be recorded: one word pair for each thing that happens. The values are part of the record."""
+"""What can be recorded: one word pair for each thing that happens. The values are part of the record.
+
+After a change: `python -m tests.audit.test_actions` writes the table of docs/audit.md anew.
+"""
 
 from enum import StrEnum
+from typing import Self
 
 
 class AuditAction(StrEnum):
-    """Noun and verb. A value that entries bear is never changed or given another meaning."""
+    """Noun and verb, and what it means. A value that entries bear is never changed or given another meaning."""
 
-    SIGN_IN = "session.begin"
-    SIGN_OUT = "session.end"
-    SIGN_IN_REFUSED = "session.refuse"
+    meaning: str
 
-    TENANT_INVITE = "tenant.invite"
-    TENANT_CONSENT = "tenant.consent"
-    TENANT_ONBOARD = "tenant.onboard"
-    TENANT_SUSPEND = "tenant.suspend"
-    TENANT_RESUME = "tenant.resume"
-    TENANT_SETTINGS = "tenant.settings"
-    TENANT_ERASE = "tenant.erase"
-    """An erasure of the whole tenant begins. From here on its entries may lose their addresses."""
+    def __new__(cls, value: str, meaning: str) -> Self:
+        """Keep the meaning beside the value."""
+        made = str.__new__(cls, value)
+        made._value_ = value
+        made.meaning = meaning
+        return made
 
-    MEMBER_ROLE = "member.role"
-    MEMBER_BLOCK = "member.block"
-    MEMBER_UNBLOCK = "member.unblock"
-    MEMBER_EXPORT = "member.export"
-    MEMBER_ERASE = "member.erase"
-    """An erasure of this member begins. From here on its entries may lose their addresses."""
+    SIGN_IN = "session.begin", "a person signed in at the portal"
+    SIGN_OUT = "session.end", "a person signed out, in one browser or everywhere"
+    SIGN_IN_REFUSED = "session.refuse", "a guest or a blocked member was not let in at the portal"
 
-    ERASURE_REQUEST = "erasure.request"
-    ERASURE_CANCEL = "erasure.cancel"
-    ERASURE_FINISH = "erasure.finish"
-    HOLD_PLACE = "hold.place"
-    HOLD_RELEASE = "hold.release"
+    TENANT_INVITE = "tenant.invite", "the operator invited a directory"
+    TENANT_CONSENT = "tenant.consent", "an administrator's consent was proven"
+    TENANT_ONBOARD = "tenant.onboard", "the tenant became active"
+    TENANT_SUSPEND = "tenant.suspend", "the operator suspended the tenant"
+    TENANT_RESUME = "tenant.resume", "the operator let the tenant in again"
+    TENANT_SETTINGS = "tenant.settings", "settings were changed"
+    TENANT_ERASE = (
+        "tenant.erase",
+        "the tenant's erasure began; from here on its entries may lose their addresses",
+    )
 
-    APP_CLIENT_REGISTER = "app_client.register"
-    APP_CLIENT_REVOKE = "app_client.revoke"
-    CREDENTIAL_SET = "credential.set"
-    CREDENTIAL_CLEAR = "credential.clear"
-    KEY_ROTATE = "key.rotate"
-    GRAPH_SESSION_BEGIN = "graph_session.begin"
-    GRAPH_SESSION_REVOKE = "graph_session.revoke"
+    MEMBER_ROLE = "member.role", "a member was given another role"
+    MEMBER_BLOCK = "member.block", "a member was blocked"
+    MEMBER_UNBLOCK = "member.unblock", "a member was let in again"
+    MEMBER_EXPORT = "member.export", "a member took a copy of what is theirs"
+    MEMBER_ERASE = (
+        "member.erase",
+        "a member's erasure began; from here on the member's entries may lose their addresses",
+    )
 
-    DOCUMENT_UPLOAD = "document.upload"
-    DOCUMENT_DELETE = "document.delete"
-    JOB_ACCEPT = "job.accept"
-    JOB_CANCEL = "job.cancel"
-    JOB_FINISH = "job.finish"
-    """Detail holds the state and which pool, deployment, provider and model served."""
+    ERASURE_REQUEST = "erasure.request", "the erasure of a member or of the tenant was asked for"
+    ERASURE_CANCEL = "erasure.cancel", "that request was taken back"
+    ERASURE_FINISH = "erasure.finish", "the erasure is done, with what a sweep found"
+    HOLD_PLACE = "hold.place", "a legal hold was placed"
+    HOLD_RELEASE = "hold.release", "a legal hold was released"
+
+    APP_CLIENT_REGISTER = "app_client.register", "a program was registered"
+    APP_CLIENT_REVOKE = "app_client.revoke", "a program was revoked"
+    CREDENTIAL_SET = "credential.set", "a provider's key was entered, without the key"
+    CREDENTIAL_CLEAR = "credential.clear", "a provider's key was removed"
+    KEY_ROTATE = "key.rotate", "a key was wrapped anew, got a new version, or values were sealed anew with it"
+    GRAPH_SESSION_BEGIN = "graph_session.begin", "a member let jobs read their files while they are away"
+    GRAPH_SESSION_RENEW = "graph_session.renew", "the member proved again who they are"
+    GRAPH_SESSION_REVOKE = "graph_session.revoke", "that leave was revoked"
+
+    DOCUMENT_UPLOAD = "document.upload", "a document was uploaded or fetched from Microsoft 365"
+    DOCUMENT_DELETE = "document.delete", "a document was deleted because its time was over"
+    JOB_ACCEPT = "job.accept", "a job was submitted"
+    JOB_RESUME = "job.resume", "a member let a waiting job go on"
+    JOB_CANCEL = "job.cancel", "a job was cancelled"
+    JOB_FINISH = (
+        "job.finish",
+        "a job ended, with its state and which pool, deployment, provider and model served",
+    )
+    JOB_DELETE = "job.delete", "a job and its result were deleted because their time was over"
+
+    AUDIT_EXPORT = "audit.export", "the operator exported the tenant's entries"
+    AUDIT_IDENTIFY = "audit.identify", "the operator looked up a member's pseudonym"

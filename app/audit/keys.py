@@ -13,7 +13,9 @@ from uuid import UUID
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from app.audit.actions import AuditAction
 from app.audit.chain import GENESIS
+from app.audit.record import Actor, ActorKind, record
 from app.audit.tables import AuditChain
 from app.core.crypto import KEY_BYTES
 from app.core.database import Database
@@ -134,7 +136,18 @@ class AuditKeys:
                 .returning(AuditChain.tenant_id)
                 .execution_options(synchronize_session=False)
             )
-            return changed.one_or_none() is not None
+            if changed.one_or_none() is None:
+                return False
+            await record(
+                session,
+                tenant_id=tenant_id,
+                actor=Actor(ActorKind.OPERATOR),
+                action=AuditAction.KEY_ROTATE,
+                target_type="audit_chain",
+                target_id=str(tenant_id),
+                detail={"what": "wrapped", "wrapping_key": chain.name},
+            )
+            return True
 
     async def _unwrap(self, tenant_id: UUID, purpose: int, name: str, wrapped: bytes) -> bytes:
         return await self._wrapping.unwrap(tenant_id, purpose, WrappedKey(name, wrapped))

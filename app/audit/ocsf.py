@@ -9,12 +9,19 @@ from typing import Any
 
 from app.audit.actions import AuditAction
 from app.audit.chain import Link
+from app.audit.record import ActorKind
 
 VERSION = "1.1.0"
 _PRODUCT = {"name": "Switchboard", "vendor_name": "Switchboard"}
 _INFORMATIONAL, _MEDIUM = (1, "Informational"), (3, "Medium")
 _SUCCESS, _FAILURE = (1, "Success"), (2, "Failure")
-_USER, _SYSTEM_USER = 1, 3
+_USERS: dict[str, tuple[int, str]] = {
+    ActorKind.MEMBER: (1, "User"),
+    ActorKind.OPERATOR: (2, "Admin"),
+    ActorKind.SYSTEM: (3, "System"),
+    ActorKind.APPLICATION: (99, "Application"),
+}
+"""`type_id` and `type` of a user; the schema has no number for programs."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ _VERBS = {
     "accept": _CREATE,
     "place": _CREATE,
     "export": _READ,
+    "identify": _READ,
     "erase": _DELETE,
     "delete": _DELETE,
     "clear": _DELETE,
@@ -98,7 +106,7 @@ def to_ocsf(link: Link) -> dict[str, Any]:
     if of is _AUTHENTICATION:
         event |= {"user": _user(link), "service": {"name": "Switchboard"}}
     elif of is _ACCOUNT:
-        event["user"] = {"uid": link.target_id or "erased", "type_id": _USER}
+        event["user"] = {"uid": link.target_id or "erased", "type_id": _USERS[ActorKind.MEMBER][0]}
     else:
         event["api"] = {"operation": link.action, "service": {"name": "Switchboard"}}
         event["resources"] = [{"type": link.target_type, "uid": link.target_id}]
@@ -115,5 +123,6 @@ def _classify(action: str) -> tuple[_Class, int, str]:
 
 def _user(link: Link) -> dict[str, Any]:
     name = link.actor_kind
-    user = {"name": name, "type_id": _SYSTEM_USER if name == "system" else _USER}
+    type_id, kind = _USERS.get(name, (0, "Unknown"))
+    user = {"name": name, "type_id": type_id, "type": kind}
     return user | {"uid": link.actor} if link.actor else user

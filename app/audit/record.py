@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.actions import AuditAction
 from app.audit.tables import AuditEntry
+from app.core.clock import new_id
 
 MOST_DETAIL_CHARACTERS = 256
 """Of one text in `detail`: names and reasons fit, documents do not."""
@@ -62,22 +63,55 @@ async def record(
     `detail` is flat and says no more than figures, states and names of configuration; a longer text is
     cut. A target of type `member` is named by its id, which becomes its pseudonym.
     """
+    await record_each(
+        session,
+        tenant_id=tenant_id,
+        actor=actor,
+        action=action,
+        target_type=target_type,
+        target_ids=[target_id],
+        detail=detail,
+    )
+
+
+async def record_each(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    actor: Actor,
+    action: AuditAction,
+    target_type: str,
+    target_ids: Collection[str],
+    detail: Mapping[str, DetailValue] | None = None,
+) -> None:
+    """`record` the same of several targets, in one statement; of none, nothing."""
+    if not target_ids:
+        return
     address = actor.address or caller_address.get()
     salt = secrets.token_bytes(_SALT_BYTES) if address else None
     to_member = target_type == "member"
+    same = {
+        "tenant_id": tenant_id,
+        "actor_kind": actor.kind,
+        "actor_member_id": actor.member_id,
+        "address": address or None,
+        "address_salt": salt,
+        "address_digest": None if salt is None else address_digest(salt, address),
+        "action": action,
+        "target_type": target_type,
+        "detail": {name: _bounded(name, value) for name, value in (detail or {}).items()},
+    }
     await session.execute(
         insert(AuditEntry).values(
-            tenant_id=tenant_id,
-            actor_kind=actor.kind,
-            actor_member_id=actor.member_id,
-            address=address or None,
-            address_salt=salt,
-            address_digest=None if salt is None else address_digest(salt, address),
-            action=action,
-            target_type=target_type,
-            target_id="" if to_member else target_id,
-            target_member_id=UUID(target_id) if to_member else None,
-            detail={name: _bounded(name, value) for name, value in (detail or {}).items()},
+            [
+                {
+                    **same,
+                    "id": new_id(),
+                    "target_id": "" if to_member else one,
+                    "target_member_id": UUID(one) if to_member else None,
+                }
+                for one in target_ids
+            ]
         )
     )
 

@@ -34,7 +34,7 @@ async def renewed_session(
     if waiting.reason != NEEDS_USER or waiting.graph_session_id is None:
         return None
     try:
-        await sessions.renew(caller, raw_token, waiting.graph_session_id)
+        await sessions.renew(caller, raw_token, waiting.graph_session_id, actor=actor)
     except GraphSessionNotFound:
         return await sessions.start(caller, raw_token, actor=actor, days=_DAYS)
     return waiting.graph_session_id

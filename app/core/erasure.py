@@ -4,7 +4,7 @@ Each room names its tables once, in its `erasure.py`; the order follows from the
 in the eraser role, which sees one tenant and no content.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -74,6 +74,21 @@ async def delete_some(session: AsyncSession, table: Table, *where: ColumnElement
         delete(table).where(tuple_(*keys).in_(chosen)).execution_options(synchronize_session=False)
     )
     return _count(gone)
+
+
+async def delete_found(
+    session: AsyncSession, table: Table, *where: ColumnElement[bool], limit: int
+) -> Sequence[UUID]:
+    """As `delete_some`, of a table of rows with an id; gives the ids that went."""
+    keys = list(table.primary_key.columns)
+    chosen = select(*keys).where(*where).order_by(*keys).limit(limit)
+    gone = await session.scalars(
+        delete(table)
+        .where(tuple_(*keys).in_(chosen))
+        .returning(table.c.id)
+        .execution_options(synchronize_session=False)
+    )
+    return gone.all()
 
 
 def older_than(table: Table, column: str, days: float) -> ColumnElement[bool]:

@@ -1,12 +1,12 @@
 """Which tables of this room hold a tenant's or a member's data, and what retention deletes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.erasure import Erasable, by_member, by_parent, delete_some, older_than, table_of
+from app.core.erasure import Erasable, by_member, by_parent, delete_found, older_than, table_of
 from app.documents.tables import Document, DocumentPart, UploadPart, UploadSession
 
 TABLES: tuple[Erasable, ...] = (
@@ -25,10 +25,10 @@ async def delete_outdated_documents(
     in_use: Select[UUID],
     except_members: Collection[UUID],
     limit: int,
-) -> int:
-    """Delete documents older than `days` that are not `in_use`; gives how many. Eraser role."""
+) -> Sequence[UUID]:
+    """Delete documents older than `days` that are not `in_use`; gives their ids. Eraser role."""
     table = table_of(Document)
-    return await delete_some(
+    return await delete_found(
         session,
         table,
         table.c.tenant_id == tenant_id,

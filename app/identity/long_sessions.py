@@ -87,7 +87,7 @@ class LongSessions:
                 detail={"seconds": round(lifetime)},
             )
         try:
-            await self.renew(caller, raw_token, session_id)
+            await self._refresh(caller, raw_token, session_id)
         except AppError as error:
             async with self._database.tenant(caller.tenant_id) as session:
                 await revoke(
@@ -100,12 +100,18 @@ class LongSessions:
             raise
         return session_id
 
-    async def renew(self, caller: Principal, raw_token: str, session_id: UUID) -> None:
+    async def renew(self, caller: Principal, raw_token: str, session_id: UUID, *, actor: Actor) -> None:
         """Put fresh tokens of its member into a session; its end stays where it is.
 
         Raises: `GraphSessionNotFound`, and as `OnBehalf.graph_token`.
         """
         require_person(caller)
+        await self._refresh(caller, raw_token, session_id, actor=actor)
+
+    async def _refresh(
+        self, caller: Principal, raw_token: str, session_id: UUID, *, actor: Actor | None = None
+    ) -> None:
+        """The work of `renew`; recorded for `actor`, if one is given: a session that begins is recorded as that."""
         partition = await self._open(caller.tenant_id, caller.member_id, session_id)
         await self._on_behalf.begin(partition, raw_token)
         async with self._database.tenant(caller.tenant_id) as session:
@@ -116,7 +122,17 @@ class LongSessions:
                 .returning(GraphSession.id)
                 .execution_options(synchronize_session=False)
             )
-        if renewed.scalar_one_or_none() is None:
+            known = renewed.scalar_one_or_none() is not None
+            if known and actor is not None:
+                await record(
+                    session,
+                    tenant_id=caller.tenant_id,
+                    actor=actor,
+                    action=AuditAction.GRAPH_SESSION_RENEW,
+                    target_type="graph_session",
+                    target_id=str(session_id),
+                )
+        if not known:
             # Revoked while Entra was asked: the new tokens go where the old ones went.
             await self._on_behalf.forget(partition)
             raise GraphSessionNotFound(session_id)

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.erasure import Erasable, by_member, by_parent, delete_some, of_tenant, older_than, table_of
+from app.core.erasure import Erasable, by_member, by_parent, delete_found, of_tenant, older_than, table_of
 from app.jobs.complete import end_steps
 from app.jobs.notify import notify_cancelled
 from app.jobs.states import FINAL_JOB_STATES, OPEN_JOB_STATES
@@ -37,10 +37,10 @@ async def first_jobs(
 
 async def delete_outdated_jobs(
     session: AsyncSession, *, tenant_id: UUID, days: float, except_members: Collection[UUID], limit: int
-) -> int:
-    """Delete jobs that ended more than `days` ago, with their steps and keys; gives how many. Eraser role."""
+) -> Sequence[UUID]:
+    """Delete jobs that ended more than `days` ago, with their steps and keys; gives their ids. Eraser role."""
     table = table_of(Job)
-    return await delete_some(
+    return await delete_found(
         session,
         table,
         table.c.tenant_id == tenant_id,

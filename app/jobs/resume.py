@@ -7,6 +7,8 @@ from uuid import UUID
 from sqlalchemy import DateTime, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit.actions import AuditAction
+from app.audit.record import Actor, ActorKind, record
 from app.jobs.errors import JobNotFound, JobNotWaiting
 from app.jobs.notify import notify_steps
 from app.jobs.tables import Job, JobStep
@@ -60,6 +62,14 @@ async def resume(
     await waiting_job(session, tenant_id=tenant_id, member_id=member_id, job_id=job_id)
     found = {} if graph_session_id is None else {"graph_session_id": graph_session_id}
     await _go_on(session, tenant_id, job_id, **found)
+    await record(
+        session,
+        tenant_id=tenant_id,
+        actor=Actor(ActorKind.MEMBER, member_id),
+        action=AuditAction.JOB_RESUME,
+        target_type="job",
+        target_id=str(job_id),
+    )
     await notify_steps(session)
 
 

@@ -7,6 +7,7 @@ those of the ledger.
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,6 +15,8 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit.actions import AuditAction
+from app.audit.record import Actor, ActorKind, record_each
 from app.core.database import Database
 from app.core.logging import get_logger
 from app.documents.erasure import delete_outdated_documents
@@ -67,24 +70,47 @@ class Retention:
         if holds.everything:
             return Counter()
         members, limit = holds.members, self.batch
+        # A document goes when no job that is kept refers to it, so jobs go first.
+        jobs = await delete_outdated_jobs(
+            session, tenant_id=tenant_id, days=days, except_members=members, limit=limit
+        )
+        documents = await delete_outdated_documents(
+            session,
+            tenant_id=tenant_id,
+            days=days,
+            in_use=documents_in_use(tenant_id),
+            except_members=members,
+            limit=limit,
+        )
+        await _record(session, tenant_id, AuditAction.JOB_DELETE, "job", jobs, days)
+        await _record(session, tenant_id, AuditAction.DOCUMENT_DELETE, "document", documents, days)
         found = {
-            "jobs": await delete_outdated_jobs(
-                session, tenant_id=tenant_id, days=days, except_members=members, limit=limit
-            ),
-            # A document goes when no job that is kept refers to it, so jobs go first.
-            "documents": await delete_outdated_documents(
-                session,
-                tenant_id=tenant_id,
-                days=days,
-                in_use=documents_in_use(tenant_id),
-                except_members=members,
-                limit=limit,
-            ),
+            "jobs": len(jobs),
+            "documents": len(documents),
             "model_calls": await delete_outdated_calls(
                 session, tenant_id=tenant_id, days=self.ledger_days, except_members=members, limit=limit
             ),
         }
         return Counter({kind: count for kind, count in found.items() if count})
+
+
+async def _record(
+    session: AsyncSession,
+    tenant_id: UUID,
+    action: AuditAction,
+    target_type: str,
+    gone: Sequence[UUID],
+    days: int,
+) -> None:
+    await record_each(
+        session,
+        tenant_id=tenant_id,
+        actor=Actor(ActorKind.SYSTEM),
+        action=action,
+        target_type=target_type,
+        target_ids=[str(one) for one in gone],
+        detail={"reason": "retention", "days": days},
+    )
 
 
 async def _note(session: AsyncSession, tenant_id: UUID, removed: Counter[str]) -> None:

@@ -16,9 +16,11 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.text import Text
 
+from app.audit.actions import AuditAction
 from app.audit.anchors import AnchorFile
 from app.audit.keys import AuditKeys
 from app.audit.ocsf import to_ocsf
+from app.audit.record import Actor, ActorKind, record
 from app.audit.repository import SystemAuditRepository
 from app.audit.verify import Verdict, Verifier, read_links
 from app.core.database import Database, psycopg_url
@@ -73,11 +75,10 @@ def export(file: IO[str], settings: Settings, selection: Selection) -> int:
     async def work() -> int:
         count = 0
         async with _system(settings) as system:
-            wanted = selection.tenants
-            if not wanted:
-                async with system.system() as session:
-                    wanted = sorted(await SystemAuditRepository(session).tenants())
-            for tenant_id in wanted:
+            async with system.system() as session:
+                known = await SystemAuditRepository(session).tenants()
+            for tenant_id in sorted(known.intersection(selection.tenants) if selection.tenants else known):
+                await _record(system, tenant_id, AuditAction.AUDIT_EXPORT, "tenant", tenant_id)
                 async for link in read_links(system, tenant_id, since=selection.since, until=selection.until):
                     file.write(json.dumps(to_ocsf(link), ensure_ascii=False, separators=(",", ":")) + "\n")
                     count += 1
@@ -93,9 +94,27 @@ def pseudonym(settings: Settings, *, tenant_id: UUID, member_id: UUID) -> str:
     async def work() -> str:
         async with _system(settings) as system, _wrapping(settings) as wrapping:
             keys = await AuditKeys(system, wrapping).existing(tenant_id)
-            return "" if keys is None else keys.pseudonym_of(member_id)
+            if keys is None:
+                return ""
+            await _record(system, tenant_id, AuditAction.AUDIT_IDENTIFY, "member", member_id)
+            return keys.pseudonym_of(member_id)
 
     return asyncio.run(work())
+
+
+async def _record(
+    system: Database, tenant_id: UUID, action: AuditAction, target_type: str, target_id: UUID
+) -> None:
+    """Whoever reads a record stands in it: written before the first line is."""
+    async with system.system() as session:
+        await record(
+            session,
+            tenant_id=tenant_id,
+            actor=Actor(ActorKind.OPERATOR),
+            action=action,
+            target_type=target_type,
+            target_id=str(target_id),
+        )
 
 
 def _report(verdicts: Sequence[Verdict], gaps: list[int], *, sound: bool, anchored: bool) -> dict[str, Any]:

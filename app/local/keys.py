@@ -25,6 +25,7 @@ from app.tenants.key_rotation import (
     data_keys,
     new_version,
     open_keys,
+    record_resealed,
     rewrap,
 )
 
@@ -179,6 +180,7 @@ async def _reseal(database: Database, wrapping: WrappingKeys, say: Say) -> int:
         mine = await open_keys(wrapping, keys)
         if mine.sealer is None or mine.sealing is None:
             continue
+        before = total.sealed
         for column in sealed_columns():
             done = await reseal(database, column, mine.sealer, with_version=mine.sealing)
             total.sealed += done.sealed
@@ -186,6 +188,8 @@ async def _reseal(database: Database, wrapping: WrappingKeys, say: Say) -> int:
             total.unreadable += done.unreadable
             if done.unreadable:
                 say(f"{column.name} of tenant {mine.sealer.tenant_id}: {done.unreadable} values do not open")
+        if total.sealed > before:
+            await record_resealed(database, mine.sealer.tenant_id, mine.sealing, values=total.sealed - before)
     say(f"{total.sealed} values sealed anew; {total.overtaken} had been changed by others meanwhile")
     return total.unreadable
 

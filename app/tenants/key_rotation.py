@@ -1,5 +1,7 @@
 """Rotation of tenants' data keys and of what wraps them. In the owner's role, one tenant at a time.
 
+Only the operator does this; each tenant's audit record says so.
+
 Nothing here stops anybody: a key that is wrapped anew stays the same key, and a new version of a data key
 only opens until every process knows it.
 """
@@ -10,7 +12,10 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit.actions import AuditAction
+from app.audit.record import Actor, ActorKind, DetailValue, record
 from app.core.crypto import KEY_BYTES, SealBroken, Sealer
 from app.core.database import Database
 from app.core.wrapping import KeysUnavailable, WrappedKey, WrappingKeys
@@ -95,7 +100,10 @@ async def rewrap(database: Database, wrapping: WrappingKeys, key: DataKey) -> bo
             .values(wrapping_key=fresh.name, wrapped=fresh.wrapped, wrapped_at=func.now())
             .returning(TenantKey.version)
         )
-        return changed.scalar_one_or_none() is not None
+        if changed.scalar_one_or_none() is None:
+            return False
+        await _record(session, key.tenant_id, key.version, what="wrapped", wrapping_key=fresh.name)
+        return True
 
 
 async def new_version(
@@ -118,4 +126,25 @@ async def new_version(
         )
         if state is None or state in _GOING:
             return False
-        return await add_version(session, tenant_id, version, fresh, settle_seconds=settle_seconds)
+        made = await add_version(session, tenant_id, version, fresh, settle_seconds=settle_seconds)
+        if made:
+            await _record(session, tenant_id, version, what="new_version", wrapping_key=fresh.name)
+        return made
+
+
+async def record_resealed(database: Database, tenant_id: UUID, version: int, *, values: int) -> None:
+    """Say in the tenant's record that so many values were sealed anew with a version of its data key."""
+    async with database.tenant(tenant_id) as session:
+        await _record(session, tenant_id, version, what="sealed_anew", values=values)
+
+
+async def _record(session: AsyncSession, tenant_id: UUID, version: int, **detail: DetailValue) -> None:
+    await record(
+        session,
+        tenant_id=tenant_id,
+        actor=Actor(ActorKind.OPERATOR),
+        action=AuditAction.KEY_ROTATE,
+        target_type="data_key",
+        target_id=str(version),
+        detail=detail,
+    )

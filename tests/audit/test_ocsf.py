@@ -72,6 +72,20 @@ def test_sign_ins_and_members_have_their_own_classes() -> None:
     assert (failed["class_uid"], failed["status"]) == (6003, "Failure")
 
 
+@pytest.mark.parametrize(
+    ("kind", "type_id", "name"),
+    [
+        ("member", 1, "User"),
+        ("operator", 2, "Admin"),
+        ("system", 3, "System"),
+        ("application", 99, "Application"),
+    ],
+)
+def test_people_programs_and_operators_are_told_apart(kind: str, type_id: int, name: str) -> None:
+    user = to_ocsf(_link(AuditAction.JOB_ACCEPT, actor_kind=kind))["actor"]["user"]
+    assert user == {"uid": "abc", "name": kind, "type_id": type_id, "type": name}
+
+
 def test_the_model_and_the_place_in_the_chain_are_told() -> None:
     event = to_ocsf(_link(AuditAction.JOB_FINISH))
     assert event["unmapped"]["detail"]["request_model"] == "m-1"

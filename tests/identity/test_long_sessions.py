@@ -47,7 +47,7 @@ async def test_a_session_that_is_over_serves_nobody_and_is_removed(
         with pytest.raises(GraphSessionNotFound):
             await sessions.token(tenant_id=tenant_id, member_id=member_id, session_id=over)
         with pytest.raises(GraphSessionNotFound):
-            await sessions.renew(caller, entra.token(ADA), over)
+            await sessions.renew(caller, entra.token(ADA), over, actor=ACTOR)
         assert await sessions.token(tenant_id=tenant_id, member_id=member_id, session_id=good)
     async with database.system.system() as session:
         assert await remove_over(session) == 1
@@ -100,6 +100,6 @@ async def test_a_session_that_is_revoked_while_entra_is_asked_keeps_no_tokens(
         assert await count(database, "token_caches") == 1
         revoking.append(session_id)
         with pytest.raises(GraphSessionNotFound):
-            await sessions.renew(caller, entra.token(ADA), session_id)
+            await sessions.renew(caller, entra.token(ADA), session_id, actor=ACTOR)
     assert await count(database, "token_caches") == 0
     assert await sessions_of(database) == []

@@ -122,6 +122,7 @@ async def test_sessions_are_started_listed_renewed_and_revoked_by_their_member_a
     assert [(row["action"], row["target_id"]) for row in recorded] == [
         ("graph_session.begin", first),
         ("graph_session.begin", second),
+        ("graph_session.renew", first),
         ("graph_session.revoke", first),
     ]
 

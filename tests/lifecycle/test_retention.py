@@ -1,6 +1,7 @@
 """What is past its time goes, on the tenant's own calendar; what a hold covers stays."""
 
 from tests.lifecycle.conftest import Archive
+from tests.tenants.administration import rows
 
 CONTENT = ("jobs", "job_steps", "job_inputs", "idempotency_keys", "documents", "document_parts")
 
@@ -12,7 +13,7 @@ async def counts(archive: Archive, tenant: str = "mine") -> dict[str, int]:
 
 
 async def test_what_is_older_than_the_tenants_days_goes_with_all_that_hangs_on_it(archive: Archive) -> None:
-    await archive.fill(days_old=31)
+    gone = await archive.fill(days_old=31)
     kept = await archive.fill(days_old=29)
     note = await archive.retention().run()
     assert note == "1 documents, 1 jobs"
@@ -22,6 +23,13 @@ async def test_what_is_older_than_the_tenants_days_goes_with_all_that_hangs_on_i
 
         assert (await session.scalars(text("SELECT id FROM jobs"))).all() == [kept]
     assert await archive.retention().run() is None
+    recorded = await rows(
+        archive.database,
+        "SELECT action, actor_kind, target_id, detail FROM audit_entries WHERE action LIKE '%.delete' ORDER BY at",
+    )
+    why = {"reason": "retention", "days": 30}
+    assert recorded[0] == ("job.delete", "system", str(gone), why)
+    assert [(one[0], one[1], one[3]) for one in recorded[1:]] == [("document.delete", "system", why)]
 
 
 async def test_each_tenant_has_its_own_days(archive: Archive) -> None:

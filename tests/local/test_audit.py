@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 from app.audit.anchors import AnchorFile
 from app.audit.writer import ChainWriter, anchor
@@ -12,6 +13,7 @@ from app.core.keyring import LocalKeyring
 from app.local.postgres import EmbeddedPostgres
 from tests.audit.history import happen, superuser
 from tests.conftest import TestDatabase
+from tests.tenants.administration import rows
 
 
 def _audit(database: TestDatabase, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -55,6 +57,19 @@ async def test_verify_export_and_pseudonym_work_from_the_settings(
 
     named = _audit(database, tmp_path, "pseudonym", str(database.tenant_id), str(database.member_id))
     assert named.stdout.strip() == events[0]["actor"]["user"]["uid"]
+
+    read = (
+        "SELECT tenant_id, actor_kind, action, target_type FROM audit_entries WHERE mac IS NULL ORDER BY at"
+    )
+    here, there = database.tenant_id, database.other_tenant_id
+    assert await rows(database, read) == [
+        (here, "operator", "audit.export", "tenant"),
+        *((one, "operator", "audit.export", "tenant") for one in sorted((here, there))),
+        (here, "operator", "audit.identify", "member"),
+    ]
+    stranger = ("--tenant", str(uuid4()))
+    assert _audit(database, tmp_path, "export", *stranger).stdout == ""
+    assert len(await rows(database, read)) == 4
 
     with superuser(postgres, database) as connection:
         connection.execute(

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from app.core.keyring import LocalKeyring
 from app.tenants.keys import TenantKeys
 from tests.conftest import TestDatabase
+from tests.tenants.administration import rows
 
 
 def _run(
@@ -45,6 +46,14 @@ async def test_an_operator_rotates_and_looks(
         "added local-2 to the keyring",
         "1 data keys wrapped anew with local-2, 0 failed",
         "1 new versions of data keys, which seal in 120 s",
+    ]
+    assert await rows(
+        database,
+        "SELECT tenant_id, actor_kind, target_type, target_id, detail->>'what' FROM audit_entries"
+        " WHERE action = 'key.rotate' ORDER BY at",
+    ) == [
+        (database.tenant_id, "operator", "data_key", "1", "wrapped"),
+        (database.tenant_id, "operator", "data_key", "2", "new_version"),
     ]
     looked = _run(database, path, "status")
     assert looked.returncode == 0
