@@ -15,6 +15,7 @@ from app.local import commands
 from app.local.client import ClientError
 from app.local.demo import SAMPLE, Task
 from app.local.looking import Look
+from app.local.registrations import Form, Which
 
 _out = Console()
 _err = Console(stderr=True)
@@ -206,6 +207,41 @@ def status(
 def doctor() -> None:
     """Check this machine and its settings, and say what to do about each problem."""
     raise typer.Exit(commands.doctor(_out))
+
+
+@app.command()
+def registrations(
+    form: Annotated[
+        Form, typer.Option("--format", help="JSON for Microsoft Graph, or a bash script for az.")
+    ] = Form.JSON,
+    only: Annotated[
+        Which | None,
+        typer.Option(help="With json: only the body that POST /applications takes.", show_default=False),
+    ] = None,
+    portal_url: Annotated[
+        str | None,
+        typer.Option(help="Address of the portal; default: SWITCHBOARD_PORTAL_URL.", show_default=False),
+    ] = None,
+    addin_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Origin of the add-in's pages; default: SWITCHBOARD_ADDIN_ORIGINS.", show_default=False
+        ),
+    ] = None,
+    addin_page: Annotated[
+        list[str] | None,
+        typer.Option(help="A page of the add-in that asks for tokens; needed by Office on the web."),
+    ] = None,
+) -> None:
+    """Print the app registrations in Microsoft Entra that this product needs; see docs/security.md."""
+    commands.registrations(
+        _out,
+        form=form,
+        only=only,
+        portal_url=portal_url,
+        addin_origins=addin_origin or [],
+        addin_pages=addin_page or [],
+    )
 
 
 @audit.command("verify")

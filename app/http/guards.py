@@ -23,7 +23,6 @@ from app.identity.sessions import Session
 from app.tenants.app_clients import PROCESS_PERMISSION
 from app.vocabulary import Role
 
-ADDIN_SCOPE = "Tasks.ReadWrite"
 _bearer = HTTPBearer(auto_error=False, description="A Microsoft Entra access token for this API.")
 
 _cookie = APIKeyCookie(

@@ -32,6 +32,7 @@ from app.identity.graph_errors import (
     GraphUnavailable,
     InteractionRequired,
 )
+from app.identity.registrations import FILES_PERMISSION
 from app.settings import GRAPH_HOSTS, Settings
 from app.vocabulary import Environment
 
@@ -71,7 +72,7 @@ class DriveFile:
 def graph_scope(settings: Settings) -> str:
     """The delegated permission to read the files that a person may read, in the cloud of the settings."""
     host = settings.graph_url.removeprefix("https://")
-    return f"https://{host if host in GRAPH_HOSTS else 'graph.microsoft.com'}/Files.Read.All"
+    return f"https://{host if host in GRAPH_HOSTS else 'graph.microsoft.com'}/{FILES_PERMISSION}"
 
 
 class Graph:

@@ -44,6 +44,7 @@ from app.identity.errors import (
     TenantNotOnboarded,
 )
 from app.identity.msal_clients import MsalClients
+from app.identity.registrations import CONSENT_ROLE
 from app.identity.tokens import AccessTokens
 from app.tenants import members, service
 from app.tenants.errors import TenantExists, WrongTenantState
@@ -60,8 +61,6 @@ ADMINISTRATORS = frozenset(
     }
 )
 """Directory roles that may consent for everybody to what our own API asks."""
-CONSENT_ROLE = "Tenant.Onboarded"
-"""Application role of our API that our API's own registration asks for: granted by admin consent only."""
 _STATE_SECONDS = 600
 _UNAVAILABLE_SECONDS = 5.0
 

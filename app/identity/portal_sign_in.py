@@ -32,14 +32,14 @@ from app.identity.errors import (
 )
 from app.identity.id_tokens import IdClaims, IdTokens
 from app.identity.msal_clients import MsalClients
+from app.identity.registrations import PROFILE_PERMISSION, SIGN_IN_PATH
 from app.identity.sessions import Session, Sessions, SignedIn
 
 _log = get_logger(__name__)
 # MSAL warns of `response_mode=query` at each sign-in; why we use it stands at `begin`.
 warnings.filterwarnings("ignore", message="response_mode='form_post' is recommended", category=UserWarning)
-CALLBACK = "/portal/v1/sign-in/callback"
 FLOW_SECONDS = 600
-_SCOPES = ("User.Read",)
+_SCOPES = (PROFILE_PERMISSION,)
 """For the person's own department and groups, where the tenant wants them read; MSAL adds OpenID's."""
 _PURPOSE = "portal sign-in"
 _CHECK_AFTER_SECONDS = 600.0
@@ -91,7 +91,7 @@ class PortalSignIn:
         def ask() -> dict[str, Any]:
             flow: dict[str, Any] = self._client(tenant).initiate_auth_code_flow(
                 list(_SCOPES),
-                redirect_uri=f"{self._origin}{CALLBACK}",
+                redirect_uri=f"{self._origin}{SIGN_IN_PATH}",
                 login_hint=login_hint,
                 # Entra's page posts from its own site otherwise, and no SameSite=Lax cookie comes along.
                 # A code that leaks from a history is used up, and worth nothing without verifier and cookie.

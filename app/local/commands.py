@@ -8,7 +8,7 @@ import re
 import signal
 import time
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -23,12 +23,14 @@ from app.audit.anchors import AnchorsUnusable
 from app.core.crypto import SealBroken
 from app.core.errors import AppError, SeedError
 from app.core.wrapping import KeysUnavailable
+from app.local import registrations as entra_registrations
 from app.local.client import ClientError, ServerEvent
 from app.local.demo import Progress, Task, perform, summary
 from app.local.display import Log, addresses, clean, cleaned, finished_job, state_in_words
 from app.local.guarded import ServiceFailed
 from app.local.looking import Look, look
 from app.local.model_server import ModelMissing
+from app.local.registrations import Form, Which
 from app.local.running import Running, log_file, watch_parent
 from app.local.state import State, StateLocked, StateUnusable
 from app.local.supervisor import StopRequested, Supervisor
@@ -278,6 +280,26 @@ def doctor(out: Console) -> int:
             )
     out.print("Everything is in place." if not problems else f"{problems} to look at.")
     return 1 if problems else 0
+
+
+def registrations(
+    out: Console,
+    *,
+    form: Form,
+    only: Which | None,
+    portal_url: str | None,
+    addin_origins: Sequence[str],
+    addin_pages: Sequence[str],
+) -> None:
+    """Print what an operator registers in Entra. Raises: `MissingSetting`, `ClientError`."""
+    settings = Settings()
+    found = entra_registrations.describe(
+        settings, portal_url=portal_url, addin_origins=addin_origins, addin_pages=addin_pages
+    )
+    if form is Form.AZ:
+        out.file.write(entra_registrations.as_script(settings, found))
+    else:
+        out.file.write(entra_registrations.as_json(found, only))
 
 
 def audit_verify(out: Console, *, tenants: list[UUID], as_json: bool) -> int:

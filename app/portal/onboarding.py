@@ -9,11 +9,11 @@ from app.http.browsers import address
 from app.http.guards import InProcess, Visitor
 from app.http.routes import GuardedRoute
 from app.identity.onboarding import Applicant, ConsentAnswer
+from app.identity.registrations import CONSENT_PATH
 from app.identity.sessions import Session
 from app.portal.schemas import ConsentPage, StartOnboarding, TenantResource
 
 router = APIRouter(prefix="/onboarding", tags=["onboarding"], route_class=GuardedRoute)
-CONSENT_PATH = "/portal/v1/onboarding/consent"
 Hint = Annotated[str | None, Query(max_length=2000)]
 
 

@@ -16,12 +16,12 @@ from app.identity.admission import admit, record_sign_out
 from app.identity.browser_secrets import BrowserSecret
 from app.identity.errors import SignInRefused
 from app.identity.portal_sign_in import FLOW_SECONDS
+from app.identity.registrations import HOME_PATH
 from app.identity.sessions import Session
 from app.portal.schemas import SignedOut
 
 entrance = APIRouter(prefix="/sign-in", tags=["sign-in"])
 exits = APIRouter(tags=["sign-in"])
-HOME = "/portal/"
 _PATH = re.compile(r"/portal/[A-Za-z0-9_\-./?=&%~]{0,500}")
 
 
@@ -29,7 +29,7 @@ _PATH = re.compile(r"/portal/[A-Za-z0-9_\-./?=&%~]{0,500}")
 async def begin_sign_in(
     request: Request,
     state: InProcess,
-    return_to: Annotated[str, Query(description="A path under /portal/ to come back to.")] = HOME,
+    return_to: Annotated[str, Query(description="A path under /portal/ to come back to.")] = HOME_PATH,
     tenant: Annotated[
         UUID | None, Query(description="The directory, for those who are guests in it.")
     ] = None,
@@ -103,7 +103,7 @@ async def _signed_out(request: Request, visit: Session, state: Services, *, ever
             everywhere=everywhere,
             address=address(request),
         )
-    query = urlencode({"post_logout_redirect_uri": f"{state.settings.portal_origin}{HOME}"})
+    query = urlencode({"post_logout_redirect_uri": f"{state.settings.portal_origin}{HOME_PATH}"})
     authority = state.settings.entra_authority.rstrip("/")
     place = f"{authority}/{visit.person.entra_tenant_id}/oauth2/v2.0/logout?{query}"
     return SignedOut(entra_sign_out_url=place)

@@ -1,8 +1,11 @@
 """The development Graph: what it refuses as Microsoft's does, and what tests make it do."""
 
+from dataclasses import replace
+
 import httpx
 import pytest
 
+from app.local.entra.registrations import API_CLIENT_ID
 from tests.entra import ADA, ALAN, RunningEntra
 from tests.local.entra_clients import on_behalf
 
@@ -62,6 +65,9 @@ def test_permissions_that_were_not_granted_open_nothing(
     fresh_entra: RunningEntra, surfer: httpx.Client, token: str
 ) -> None:
     assert ask(surfer, "/me", token).status_code == 403
+    api = fresh_entra.app.registrations[API_CLIENT_ID]
+    wider = replace(api, graph_permissions=(*api.graph_permissions, "User.Read"))
+    fresh_entra.app.registrations[API_CLIENT_ID] = wider
     scope = "https://graph.microsoft.com/User.Read"
     reader = on_behalf(surfer, fresh_entra.token(ADA), scope=scope).json()["access_token"]
     assert ask(surfer, "/me", reader).json()["userPrincipalName"] == ADA

@@ -1,6 +1,6 @@
 """App registrations of the development Entra: which programs there are and what they may ask for.
 
-The same applications as `infra/entra` prints for a real tenant, with ids of their own.
+The same applications as `switchboard registrations` prints for a real directory, with ids of their own.
 """
 
 import ipaddress
@@ -11,27 +11,29 @@ from urllib.parse import urlsplit
 
 from cryptography.x509 import Certificate
 
+from app.identity import registrations as product
 from app.local.graph.drives import DOWNLOAD_HOST
+from app.tenants.app_clients import PROCESS_PERMISSION
+from app.vocabulary import Role
 
 API_CLIENT_ID = "5b1f0c1e-7a52-4c39-9d0e-3f6a2b8c4d10"
 ADDIN_CLIENT_ID = "c7d2a9f4-1e63-4b85-8f27-90a4e6d3b521"
 PORTAL_CLIENT_ID = "e3a84f60-9b27-4d15-a6c8-2f71d05b9e43"
 AUTOMATION_CLIENT_ID = "29f6c8d1-40b7-4e9a-8d53-b61e7f2a0c94"
 """A customer's program that acts for itself."""
-SCOPE_NAME = "Tasks.ReadWrite"
+SCOPE_NAME = product.ADDIN_SCOPE
 SCOPE = f"api://{API_CLIENT_ID}/{SCOPE_NAME}"
-APPLICATION_ROLE = "Tasks.Process.All"
+APPLICATION_ROLE = PROCESS_PERMISSION
 """What customers' programs are granted."""
-ONBOARDED_ROLE = "Tenant.Onboarded"
+ONBOARDED_ROLE = product.CONSENT_ROLE
 """What the API grants itself: an app-only token carries it only where an administrator consented."""
-USER_ROLES = ("TenantAdmin", "Auditor", "Member", "PlatformOperator")
+USER_ROLES = tuple(role.value for role in Role)
 DEVELOPMENT_SECRET = "development-only-and-on-loopback"  # noqa: S105 - known to everybody
 """The secret of the portal, the API and the automation program."""
 
-GRAPH_CLIENT_ID = "00000003-0000-0000-c000-000000000000"
+GRAPH_CLIENT_ID = product.GRAPH_CLIENT_ID
 """Microsoft Graph: the audience of a token that names no other resource."""
 GRAPH_RESOURCE = "https://graph.microsoft.com"
-PORTAL_PATHS = ("/portal/v1/sign-in/callback", "/portal/v1/onboarding/consent")
 
 
 @dataclass(frozen=True)
@@ -117,21 +119,21 @@ def registrations() -> dict[str, Registration]:
             scopes=frozenset({SCOPE_NAME}),
             user_roles=USER_ROLES,
             application_roles=(ONBOARDED_ROLE,),
-            graph_permissions=("Files.Read.All", "User.Read"),
+            graph_permissions=(product.FILES_PERMISSION,),
             preauthorized=(ADDIN_CLIENT_ID,),
             known_clients=(ADDIN_CLIENT_ID, PORTAL_CLIENT_ID),
-            optional_claims=frozenset({"idtyp", "acct", "xms_cc"}),
+            optional_claims=frozenset(product.ACCESS_TOKEN_CLAIMS),
             secret=DEVELOPMENT_SECRET,
         ),
         Registration(ADDIN_CLIENT_ID, "Switchboard add-in", redirect_uris=("http://localhost",)),
         Registration(
             PORTAL_CLIENT_ID,
             "Switchboard portal",
-            redirect_uris=_loopback(PORTAL_PATHS),
+            redirect_uris=_loopback(product.PORTAL_PATHS),
             user_roles=USER_ROLES,
-            graph_permissions=("User.Read",),
-            optional_claims=frozenset({"acct"}),
-            group_claims=frozenset({"DirectoryRole", "SecurityGroup"}),
+            graph_permissions=(product.PROFILE_PERMISSION,),
+            optional_claims=frozenset(product.ID_TOKEN_CLAIMS),
+            group_claims=frozenset(product.GROUP_CLAIMS),
             secret=DEVELOPMENT_SECRET,
         ),
         Registration(
