@@ -1,0 +1,290 @@
+"""The reviewed table: every operation, whom it is for, and what may stand in each of its places.
+
+A new operation, or a new place in one, fails `test_every_place_of_the_document_is_reviewed` until it stands here:
+as a `Handle` with a way to make a real one, or as `Plain` or `Exempt` with a reason that holds.
+The rightful ones' requests are sent in this order, after all strangers' ones.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+
+from app.core.clock import new_id
+from tests.entra import NORTHWIND
+from tests.isolation import things
+from tests.isolation.actors import ADA, ALAN, BARBARA, KATHERINE, NOBODY, PROGRAM, Actor, Guard
+from tests.isolation.places import Entry, Exempt, Handle, Plain, Whole, neighbour
+from tests.isolation.world import TEXT
+
+_NAME = Plain("a name to show; nothing is looked up by it")
+_REASON = Plain("words for people; nothing is looked up by them")
+_FILE_NAME = Plain("a file's name to show; files are kept under ids that we give")
+_FETCHED_LATER = Plain(
+    "Graph decides on it when the job runs, by the tokens of the caller's own session; that is a handle here"
+)
+_TEXT_JOB = {"task_type": "summarize", "input": {"text": things.OWN_TEXT}}
+
+
+def _tasks(prefix: str, guard: Guard, owner: Actor, graph_session: Handle) -> dict[str, Entry]:
+    """What people and programs can both do: documents, upload sessions and jobs, each their own."""
+    own = partial(Entry, guard, owner, personal=True)
+    job = Handle(things.by(owner, things.job))
+    upload = Handle(things.by(owner, things.upload_session))
+    part = Handle(
+        things.by(owner, things.upload_session),
+        beside=things.file_beside(b"Hello", headers={"content-range": "bytes 0-4/5"}),
+    )
+    cursor = Handle(things.by(owner, things.job), beside=things.has_a_job, never=neighbour, status=200)
+    documents = (
+        Handle(things.by(owner, things.document), beside=things.beside(body={"task_type": "summarize"})),
+        Handle(things.by(owner, things.document), beside=things.beside_own_document),
+    )
+    keys = (
+        Handle(things.by(owner, things.used_key), things.beside(body=_TEXT_JOB), status=202, own=True),
+        Handle(
+            things.by(owner, things.used_key),
+            things.beside(body={**_TEXT_JOB, "parameters": {"length": "sentence"}}),
+            status=202,
+            own=True,
+            control="the case before; with another body the key's owner gets a conflict",
+        ),
+    )
+    return {
+        f"GET {prefix}/jobs": own({"query before": cursor}, whole=Whole()),
+        f"POST {prefix}/jobs": own(
+            {
+                "header idempotency-key": keys,
+                "body input.documents[]": documents,
+                "body input.graph_session": graph_session,
+                "body input.drive_items[].drive_id": _FETCHED_LATER,
+                "body input.drive_items[].item_id": _FETCHED_LATER,
+                "body input.drive_items[].etag": _FETCHED_LATER,
+                "body input.text": Plain("content of the caller's own"),
+                "body parameters": Plain("checked by the task type's closed schema, which names no thing"),
+                "body task_type": Plain("a word of the catalogue, the same for everybody"),
+            }
+        ),
+        f"GET {prefix}/jobs/{{job_id}}": own({"path job_id": job}),
+        f"POST {prefix}/jobs/{{job_id}}/cancel": own({"path job_id": job}),
+        f"POST {prefix}/upload_sessions": own(
+            {
+                "body name": _FILE_NAME,
+                "body media_type": Plain("compared with the file's name"),
+                "body sha256": Plain("compared with what has arrived; no file is looked up by it"),
+            },
+            whole=Whole(201, things.beside(body={"name": "a.txt", "size_bytes": 5, "sha256": "0" * 64})),
+        ),
+        f"GET {prefix}/upload_sessions/{{session_id}}": own({"path session_id": upload}),
+        f"DELETE {prefix}/upload_sessions/{{session_id}}": own({"path session_id": upload}),
+        f"PUT {prefix}/upload_sessions/{{session_id}}": own(
+            {"path session_id": part, "header content-range": Plain("numbers in a fixed form")}
+        ),
+        # After what shows content: from here on everybody has the owner's text, by sending it.
+        f"POST {prefix}/documents": own(
+            {"query name": _FILE_NAME},
+            whole=Whole(201, things.file_beside(TEXT.encode(), query={"name": "same.txt"})),
+        ),
+    }
+
+
+def _addin() -> dict[str, Entry]:
+    own = partial(Entry, Guard.PEOPLE, ADA, personal=True)
+    session = Handle(things.graph_session)
+    file = partial(Handle, beside=things.beside_owners_drive)
+    last_event = Handle(
+        things.by(ADA, things.event_id),
+        beside=things.own_ended_job,
+        never=things.next_event_id,
+        status=200,
+        control_beside=things.job_with_events,
+    )
+    events = {"path job_id": Handle(things.by(ADA, things.ended_job)), "header last-event-id": last_event}
+    waiting = Handle(things.by(ADA, things.waiting_job))
+    later = Handle(things.graph_session, beside=things.beside_own_file)
+    return {
+        "GET /addin/v1/me": own(whole=Whole()),
+        "GET /addin/v1/me/export": own(whole=Whole()),
+        "GET /addin/v1/task-types": own(
+            {"header accept-language": Plain("languages of the caller")}, whole=Whole()
+        ),
+        "GET /addin/v1/graph-sessions": own(whole=Whole()),
+        "POST /addin/v1/graph-sessions": own(whole=Whole(201, things.beside(body={"days": 1}))),
+        "POST /addin/v1/graph-sessions/{session_id}/renew": own({"path session_id": session}),
+        "DELETE /addin/v1/graph-sessions/{session_id}": own({"path session_id": session}),
+        "GET /addin/v1/jobs/{job_id}/events": own(events),
+        "POST /addin/v1/jobs/{job_id}/resume": own({"path job_id": waiting}),
+        "POST /addin/v1/documents/drive-items": own(
+            {
+                "body drive_id": file(things.by(ADA, things.drive_id), never=things.other_file),
+                "body item_id": file(things.by(ADA, things.item_id), never=things.other_file),
+                "body etag": Plain("compared after Graph has let the caller read the file"),
+            }
+        ),
+        **_tasks("/addin/v1", Guard.PEOPLE, ADA, later),
+    }
+
+
+def _automation() -> dict[str, Entry]:
+    persons = Handle(
+        things.graph_session,
+        beside=things.beside_own_file,
+        status=403,
+        control="the same place at the add-in: programs act for no person",
+    )
+    return _tasks("/automation/v1", Guard.PROGRAMS, PROGRAM, persons)
+
+
+def _administration() -> dict[str, Entry]:
+    looks = partial(Entry, Guard.LOOKERS, ALAN)
+    acts = partial(Entry, Guard.ADMINISTRATORS, ALAN)
+    cursor = partial(Handle, never=neighbour, status=200)
+    member = Handle(things.another_member)
+    if_match = Handle(
+        things.settings_version,
+        things.beside(body={"retention_days": 60}),
+        never=lambda _handle: '"77"',
+        status=412,
+    )
+    client_id = Handle(
+        things.app_client_id,
+        things.beside(body={"name": "a program"}),
+        status=201,
+        own=True,
+        control="its own registration, when it was made; a second one is a conflict",
+    )
+    name = Handle(things.tenant_name, never=lambda _handle: "Nobody and Sons", status=422)
+    return {
+        "GET /portal/v1/me": Entry(Guard.MEMBERS, ALAN, whole=Whole()),
+        "GET /portal/v1/members": looks(
+            {
+                "query after": cursor(things.member_id),
+                "query search": Handle(things.object_id, status=200),
+            },
+            whole=Whole(),
+        ),
+        "GET /portal/v1/members/{member_id}": looks({"path member_id": member}),
+        "PATCH /portal/v1/members/{member_id}": acts(
+            {"path member_id": Handle(things.another_member, things.beside(body={"state": "blocked"}))}
+        ),
+        "GET /portal/v1/app-clients": looks(whole=Whole()),
+        "POST /portal/v1/app-clients": acts(
+            {"body client_id": client_id, "body name": _NAME}, whole=Whole(201, things.fresh_program)
+        ),
+        "DELETE /portal/v1/app-clients/{app_client_id}": acts(
+            {"path app_client_id": Handle(things.app_client)}
+        ),
+        "GET /portal/v1/graph-sessions": looks(whole=Whole()),
+        "DELETE /portal/v1/graph-sessions/{session_id}": acts(
+            {"path session_id": Handle(things.graph_session)}
+        ),
+        "GET /portal/v1/jobs": looks(
+            {
+                "query before": cursor(things.by(ADA, things.job)),
+                "query member_id": Handle(things.member_id, status=200),
+            },
+            whole=Whole(),
+        ),
+        "GET /portal/v1/settings": looks(whole=Whole()),
+        "PATCH /portal/v1/settings": acts({"header if-match": if_match, "body name": _NAME}),
+        "GET /portal/v1/holds": looks({"query before": cursor(things.released_hold)}, whole=Whole()),
+        "POST /portal/v1/holds/{hold_id}/release": acts({"path hold_id": Handle(things.hold)}),
+        "GET /portal/v1/erasures": looks({"query before": cursor(things.erasure)}, whole=Whole()),
+        "POST /portal/v1/erasures/{erasure_id}/cancel": acts({"path erasure_id": Handle(things.erasure)}),
+        "POST /portal/v1/erasures": acts({"body member_id": member, "body name": name}),
+        "POST /portal/v1/holds": acts(
+            {
+                "body member_id": Handle(things.another_member, things.beside(body={"reason": "a case"})),
+                "body reason": _REASON,
+            }
+        ),
+    }
+
+
+def _operator() -> dict[str, Entry]:
+    acts = partial(Entry, Guard.OPERATORS, BARBARA)
+    customer = Handle(things.tenant_id)
+    known = Handle(
+        things.directory_id,
+        things.beside(body={"name": "A customer"}),
+        control="the operation as it is: a directory that is a customer is invited by nobody again",
+    )
+    suspended = things.beside(body={"reason": "unpaid"})
+    erased = things.beside(body={"name": "Fabrikam"})
+    return {
+        "GET /portal/v1/tenants": acts(
+            {"query after": customer, "query search": Plain("a part of a name; the operator sees all names")}
+        ),
+        "POST /portal/v1/tenants": acts(
+            {"body entra_tenant_id": known, "body name": _NAME}, whole=Whole(201, things.fresh_directory)
+        ),
+        "GET /portal/v1/tenants/{tenant_id}": acts({"path tenant_id": customer}),
+        "POST /portal/v1/tenants/{tenant_id}/suspend": acts(
+            {"path tenant_id": Handle(things.third_customer, suspended), "body reason": _REASON}
+        ),
+        "POST /portal/v1/tenants/{tenant_id}/resume": acts(
+            {"path tenant_id": Handle(things.suspended_customer)}
+        ),
+        "POST /portal/v1/tenants/{tenant_id}/erase": acts(
+            {
+                "path tenant_id": Handle(things.third_customer, erased),
+                "body name": Plain("compared with the name of the customer in the path"),
+            }
+        ),
+    }
+
+
+def _entrance() -> dict[str, Entry]:
+    visits = partial(Entry, Guard.VISITORS, KATHERINE, personal=True)
+    is_open = partial(Entry, Guard.OPEN, NOBODY)
+    state = Handle(
+        things.consent_state,
+        things.beside(query={"tenant": NORTHWIND, "admin_consent": "True"}),
+        never=lambda _handle: f"{new_id().hex}{new_id().hex}"[:43],
+        status=400,
+        once=True,
+    )
+    directory = Handle(things.directory_id, never=lambda _handle: NORTHWIND, status=302)
+    return {
+        "POST /portal/v1/onboarding": visits(
+            {"body name": _NAME},
+            whole=Exempt("begins for the directory of the caller's session: tests/portal/test_onboarding.py"),
+        ),
+        "GET /portal/v1/onboarding/consent": visits(
+            {
+                "query state": state,
+                "query tenant": Plain("compared with the session's own directory, never looked up"),
+                "query admin_consent": Plain("a word of Entra's, believed by nobody"),
+                "query error": Plain("a word of Entra's, believed by nobody"),
+            }
+        ),
+        "GET /portal/v1/sign-in": is_open(
+            {
+                "query tenant": directory,
+                "query login_hint": Plain("passed on to Entra"),
+                "query return_to": Plain("a path of our own pages, in a fixed form"),
+            }
+        ),
+        "GET /portal/v1/sign-in/callback": is_open(
+            whole=Exempt("takes Entra's answer for the browser that asked: tests/portal/test_sign_in.py")
+        ),
+        "POST /portal/v1/sign-out": visits(
+            whole=Exempt(
+                "ends the session of its cookie and takes nothing else: tests/portal/test_sessions.py"
+            )
+        ),
+        "POST /portal/v1/sign-out-everywhere": visits(
+            whole=Exempt("ends the sessions of the caller and takes nothing: tests/portal/test_sessions.py")
+        ),
+        "GET /health/live": is_open(whole=Whole()),
+        "GET /health/ready": is_open(whole=Exempt("tells of the process, to machines; it takes nothing")),
+    }
+
+
+DOORS: Mapping[str, Mapping[str, Entry]] = {
+    "add-in": _addin(),
+    "automation": _automation(),
+    "administration": _administration(),
+    "operator": _operator() | _entrance(),
+}
+TABLE: Mapping[str, Entry] = {
+    operation: entry for door in DOORS.values() for operation, entry in door.items()
+}

@@ -1,0 +1,295 @@
+"""Real things, made by their owners through the doors, and what strangers have of their own beside them.
+
+What only a worker can do (a job that waits, an event) is done by the functions that the worker calls.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+from app.core.clock import new_id
+from app.jobs.events import EventWriter, current_epoch
+from app.jobs.leases import claim
+from app.jobs.waiting import NEEDS_USER, wait
+from app.local.entra.registrations import PORTAL_CLIENT_ID
+from tests.entra import NORTHWIND
+from tests.isolation.actors import ADA, ALAN, BARBARA, KATHERINE, Actor, Kind
+from tests.isolation.places import Make, Shape
+from tests.isolation.world import CONTENT_CANARY, TENANT_CANARY, TEXT, World
+from tests.tenants.administration import rows
+
+OWN_TEXT = "The harbour was closed for three days. The ferry went on the fourth."
+
+
+def door(actor: Actor) -> str:
+    """The door at which the actor has work done."""
+    return "/automation/v1" if actor.kind is Kind.PROGRAM else "/addin/v1"
+
+
+def by(owner: Actor, make: Callable[[World, Actor], Awaitable[str]]) -> Make:
+    """The thing as an owner makes it."""
+
+    async def made(world: World) -> str:
+        return await make(world, owner)
+
+    return made
+
+
+async def document(world: World, actor: Actor, text: str = TEXT) -> str:
+    shape = Shape(query={"name": f"{CONTENT_CANARY if text is TEXT else 'own'}.txt"}, content=text.encode())
+    found: str = (await world.made(actor, "POST", f"{door(actor)}/documents", shape))["id"]
+    return found
+
+
+async def job(world: World, actor: Actor, text: str = TEXT) -> str:
+    body = {"task_type": "summarize", "input": {"text": text}}
+    found: str = (await world.made(actor, "POST", f"{door(actor)}/jobs", Shape(body=body)))["id"]
+    return found
+
+
+async def ended_job(world: World, actor: Actor, text: str = TEXT) -> str:
+    """A cancelled one: its stream ends by itself."""
+    job_id = await job(world, actor, text)
+    await world.made(actor, "POST", f"{door(actor)}/jobs/{job_id}/cancel")
+    return job_id
+
+
+async def waiting_job(world: World, actor: Actor) -> str:
+    """A job that a worker has set aside until its member comes."""
+    job_id = await job(world, actor)
+    ((tenant_id, step_id),) = await rows(
+        world.database, "SELECT tenant_id, id FROM job_steps WHERE job_id = :job", job=UUID(job_id)
+    )
+    async with world.portal.services.database.tenant(tenant_id) as session:
+        step = await claim(session, tenant_id=tenant_id, step_id=step_id, owner=new_id(), lease_seconds=30)
+        assert step is not None
+        asked = {"code": "consent_required", "message": "Somebody must agree."}
+        await wait(session, step, reason=NEEDS_USER, waiting_for=asked, seconds=600)
+    return job_id
+
+
+async def event_id(world: World, actor: Actor) -> str:
+    """The first of a job's events; the next tells content, the last ends the stream."""
+    job_id = await ended_job(world, actor)
+    world.kept[actor, "job with events"] = job_id
+    services = world.portal.services
+    ((tenant_id,),) = await rows(
+        world.database, "SELECT tenant_id FROM jobs WHERE id = :job", job=UUID(job_id)
+    )
+    writer, sealer = EventWriter(services.redis), await services.keys.sealer(tenant_id)
+    for kind, body in (
+        ("progress", {"done": 0}),
+        ("text", {"sentence": TEXT, "citations": []}),
+        ("state", {"state": "cancelled"}),
+    ):
+        given: dict[str, Any] = {"event_type": kind, "body": body}
+        assert await writer.emit(sealer, job_id=UUID(job_id), step_id=new_id(), fencing=1, **given)
+    stored: Any = services.redis
+    first = (await stored.xrange(f"events:{tenant_id}:{job_id}", count=1))[0][0]
+    return f"{await current_epoch(services.redis)}.{first.decode()}"
+
+
+def next_event_id(handle: str) -> str:
+    """One that Redis has not given."""
+    before, _, number = handle.rpartition("-")
+    return f"{before}-{int(number) + 7}"
+
+
+async def job_with_events(world: World, actor: Actor) -> Shape:
+    return Shape(path={"job_id": world.kept[actor, "job with events"]})
+
+
+async def upload_session(world: World, actor: Actor) -> str:
+    body = {"name": f"{CONTENT_CANARY}.txt", "size_bytes": 5}
+    found: str = (await world.made(actor, "POST", f"{door(actor)}/upload_sessions", Shape(body=body)))["id"]
+    return found
+
+
+async def graph_session(world: World, actor: Actor = ADA) -> str:
+    found: str = (await world.made(actor, "POST", "/addin/v1/graph-sessions", Shape(body={"days": 1})))["id"]
+    return found
+
+
+async def drive_id(world: World, actor: Actor) -> str:
+    return world.portal.entra.app.graph.items(actor.name)[0].drive_id
+
+
+async def item_id(world: World, actor: Actor) -> str:
+    return world.portal.entra.app.graph.items(actor.name)[0].id
+
+
+def other_file(handle: str) -> str:
+    """One of the same form that Graph does not have."""
+    return handle[:-4] + ("AAAA" if handle[-4:] != "AAAA" else "BBBB")
+
+
+async def used_key(world: World, actor: Actor) -> str:
+    """An idempotency key with which the actor has made a job."""
+    key = f"key-{new_id()}"
+    await world.made(actor, "POST", f"{door(actor)}/jobs", _keyed(OWN_TEXT, key))
+    return key
+
+
+def _keyed(text: str, key: str) -> Shape:
+    body = {"task_type": "summarize", "input": {"text": text}}
+    return Shape(body=body, headers={"idempotency-key": key})
+
+
+async def app_client(world: World) -> str:
+    return str((await _registered(world))["id"])
+
+
+async def app_client_id(world: World) -> str:
+    return str((await _registered(world))["client_id"])
+
+
+async def another_member(world: World) -> str:
+    """A member of the owning tenant that nothing else is about: that of a program."""
+    return str((await _registered(world))["member_id"])
+
+
+async def _registered(world: World) -> dict[str, Any]:
+    shape = Shape(body={"client_id": str(new_id()), "name": TENANT_CANARY})
+    return await world.made(ALAN, "POST", "/portal/v1/app-clients", shape)
+
+
+async def member_id(world: World) -> str:
+    return world.members[ADA]
+
+
+async def object_id(world: World) -> str:
+    found = world.portal.entra.app.people.find(ADA.name)
+    assert found is not None
+    return found.object_id
+
+
+async def hold(world: World) -> str:
+    body = {"member_id": await another_member(world), "reason": TENANT_CANARY}
+    return str((await world.made(ALAN, "POST", "/portal/v1/holds", Shape(body=body)))["id"])
+
+
+async def released_hold(world: World) -> str:
+    """One that keeps nothing any more."""
+    found = await hold(world)
+    await world.made(ALAN, "POST", f"/portal/v1/holds/{found}/release")
+    return found
+
+
+async def erasure(world: World) -> str:
+    body = {"member_id": await another_member(world)}
+    return str((await world.made(ALAN, "POST", "/portal/v1/erasures", Shape(body=body)))["id"])
+
+
+async def settings_version(world: World) -> str:
+    """The ETag of settings that have changed so often that nobody else's have it."""
+    for days in (40, 41, 42):
+        tag = (await world.send(ALAN, "GET", "/portal/v1/settings")).headers["etag"]
+        changed = Shape(headers={"if-match": tag}, body={"retention_days": days})
+        await world.made(ALAN, "PATCH", "/portal/v1/settings", changed)
+    found: str = (await world.send(ALAN, "GET", "/portal/v1/settings")).headers["etag"]
+    return found
+
+
+async def tenant_name(world: World) -> str:
+    return str((await world.made(ALAN, "GET", "/portal/v1/settings"))["name"])
+
+
+async def tenant_id(world: World) -> str:
+    return str((await world.made(ALAN, "GET", "/portal/v1/me"))["tenant_id"])
+
+
+async def directory_id(world: World) -> str:
+    found = world.portal.entra.app.people.find(ADA.name)
+    assert found is not None
+    return found.tenant_id
+
+
+async def third_customer(world: World) -> str:
+    """One that is nobody's here, for the operator to do away with."""
+    return str(world.database.other_tenant_id)
+
+
+async def suspended_customer(world: World) -> str:
+    found = str(world.database.tenant_id)
+    shape = Shape(body={"reason": "unpaid"})
+    await world.made(BARBARA, "POST", f"/portal/v1/tenants/{found}/suspend", shape)
+    return found
+
+
+async def consent_state(world: World) -> str:
+    """The state of an onboarding whose administrator has just agreed at Entra."""
+    world.portal.entra.app.consents.grant(NORTHWIND, PORTAL_CLIENT_ID)
+    begun = await world.made(KATHERINE, "POST", "/portal/v1/onboarding", Shape(body={"name": "Northwind"}))
+    query = parse_qs(urlsplit(str(begun["consent_url"])).query)
+    return query["state"][0]
+
+
+async def own(
+    world: World, actor: Actor, what: str, make: Callable[[World, Actor, str], Awaitable[str]]
+) -> str:
+    """A thing of the actor's own, made once; whom no door lets in has none."""
+    if not actor.is_customer or actor.kind is Kind.NOBODY:
+        return str(new_id())
+    if (actor, what) not in world.kept:
+        world.kept[actor, what] = await make(world, actor, OWN_TEXT)
+    return world.kept[actor, what]
+
+
+async def beside_own_document(world: World, actor: Actor) -> Shape:
+    """An array that begins with what the caller may name."""
+    documents = [await own(world, actor, "document", document)]
+    return Shape(body={"task_type": "summarize", "input": {"documents": documents}})
+
+
+async def own_ended_job(world: World, actor: Actor) -> Shape:
+    return Shape(path={"job_id": await own(world, actor, "ended job", ended_job)})
+
+
+async def has_a_job(world: World, actor: Actor) -> Shape:
+    """Lists are not empty."""
+    await own(world, actor, "job", job)
+    return Shape()
+
+
+async def beside_owners_drive(world: World, actor: Actor) -> Shape:
+    """The whole of what names a file of the owner's; the caller has fetched one of their own before."""
+    if actor.kind is Kind.PERSON and actor.is_customer and (actor, "file") not in world.kept:
+        body = {"drive_id": await drive_id(world, actor), "item_id": await item_id(world, actor)}
+        fetched = await world.made(actor, "POST", "/addin/v1/documents/drive-items", Shape(body=body))
+        world.kept[actor, "file"] = fetched["id"]
+    return Shape(body={"drive_id": await drive_id(world, ADA), "item_id": await item_id(world, ADA)})
+
+
+async def beside_own_file(world: World, actor: Actor) -> Shape:
+    """A file to fetch later, by the session that the handle names."""
+    reader = actor if actor.kind is Kind.PERSON else ADA
+    item = {"drive_id": await drive_id(world, reader), "item_id": await item_id(world, reader)}
+    return Shape(body={"task_type": "summarize", "lane": "background", "input": {"drive_items": [item]}})
+
+
+def beside(**parts: Any) -> Callable[[World, Actor], Awaitable[Shape]]:
+    """The same for everybody."""
+
+    async def shape(_world: World, _actor: Actor) -> Shape:
+        return Shape(**json.loads(json.dumps(parts)))
+
+    return shape
+
+
+def file_beside(content: bytes, **parts: Any) -> Callable[[World, Actor], Awaitable[Shape]]:
+    """The same for everybody, with a file as the body."""
+
+    async def shape(_world: World, _actor: Actor) -> Shape:
+        return Shape(content=content, **parts)
+
+    return shape
+
+
+async def fresh_program(_world: World, _actor: Actor) -> Shape:
+    return Shape(body={"client_id": str(new_id()), "name": "a program"})
+
+
+async def fresh_directory(_world: World, _actor: Actor) -> Shape:
+    return Shape(body={"entra_tenant_id": str(new_id()), "name": "A new customer"})
