@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     database_eraser_url: SecretStr | None = Field(None, alias="DATABASE_ERASER_URL")
     database_direct_url: SecretStr | None = Field(None, alias="DATABASE_DIRECT_URL")
     redis_url: SecretStr | None = Field(None, alias="REDIS_URL")
+    api_database_connections: int = Field(16, ge=1)
+    """Connections to the database that one API process opens for requests; a quarter as many more for look-ups."""
 
     keyring: Path | None = None
     """Key-encryption keys of development; a file that only its owner can read."""

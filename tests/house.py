@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 from app.core.keyring import LocalKeyring
+from app.http.services import Services
 from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID, DEVELOPMENT_SECRET
 from app.local.graph.drives import DOWNLOAD_HOST
 from app.local.state import free_port
@@ -155,6 +156,15 @@ def process_settings(entra: RunningEntra) -> dict[str, str]:
 @contextlib.asynccontextmanager
 async def serve(running: System, entra: RunningEntra, **changes: Any) -> AsyncIterator[str]:
     """The API on a free port of loopback; gives its address."""
+    async with serve_with_services(running, entra, **changes) as (address, _):
+        yield address
+
+
+@contextlib.asynccontextmanager
+async def serve_with_services(
+    running: System, entra: RunningEntra, **changes: Any
+) -> AsyncIterator[tuple[str, Services]]:
+    """The same; gives what the API holds as well."""
     port = free_port()
     settings = Settings.model_validate(
         {
@@ -177,13 +187,14 @@ async def serve(running: System, entra: RunningEntra, **changes: Any) -> AsyncIt
             **changes,
         }
     )
-    server = uvicorn.Server(server_config(create_app(settings), settings))
+    app = create_app(settings)
+    server = uvicorn.Server(server_config(app, settings))
     task = asyncio.create_task(server.serve())
     while not server.started:
         assert not task.done(), "the API did not start"
         await asyncio.sleep(0.01)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", app.state.services
     finally:
         server.should_exit = True
         await task
