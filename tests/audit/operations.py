@@ -1,0 +1,55 @@
+"""What each operation of the API that changes something leaves in the audit record, and which leave nothing, and why.
+
+A new operation belongs into one of the two tables; `test_operations.py` fails until it is, and until a story there
+calls it and finds its entry.
+"""
+
+from app.audit.actions import AuditAction
+
+_UPLOAD, _ACCEPT, _CANCEL = AuditAction.DOCUMENT_UPLOAD, AuditAction.JOB_ACCEPT, AuditAction.JOB_CANCEL
+
+RECORDS: dict[str, set[AuditAction]] = {
+    "POST /addin/v1/documents": {_UPLOAD},
+    "POST /addin/v1/documents/drive-items": {_UPLOAD},
+    "PUT /addin/v1/upload_sessions/{session_id}": {_UPLOAD},
+    "POST /addin/v1/jobs": {_ACCEPT},
+    "POST /addin/v1/jobs/{job_id}/cancel": {_CANCEL},
+    "POST /addin/v1/jobs/{job_id}/resume": {AuditAction.JOB_RESUME},
+    "POST /addin/v1/graph-sessions": {AuditAction.GRAPH_SESSION_BEGIN},
+    "POST /addin/v1/graph-sessions/{session_id}/renew": {AuditAction.GRAPH_SESSION_RENEW},
+    "DELETE /addin/v1/graph-sessions/{session_id}": {AuditAction.GRAPH_SESSION_REVOKE},
+    "GET /addin/v1/me/export": {AuditAction.MEMBER_EXPORT},
+    "POST /automation/v1/documents": {_UPLOAD},
+    "PUT /automation/v1/upload_sessions/{session_id}": {_UPLOAD},
+    "POST /automation/v1/jobs": {_ACCEPT},
+    "POST /automation/v1/jobs/{job_id}/cancel": {_CANCEL},
+    "GET /portal/v1/sign-in/callback": {AuditAction.SIGN_IN},
+    "POST /portal/v1/sign-out": {AuditAction.SIGN_OUT},
+    "POST /portal/v1/sign-out-everywhere": {AuditAction.SIGN_OUT},
+    "POST /portal/v1/app-clients": {AuditAction.APP_CLIENT_REGISTER},
+    "DELETE /portal/v1/app-clients/{app_client_id}": {AuditAction.APP_CLIENT_REVOKE},
+    "POST /portal/v1/erasures": {AuditAction.ERASURE_REQUEST},
+    "POST /portal/v1/erasures/{erasure_id}/cancel": {AuditAction.ERASURE_CANCEL},
+    "DELETE /portal/v1/graph-sessions/{session_id}": {AuditAction.GRAPH_SESSION_REVOKE},
+    "POST /portal/v1/holds": {AuditAction.HOLD_PLACE},
+    "POST /portal/v1/holds/{hold_id}/release": {AuditAction.HOLD_RELEASE},
+    "PATCH /portal/v1/members/{member_id}": {
+        AuditAction.MEMBER_ROLE,
+        AuditAction.MEMBER_BLOCK,
+        AuditAction.MEMBER_UNBLOCK,
+    },
+    "PATCH /portal/v1/settings": {AuditAction.TENANT_SETTINGS},
+    "POST /portal/v1/tenants": {AuditAction.TENANT_INVITE},
+    "POST /portal/v1/tenants/{tenant_id}/suspend": {AuditAction.TENANT_SUSPEND},
+    "POST /portal/v1/tenants/{tenant_id}/resume": {AuditAction.TENANT_RESUME},
+    "POST /portal/v1/tenants/{tenant_id}/erase": {AuditAction.ERASURE_REQUEST},
+}
+"""Reads that hand out what is kept, or let somebody in, are here too."""
+
+WITHOUT: dict[str, str] = {
+    "POST /addin/v1/upload_sessions": "nothing has arrived; its last part makes the document and is recorded",
+    "DELETE /addin/v1/upload_sessions/{session_id}": "drops parts that were no document; a document stays",
+    "POST /automation/v1/upload_sessions": "as at the add-in's door",
+    "DELETE /automation/v1/upload_sessions/{session_id}": "as at the add-in's door",
+    "POST /portal/v1/onboarding": "gives an address at Entra; consent and onboarding are recorded when they are proven",
+}

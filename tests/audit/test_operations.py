@@ -1,0 +1,290 @@
+"""Every operation that changes something is called through its door and found in the record: who, what, when, from where."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+import yaml
+
+from app.audit.actions import AuditAction
+from app.copilot.prompt_files import load_prompt_files
+from app.core.clock import now
+from app.local.entra.registrations import AUTOMATION_CLIENT_ID
+from app.local.graph.drives import DOWNLOAD_HOST
+from app.pools.seed import import_platform
+from tests.architecture.test_routes import operations
+from tests.audit.operations import RECORDS, WITHOUT
+from tests.conftest import TestDatabase
+from tests.entra import ADA, ALAN, GRACE, MARY, SEED, RunningEntra, seed_tenants
+from tests.portal.browsers import Browser, Portal
+from tests.portal.conftest import portal as portal  # noqa: PLC0414 - the fixture
+from tests.tenants.administration import execute, rows
+
+_UNSAFE = frozenset({"post", "put", "patch", "delete"})
+_TEXT = "The harbour was closed for three days."
+_ENTRIES = (
+    "SELECT id, tenant_id, actor_kind, actor_member_id, address, action,"
+    " COALESCE(target_member_id::text, target_id), at FROM audit_entries"
+)
+
+
+@pytest.fixture
+def changes(entra: RunningEntra) -> dict[str, Any]:
+    """Contoso operates the platform, and its people have drives."""
+    return {
+        "operator_tenant": seed_tenants()[0]["entra_tenant_id"],
+        "graph_url": entra.app.graph.url,
+        "graph_download_hosts": (DOWNLOAD_HOST,),
+    }
+
+
+def test_each_operation_that_changes_something_is_recorded_or_has_a_reason() -> None:
+    offered = [(method, f"{method.upper()} {path}") for method, path, _ in operations()]
+    known, unsafe = {name for _, name in offered}, {name for method, name in offered if method in _UNSAFE}
+    assert unsafe - RECORDS.keys() - WITHOUT.keys() == set(), "say what it records: tests/audit/operations.py"
+    assert RECORDS.keys() | WITHOUT.keys() <= known
+    assert RECORDS.keys() & WITHOUT.keys() == set()
+    assert all(WITHOUT.values())
+
+
+@dataclass(frozen=True)
+class Who:
+    """Whom the record must name; of an operator it names nobody, only what it is."""
+
+    kind: str
+    member_id: UUID | None
+    tenant_id: UUID | None = None
+    """Whose record it stands in; None is not looked at."""
+
+
+@dataclass
+class Witness:
+    """Makes requests and looks what each has left in the record."""
+
+    portal: Portal
+    database: TestDatabase
+    seen: set[tuple[str, AuditAction]] = field(default_factory=set)
+
+    async def person(self, login: str) -> Who:
+        """A person of the seed."""
+        person = self.portal.entra.app.people.find(login)
+        assert person is not None
+        ((tenant_id, member_id),) = await rows(
+            self.database,
+            "SELECT tenant_id, id FROM members WHERE entra_object_id = CAST(:id AS uuid)",
+            id=person.object_id,
+        )
+        return Who("member", member_id, tenant_id)
+
+    @asynccontextmanager
+    async def finds(self, who: Who, action: AuditAction) -> AsyncIterator[list[httpx.Response]]:
+        """Whether the one request made within has left one entry of this action, and it says who and from where."""
+        before, began = {one[0] for one in await rows(self.database, _ENTRIES)}, now()
+        made: list[httpx.Response] = []
+        yield made
+        (answer,) = made
+        assert answer.status_code < 400, (answer.request.url, answer.text)
+        operation = _operation(answer.request)
+        assert action in RECORDS[operation], operation
+        found = [
+            one for one in await rows(self.database, _ENTRIES) if one[0] not in before and one[5] == action
+        ]
+        assert len(found) == 1, (operation, action, found)
+        _, tenant_id, kind, member_id, address, _, target_id, at = found[0]
+        assert (kind, member_id, address) == (who.kind, who.member_id, "127.0.0.1"), operation
+        # The database's clock is this machine's, but read at another instant.
+        assert began - timedelta(seconds=1) < at < now() + timedelta(seconds=1), operation
+        assert who.tenant_id in {None, tenant_id}, operation
+        assert target_id != "", operation
+        self.seen.add((operation, action))
+
+    async def sees(
+        self,
+        client: httpx.AsyncClient | Browser,
+        who: Who,
+        action: AuditAction,
+        method: str,
+        path: str,
+        **more: Any,
+    ) -> Any:
+        """Make a request and look; gives the body of its answer."""
+        async with self.finds(who, action) as made:
+            send = client.send if isinstance(client, Browser) else client.request
+            made.append(await send(method, path, **more))
+        is_json = made[0].headers.get("content-type") == "application/json"
+        return made[0].json() if is_json and made[0].content else None
+
+
+def _operation(request: httpx.Request) -> str:
+    """The operation of the contract that a request calls."""
+    for operation in RECORDS:
+        method, _, template = operation.partition(" ")
+        pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template))
+        if request.method == method and re.fullmatch(pattern, request.url.path):
+            return operation
+    raise AssertionError(f"{request.method} {request.url.path} is not in the table")
+
+
+def door(portal: Portal, name: str, token: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=f"{portal.origin}/{name}/v1",
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+        timeout=30.0,
+    )
+
+
+async def work(witness: Witness, client: httpx.AsyncClient, who: Who) -> str:
+    """What the add-in and programs both do; gives a job that was accepted last."""
+    content = _TEXT.encode()
+    document = await witness.sees(
+        client,
+        who,
+        AuditAction.DOCUMENT_UPLOAD,
+        "POST",
+        "/documents",
+        params={"name": "a.txt"},
+        content=content,
+    )
+    session = (
+        await client.post("/upload_sessions", json={"name": "b.txt", "size_bytes": len(content)})
+    ).json()
+    await witness.sees(
+        client,
+        who,
+        AuditAction.DOCUMENT_UPLOAD,
+        "PUT",
+        f"/upload_sessions/{session['id']}",
+        content=content,
+        headers={"Content-Range": f"bytes 0-{len(content) - 1}/{len(content)}"},
+    )
+    body = {"task_type": "summarize", "input": {"documents": [document["id"]]}}
+    job = await witness.sees(client, who, AuditAction.JOB_ACCEPT, "POST", "/jobs", json=body)
+    await witness.sees(client, who, AuditAction.JOB_CANCEL, "POST", f"/jobs/{job['id']}/cancel")
+    accepted: str = (await client.post("/jobs", json=body)).json()["id"]
+    return accepted
+
+
+async def in_the_pane(witness: Witness) -> None:
+    ada = await witness.person(ADA)
+    async with door(witness.portal, "addin", witness.portal.entra.token(ADA)) as client:
+        job_id = await work(witness, client, ada)
+        await execute(
+            witness.database,
+            "UPDATE jobs SET state = 'waiting', waiting_reason = 'other', waiting_at = clock_timestamp(),"
+            " expires_at = clock_timestamp() + interval '1 day' WHERE id = :id",
+            id=UUID(job_id),
+        )
+        await witness.sees(client, ada, AuditAction.JOB_RESUME, "POST", f"/jobs/{job_id}/resume")
+        item = witness.portal.entra.app.graph.items(ADA)[0]
+        drive_item = {"drive_id": item.drive_id, "item_id": item.id}
+        await witness.sees(
+            client, ada, AuditAction.DOCUMENT_UPLOAD, "POST", "/documents/drive-items", json=drive_item
+        )
+        path = "/graph-sessions"
+        leave = await witness.sees(client, ada, AuditAction.GRAPH_SESSION_BEGIN, "POST", path, json={})
+        own = f"{path}/{leave['id']}"
+        await witness.sees(client, ada, AuditAction.GRAPH_SESSION_RENEW, "POST", f"{own}/renew")
+        await witness.sees(client, ada, AuditAction.GRAPH_SESSION_REVOKE, "DELETE", own)
+        await witness.sees(client, ada, AuditAction.MEMBER_EXPORT, "GET", "/me/export")
+
+
+async def at_the_portal(witness: Witness) -> None:
+    portal, alan = witness.portal, await witness.person(ALAN)
+    ada = (await witness.person(ADA)).member_id
+    async with portal.browser() as admin, door(portal, "addin", portal.entra.token(ADA)) as pane:
+        answer = admin.at_entra(await admin.begin(ALAN))
+        async with witness.finds(alan, AuditAction.SIGN_IN) as made:
+            made.append(await admin.come_back(answer))
+        leave = (await pane.post("/graph-sessions", json={})).json()["id"]
+        await witness.sees(
+            admin, alan, AuditAction.GRAPH_SESSION_REVOKE, "DELETE", f"/graph-sessions/{leave}"
+        )
+        hold = await witness.sees(
+            admin,
+            alan,
+            AuditAction.HOLD_PLACE,
+            "POST",
+            "/holds",
+            json={"member_id": str(ada), "reason": "case 7"},
+        )
+        await witness.sees(admin, alan, AuditAction.HOLD_RELEASE, "POST", f"/holds/{hold['id']}/release")
+        asked = await witness.sees(
+            admin, alan, AuditAction.ERASURE_REQUEST, "POST", "/erasures", json={"member_id": str(ada)}
+        )
+        await witness.sees(admin, alan, AuditAction.ERASURE_CANCEL, "POST", f"/erasures/{asked['id']}/cancel")
+        for action, body in (
+            (AuditAction.MEMBER_ROLE, {"role": "Auditor"}),
+            (AuditAction.MEMBER_BLOCK, {"state": "blocked"}),
+            (AuditAction.MEMBER_UNBLOCK, {"state": "active"}),
+        ):
+            await witness.sees(admin, alan, action, "PATCH", f"/members/{ada}", json=body)
+        tag = (await admin.get("/settings")).headers["ETag"]
+        await witness.sees(
+            admin,
+            alan,
+            AuditAction.TENANT_SETTINGS,
+            "PATCH",
+            "/settings",
+            json={"retention_days": 7},
+            headers={"If-Match": tag},
+        )
+        await with_a_program(witness, admin, alan)
+        await witness.sees(admin, alan, AuditAction.SIGN_OUT, "POST", "/sign-out")
+        await admin.sign_in(ALAN)
+        await witness.sees(admin, alan, AuditAction.SIGN_OUT, "POST", "/sign-out-everywhere")
+
+
+async def with_a_program(witness: Witness, admin: Browser, alan: Who) -> None:
+    body = {"client_id": AUTOMATION_CLIENT_ID, "name": "Archive"}
+    made = await witness.sees(admin, alan, AuditAction.APP_CLIENT_REGISTER, "POST", "/app-clients", json=body)
+    program = Who("application", UUID(made["member_id"]), alan.tenant_id)
+    async with door(witness.portal, "automation", witness.portal.entra.application_token()) as client:
+        await work(witness, client, program)
+    await witness.sees(admin, alan, AuditAction.APP_CLIENT_REVOKE, "DELETE", f"/app-clients/{made['id']}")
+
+
+async def for_the_platform(witness: Witness) -> None:
+    """Mary of the operator's tenant; what she does stands in the record of the tenant that it is done to."""
+    person = witness.portal.entra.app.people.find(MARY)
+    assert person is not None
+    witness.portal.entra.app.people.add(replace(person, role="PlatformOperator"))
+    await execute(
+        witness.database,
+        "UPDATE members SET role = 'PlatformOperator' WHERE id = :id",
+        id=(await witness.person(MARY)).member_id,
+    )
+    theirs = (await witness.person(GRACE)).tenant_id
+    operator = Who("operator", None, theirs)
+    async with witness.portal.browser() as browser:
+        await browser.sign_in(MARY)
+        invitation = {"entra_tenant_id": str(uuid4()), "name": "Northwind"}
+        await witness.sees(
+            browser, Who("operator", None), AuditAction.TENANT_INVITE, "POST", "/tenants", json=invitation
+        )
+        for action, verb, more in (
+            (AuditAction.TENANT_SUSPEND, "suspend", {"json": {"reason": "unpaid"}}),
+            (AuditAction.TENANT_RESUME, "resume", {}),
+            (AuditAction.ERASURE_REQUEST, "erase", {"json": {"name": "Fabrikam"}}),
+        ):
+            path = f"/tenants/{theirs}/{verb}"
+            await witness.sees(browser, operator, action, "POST", path, **more)
+
+
+async def test_each_of_them_is_found_in_the_record_after_a_run_through_its_door(
+    portal: Portal, database: TestDatabase
+) -> None:
+    platform = yaml.safe_load(SEED.read_text())["platform"]
+    async with database.owner.system() as session:
+        await import_platform(session, platform, load_prompt_files(), variables={})
+    witness = Witness(portal, database)
+    for story in (in_the_pane, at_the_portal, for_the_platform):
+        await story(witness)
+    table = {(operation, action) for operation, actions in RECORDS.items() for action in actions}
+    assert table - witness.seen == set(), "no story calls it"
