@@ -129,6 +129,8 @@ class Settings(BaseSettings):
     """Requests that all members of a tenant together may send in a minute."""
     rate_limit_sign_ins: int = Field(60, ge=1)
     """Requests without a valid token that one address may send to one process in a minute."""
+    rate_limit_sign_in_starts: int = Field(120, ge=1)
+    """Sign-ins that one address may begin at one process's portal in a minute; an office may share one."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks of the proxies in front of us, whose `X-Forwarded-For` names the client."""
 

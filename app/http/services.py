@@ -101,7 +101,9 @@ class Services:
             uploads=Places("uploads", most=8, most_each=4),
             streams=Places("event streams", most=2000, most_each=20),
             rate_limits=RateLimits(redis, settings),
-            sign_in_limits=SignInLimits(settings.rate_limit_sign_ins),
+            sign_in_limits=SignInLimits(
+                settings.rate_limit_sign_ins, most_starts=settings.rate_limit_sign_in_starts
+            ),
             msal=msal,
             files=DriveFiles(settings, msal, lookups, keys),
             sessions=sessions,

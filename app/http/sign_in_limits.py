@@ -3,6 +3,8 @@
 Only refused tokens count, because a whole office may share one address; and whoever was let in before with
 the same token is let in still, so that one broken client does not lock out its colleagues. Each process
 counts for itself: this protects its processor, not a secret.
+
+Sign-ins that are begun at the portal count by themselves: each leaves something in Redis for ten minutes.
 """
 
 import hashlib
@@ -36,14 +38,31 @@ class TooManySignIns(Throttled):
         )
 
 
-class SignInLimits:
-    """Counts refused tokens by address, in windows of a minute, in bounded memory."""
+class TooManyStarts(Throttled):
+    """Too many sign-ins were begun from this address."""
 
-    def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+    code = "too_many_sign_ins"
+    title = "Too many attempts"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"Too many sign-ins were begun from your address; try again in {retry_after_seconds} seconds.",
+            retry_after_seconds=retry_after_seconds,
+        )
+
+
+class SignInLimits:
+    """Counts refused tokens, and sign-ins begun, by address, in windows of a minute, in bounded memory."""
+
+    def __init__(
+        self, most: int, *, most_starts: int = 120, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._most = most
+        self._most_starts = most_starts
         self._clock = clock
         self._window = 0
         self._refused: Counter[str] = Counter()
+        self._begun: Counter[str] = Counter()
         self._believed: OrderedDict[bytes, None] = OrderedDict()
         self._key = secrets.token_bytes(32)
 
@@ -52,7 +71,16 @@ class SignInLimits:
         if self._counted()[network(address)] < self._most:
             return
         if token is None or self._digest(token) not in self._believed:
-            raise TooManySignIns(max(1, math.ceil(_WINDOW_SECONDS - self._clock() % _WINDOW_SECONDS)))
+            raise TooManySignIns(self._seconds_left())
+
+    def begin(self, address: str) -> None:
+        """Count a sign-in that is about to begin. Raises: `TooManyStarts`."""
+        self._turn()
+        subject = network(address)
+        if self._begun[subject] >= self._most_starts:
+            raise TooManyStarts(self._seconds_left())
+        if subject in self._begun or len(self._begun) < _MOST_ADDRESSES:
+            self._begun[subject] += 1
 
     def refused(self, address: str) -> None:
         """Count a token that was not believed."""
@@ -70,11 +98,19 @@ class SignInLimits:
 
     def _counted(self) -> Counter[str]:
         """The refusals of this minute."""
+        self._turn()
+        return self._refused
+
+    def _turn(self) -> None:
+        """Begin a new minute when it is time."""
         window = int(self._clock() // _WINDOW_SECONDS)
         if window != self._window:
             self._window = window
             self._refused.clear()
-        return self._refused
+            self._begun.clear()
+
+    def _seconds_left(self) -> int:
+        return max(1, math.ceil(_WINDOW_SECONDS - self._clock() % _WINDOW_SECONDS))
 
     def _digest(self, token: str) -> bytes:
         return hashlib.blake2b(token.encode("utf-8", "replace"), key=self._key, digest_size=16).digest()

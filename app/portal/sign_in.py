@@ -36,6 +36,7 @@ async def begin_sign_in(
     login_hint: Annotated[str | None, Query(max_length=320)] = None,
 ) -> RedirectResponse:
     """Send the browser to Microsoft Entra."""
+    state.sign_in_limits.begin(address(request))
     # One secret for all tabs of a browser: two sign-ins at once do not take away each other's.
     secret = BrowserSecret.read(request.cookies.get(FLOW_COOKIE)) or BrowserSecret.new()
     place = await state.sign_in.begin(

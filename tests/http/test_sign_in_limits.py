@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from app.http.sign_in_limits import SignInLimits, TooManySignIns, network
+from app.http.sign_in_limits import SignInLimits, TooManySignIns, TooManyStarts, network
 from tests.entra import ADA, KEYS_PATH, part
 from tests.house import House, serve
 
@@ -33,6 +33,23 @@ def test_after_so_many_refusals_an_address_waits_for_the_next_minute() -> None:
     limits.check("192.0.2.2", None)
     clock.now += 43
     limits.check("192.0.2.1", None)
+
+
+def test_sign_ins_begun_count_by_themselves_and_by_address() -> None:
+    clock = _Clock()
+    limits = SignInLimits(1, most_starts=2, clock=clock)
+    limits.refused("192.0.2.1")
+    for _ in range(2):
+        limits.begin("192.0.2.1")
+    clock.now += 17
+
+    with pytest.raises(TooManyStarts) as refused:
+        limits.begin("192.0.2.1")
+    assert refused.value.retry_after_seconds == 43
+    limits.begin("192.0.2.2")
+    limits.check("192.0.2.2", None)
+    clock.now += 43
+    limits.begin("192.0.2.1")
 
 
 def test_whoever_was_let_in_from_there_is_let_in_still() -> None:
@@ -66,10 +83,11 @@ def test_memory_is_bounded_whatever_comes(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("app.http.sign_in_limits._MOST_TOKENS", 3)
     limits = SignInLimits(1)
     for number in range(10):
+        limits.begin(f"192.0.2.{number}")
         limits.refused(f"192.0.2.{number}")
         limits.believed(f"token {number}")
 
-    assert len(limits._refused) == len(limits._believed) == 3
+    assert len(limits._refused) == len(limits._begun) == len(limits._believed) == 3
     limits.check("192.0.2.1", "token 9")
     with pytest.raises(TooManySignIns):
         limits.check("192.0.2.1", "token 0")

@@ -250,3 +250,28 @@ async def test_a_session_does_not_open_the_add_ins_door(browser: Browser) -> Non
     await browser.sign_in()
 
     assert (await browser.http.get("/addin/v1/jobs")).status_code == 401
+
+
+class TestMany:
+    """An address that begins sign-in after sign-in."""
+
+    @pytest.fixture
+    def changes(self) -> dict[str, Any]:
+        return {"rate_limit_sign_in_starts": 2}
+
+    async def test_it_waits_for_the_next_minute_and_leaves_no_more_in_redis(
+        self, browser: Browser, portal: Portal, redis: Redis
+    ) -> None:
+        # The minute must not end meanwhile.
+        portal.services.sign_in_limits._clock = lambda: 600.0
+        assert (await browser.sign_in(ALAN)).status_code == 302
+        await browser.begin(ALAN)
+        kept = await redis.dbsize()
+
+        refused = await browser.http.get(SIGN_IN)
+
+        assert code(refused) == (429, "too_many_sign_ins")
+        assert refused.headers["Retry-After"] == "60"
+        assert await redis.dbsize() == kept
+        # Who is in stays in.
+        assert (await browser.get("/me")).status_code == 200
