@@ -50,7 +50,7 @@ def changes(entra: RunningEntra) -> dict[str, Any]:
 
 @pytest.fixture
 async def world(portal: Portal, database: TestDatabase) -> AsyncIterator[World]:
-    """Everybody is signed in, and the programs are registered."""
+    """Everybody has been here before, and the programs are registered."""
     entra = portal.entra.app
     entra.people.add(
         person(
@@ -82,7 +82,6 @@ async def world(portal: Portal, database: TestDatabase) -> AsyncIterator[World]:
         )
     http = httpx.AsyncClient(base_url=portal.origin, trust_env=False, timeout=20.0)
     async with World(portal, database, http) as made:
-        await made.sign_in()
         for admin, program in ((ALAN, PROGRAM), (ALAN, SECOND_PROGRAM), (EDSGER, FOREIGN_PROGRAM)):
             registered = Shape(body={"client_id": program.name, "name": "a program"})
             answer = await made.made(admin, "POST", "/portal/v1/app-clients", registered)

@@ -20,6 +20,8 @@ from tests.tenants.administration import rows, snapshot
 _RANDOM = re.compile(r"(state|nonce|code_challenge)=[^&]+")
 _OF_THE_REQUEST = re.compile(r"(client-)?request-id|date|set-cookie|ratelimit.*|content-length")
 
+_PASSING = (b"rate", b"events:wake:", b"onboarding:", b"portal:flow:", b"portal:check:")
+"""Keys of Redis that any request may write: counters, wakers, and sign-ins and consents that are under way."""
 _COUNTERS = {"configuration_revision"}
 """Rows that count what anybody does."""
 
@@ -41,24 +43,34 @@ class Replay:
         """Everything."""
         todo = cases(self.table)
         await self._prepare(todo)
-        before = await snapshot(self.world.database)
+        before = await self._everything()
         self._ids = await _ids_of(self.world)
         for case in todo:
             if case.handle is not None and not case.handle.own:
                 await self._like_one_that_never_was(case, case.handle)
-        after = await snapshot(self.world.database)
+        after = await self._everything()
         self.wrong += [f"changed by strangers: {one}" for one in _differences(before, after)]
         for case in todo:
             if case.handle is None or case.handle.own:
                 await self._own(case)
-        after = await snapshot(self.world.database)
+        after = await self._everything()
         gone = {table: before[table] - after[table] for table in before.keys() - _COUNTERS}
         self.wrong += [
             f"changed by others' own work: {table}: {row}" for table in gone for row in gone[table]
         ]
         await self._control()
 
+    async def _everything(self) -> dict[str, set[str]]:
+        """Every row of every table, and what Redis holds for people and jobs."""
+        redis: Any = self.world.portal.services.redis
+        names = [one async for one in redis.scan_iter() if not one.startswith(_PASSING)]
+        # The checksum at the end of a dump is of all that is in it.
+        held = {f"{one.decode()} {(await redis.dump(one))[-8:].hex()}" for one in names}
+        return {**await snapshot(self.world.database), "(Redis)": held}
+
     async def _prepare(self, todo: list[Case]) -> None:
+        if any("/portal/" in operation for operation in self.table):
+            await self.world.sign_everybody_in()
         for operation, entry in self.table.items():
             for number, (_, handle) in enumerate(entry.handles):
                 if not handle.once:

@@ -1,4 +1,4 @@
-"""A world to ask in: everybody signed in at every door that takes them, and what each has of their own."""
+"""A world to ask in: what everybody shows at the doors, and what each has of their own."""
 
 import asyncio
 from collections.abc import Mapping
@@ -42,13 +42,18 @@ class World:
     async def __aexit__(self, *_: object) -> None:
         await asyncio.gather(self.http.aclose(), *(one.http.aclose() for one in self.browsers.values()))
 
-    async def sign_in(self, *actors: Actor) -> None:
-        """Begin sessions of people at the portal."""
-        for actor in actors or PEOPLE:
-            browser = self.portal.browser()
-            self.browsers[actor] = browser
+    async def browser(self, actor: Actor) -> Browser:
+        """The actor's browser, signed in at the portal when it is first asked for."""
+        if actor not in self.browsers:
+            self.browsers[actor] = browser = self.portal.browser()
             answer = await browser.sign_in(actor.name)
             assert answer.status_code == 302, answer.text
+        return self.browsers[actor]
+
+    async def sign_everybody_in(self) -> None:
+        """So that nobody's first visit changes anything later."""
+        for actor in PEOPLE:
+            await self.browser(actor)
 
     def token(self, actor: Actor) -> str:
         """The actor's access token."""
@@ -67,7 +72,7 @@ class World:
         headers = dict(shape.headers)
         if path.startswith("/portal/") and actor.kind is Kind.PERSON:
             headers |= {"Sec-Fetch-Site": "same-origin", "Origin": self.portal.origin, HEADER: "1"}
-            headers["Cookie"] = f"{SESSION_COOKIE}={self.browsers[actor].session}"
+            headers["Cookie"] = f"{SESSION_COOKIE}={(await self.browser(actor)).session}"
         elif actor.kind is not Kind.NOBODY:
             headers["Authorization"] = f"Bearer {self.token(actor)}"
         return await self.http.request(
