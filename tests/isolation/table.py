@@ -33,7 +33,12 @@ def _tasks(prefix: str, guard: Guard, owner: Actor, graph_session: Handle) -> di
         things.by(owner, things.upload_session),
         beside=things.file_beside(b"Hello", headers={"content-range": "bytes 0-4/5"}),
     )
-    cursor = Handle(things.by(owner, things.job), beside=things.has_a_job, never=neighbour, status=200)
+    cursor = Handle(
+        things.with_one_before(things.by(owner, things.job)),
+        beside=things.has_a_job,
+        never=neighbour,
+        status=200,
+    )
     documents = (
         Handle(things.by(owner, things.document), beside=things.beside(body={"task_type": "summarize"})),
         Handle(things.by(owner, things.document), beside=things.beside_own_document),
@@ -178,16 +183,20 @@ def _administration() -> dict[str, Entry]:
         ),
         "GET /portal/v1/jobs": looks(
             {
-                "query before": cursor(things.by(ADA, things.job)),
+                "query before": cursor(things.with_one_before(things.by(ADA, things.job))),
                 "query member_id": Handle(things.member_id, status=200),
             },
             whole=Whole(),
         ),
         "GET /portal/v1/settings": looks(whole=Whole()),
         "PATCH /portal/v1/settings": acts({"header if-match": if_match, "body name": _NAME}),
-        "GET /portal/v1/holds": looks({"query before": cursor(things.released_hold)}, whole=Whole()),
+        "GET /portal/v1/holds": looks(
+            {"query before": cursor(things.with_one_before(things.released_hold))}, whole=Whole()
+        ),
         "POST /portal/v1/holds/{hold_id}/release": acts({"path hold_id": Handle(things.hold)}),
-        "GET /portal/v1/erasures": looks({"query before": cursor(things.erasure)}, whole=Whole()),
+        "GET /portal/v1/erasures": looks(
+            {"query before": cursor(things.with_one_before(things.erasure))}, whole=Whole()
+        ),
         "POST /portal/v1/erasures/{erasure_id}/cancel": acts({"path erasure_id": Handle(things.erasure)}),
         "POST /portal/v1/erasures": acts({"body member_id": member, "body name": name}),
         "POST /portal/v1/holds": acts(

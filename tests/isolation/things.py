@@ -37,6 +37,16 @@ def by(owner: Actor, make: Callable[[World, Actor], Awaitable[str]]) -> Make:
     return made
 
 
+def with_one_before(make: Make) -> Make:
+    """The newer of two: a cursor at it shows its owner the older one."""
+
+    async def made(world: World) -> str:
+        await make(world)
+        return await make(world)
+
+    return made
+
+
 async def document(world: World, actor: Actor, text: str = TEXT) -> str:
     shape = Shape(query={"name": f"{CONTENT_CANARY if text is TEXT else 'own'}.txt"}, content=text.encode())
     found: str = (await world.made(actor, "POST", f"{door(actor)}/documents", shape))["id"]
