@@ -16,6 +16,7 @@ from app.automation.routes import automation
 from app.core.logging import configure
 from app.http import health, problems
 from app.http.body_limits import BodyLimits
+from app.http.contract import Application
 from app.http.cross_origin import CrossOrigin
 from app.http.request_ids import RequestIds
 from app.http.response_headers import ResponseHeaders
@@ -39,7 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         await services.close()
 
-    app = FastAPI(title="Switchboard", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = Application(title="Switchboard", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(addin)
     app.include_router(automation((documents.router, uploads.router, jobs.router)))
     app.include_router(portal)

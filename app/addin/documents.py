@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,12 +17,19 @@ from app.documents.errors import FileTooLarge
 from app.documents.names import display_name
 from app.documents.reading import read
 from app.documents.segments import Extracted
+from app.http.contract import refused
 from app.http.guards import Caller, InProcess, RawToken, TenantSealer, TenantSession, actor_kind
 from app.http.routes import GuardedRoute
 from app.identity.principal import Principal
 
 router = APIRouter(prefix="/documents", tags=["documents"], route_class=GuardedRoute)
 _BODY_SECONDS = 120.0
+FILE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    }
+}
+"""For handlers that read their body themselves, piece by piece."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class ReadFile:
     extracted: Extracted
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, openapi_extra=FILE_BODY)
 async def upload(
     request: Request,
     caller: Caller,
@@ -53,7 +60,7 @@ async def upload(
     return DocumentResource.model_validate(asdict(stored))
 
 
-@router.post("/drive-items", status_code=201)
+@router.post("/drive-items", status_code=201, responses=refused(404, 409))
 async def take_drive_item(
     body: DriveItem,
     caller: Caller,

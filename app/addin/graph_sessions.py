@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 
 from app.addin.schemas import GraphSessionPage, GraphSessionResource, NewGraphSession
+from app.http.contract import refused
 from app.http.guards import Caller, InProcess, RawToken, TenantSession, actor
 from app.http.routes import GuardedRoute
 from app.identity import long_sessions
@@ -14,7 +15,7 @@ from app.identity.principal import Principal
 router = APIRouter(prefix="/graph-sessions", tags=["graph-sessions"], route_class=GuardedRoute)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=refused(409))
 async def start_graph_session(
     request: Request,
     body: NewGraphSession,

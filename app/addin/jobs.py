@@ -11,6 +11,7 @@ from app.addin.schemas import JobPage, JobResource, NewJobRequest
 from app.copilot.resuming import renewed_session
 from app.copilot.submit import Submission, ToFetch, submit
 from app.documents import service as documents
+from app.http.contract import refused
 from app.http.guards import Caller, InProcess, RawToken, TenantSealer, TenantSession, actor, actor_kind
 from app.http.routes import GuardedRoute
 from app.identity.graph_errors import GraphSessionTooShort
@@ -32,7 +33,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, responses=refused(404, 409))
 async def submit_job(
     request: Request,
     body: NewJobRequest,
@@ -129,7 +130,7 @@ async def cancel_job(
     )
 
 
-@router.post("/{job_id}/resume")
+@router.post("/{job_id}/resume", responses=refused(409))
 async def resume_job(
     request: Request,
     job_id: UUID,

@@ -3,28 +3,25 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.requests import ClientDisconnect
 
 from app.addin.content_range import parse
+from app.addin.documents import FILE_BODY
 from app.addin.schemas import DocumentResource, NewUploadRequest, UploadResource
 from app.core.errors import BadRequest
 from app.documents import uploads
 from app.documents.receiving import Receiver
 from app.documents.uploads import NewUpload, UploadLimits, UploadState, UploadView
+from app.http.contract import refused
 from app.http.guards import Caller, InProcess, TenantSealer, TenantSession, actor_kind
 from app.http.routes import GuardedRoute
 
 router = APIRouter(prefix="/upload_sessions", tags=["documents"], route_class=GuardedRoute)
 _PART_SECONDS = 120.0
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-    }
-}
 
 
 def receiver(caller: Caller, state: InProcess, sealer: TenantSealer) -> Receiver:
@@ -37,7 +34,7 @@ def receiver(caller: Caller, state: InProcess, sealer: TenantSealer) -> Receiver
 Receiving = Annotated[Receiver, Depends(receiver)]
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=refused(409))
 async def create_upload_session(
     request: Request,
     body: NewUploadRequest,
@@ -69,8 +66,11 @@ async def create_upload_session(
 @router.put(
     "/{session_id}",
     status_code=202,
-    responses={201: {"model": DocumentResource, "description": "The document, once every byte is here"}},
-    openapi_extra=_BODY,
+    responses={
+        201: {"model": DocumentResource, "description": "The document, once every byte is here"},
+        **refused(409, 416),
+    },
+    openapi_extra=FILE_BODY,
 )
 async def put_part(
     session_id: UUID,

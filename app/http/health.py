@@ -22,7 +22,11 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/ready")
+@router.get(
+    "/ready",
+    response_model=dict[str, str],
+    responses={503: {"model": dict[str, str], "description": "What is missing."}},
+)
 async def ready(state: InProcess) -> JSONResponse:
     """Whether requests can be served now; 503 says what is missing."""
     database, redis = await asyncio.gather(_database(state), _redis(state))

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.audit.actions import AuditAction
 from app.audit.record import record
+from app.http.contract import refused
 from app.http.guards import AdminOrAuditor, PortalSession, TenantAdmin, actor
 from app.http.routes import GuardedRoute
 from app.portal.schemas import AppClientResource, NewAppClient, Page
@@ -23,7 +24,7 @@ async def list_app_clients(caller: AdminOrAuditor, session: PortalSession) -> Pa
     return Page(value=[_resource(one) for one in found])
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=refused(409))
 async def register_app_client(
     body: NewAppClient, request: Request, response: Response, caller: TenantAdmin, session: PortalSession
 ) -> AppClientResource:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
+from app.http.contract import refused
 from app.http.guards import AdminOrAuditor, InProcess, PortalSession, TenantAdmin, actor
 from app.http.routes import GuardedRoute
 from app.http.services import Services
@@ -35,7 +36,7 @@ async def list_erasures(
     return Page(value=[erasure_resource(one) for one in found[:limit]], next_link=more)
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, responses=refused(409))
 async def ask_erasure(
     body: AskErasure,
     request: Request,
@@ -61,7 +62,7 @@ async def ask_erasure(
     return erasure_resource(asked)
 
 
-@router.post("/{erasure_id}/cancel")
+@router.post("/{erasure_id}/cancel", responses=refused(409))
 async def cancel_erasure(
     erasure_id: UUID, request: Request, caller: TenantAdmin, session: PortalSession
 ) -> ErasureResource:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
+from app.http.contract import refused
 from app.http.guards import AdminOrAuditor, PortalSession, TenantAdmin, actor
 from app.http.routes import GuardedRoute
 from app.lifecycle import holds
@@ -31,7 +32,7 @@ async def list_holds(
     return Page(value=[_resource(one) for one in found[:limit]], next_link=more)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=refused(409))
 async def place_hold(
     body: PlaceHold, request: Request, response: Response, caller: TenantAdmin, session: PortalSession
 ) -> HoldResource:
@@ -51,7 +52,7 @@ async def place_hold(
     return _resource(placed)
 
 
-@router.post("/{hold_id}/release")
+@router.post("/{hold_id}/release", responses=refused(409))
 async def release_hold(
     hold_id: UUID, request: Request, caller: TenantAdmin, session: PortalSession
 ) -> HoldResource:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import ErrorDetail, Unprocessable
+from app.http.contract import refused
 from app.http.guards import AdminOrAuditor, InProcess, PortalSession, TenantAdmin, actor
 from app.http.routes import GuardedRoute
 from app.jobs.overview import job_counts
@@ -65,7 +66,7 @@ async def get_member(member_id: UUID, caller: AdminOrAuditor, session: PortalSes
     return (await _resources(session, caller.tenant_id, [found]))[0]
 
 
-@router.patch("/{member_id}")
+@router.patch("/{member_id}", responses=refused(409))
 async def change_member(
     member_id: UUID,
     body: ChangeMember,

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from app.http.browsers import address
+from app.http.contract import refused
 from app.http.guards import InProcess, Visitor
 from app.http.routes import GuardedRoute
 from app.identity.onboarding import Applicant, ConsentAnswer
@@ -17,7 +18,7 @@ router = APIRouter(prefix="/onboarding", tags=["onboarding"], route_class=Guarde
 Hint = Annotated[str | None, Query(max_length=2000)]
 
 
-@router.post("")
+@router.post("", responses=refused(409))
 async def start_onboarding(
     body: StartOnboarding, request: Request, visit: Visitor, services: InProcess
 ) -> ConsentPage:
@@ -30,7 +31,7 @@ async def start_onboarding(
     return ConsentPage(consent_url=place)
 
 
-@router.get("/consent")
+@router.get("/consent", responses=refused(400, 409))
 async def finish_onboarding(
     request: Request,
     visit: Visitor,

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
 
+from app.http.contract import refused
 from app.http.etags import IfMatch, expected_version, show_version
 from app.http.guards import AdminOrAuditor, InProcess, PortalSession, TenantAdmin, actor
 from app.http.routes import GuardedRoute
@@ -22,7 +23,7 @@ async def get_settings(
     return _shown(await service.settings(session, tenant_id=caller.tenant_id), response)
 
 
-@router.patch("")
+@router.patch("", responses=refused(412))
 async def change_settings(
     body: ChangeSettings,
     request: Request,

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from app.core.errors import BadRequest
 from app.http.browsers import FLOW_COOKIE, SESSION_COOKIE, address, clear_cookie, set_cookie
+from app.http.contract import refused
 from app.http.guards import InProcess, Visitor
 from app.http.services import Services
 from app.identity.admission import admit, record_sign_out
@@ -25,7 +26,7 @@ exits = APIRouter(tags=["sign-in"])
 _PATH = re.compile(r"/portal/[A-Za-z0-9_\-./?=&%~]{0,500}")
 
 
-@entrance.get("", status_code=302, response_class=RedirectResponse)
+@entrance.get("", status_code=302, response_class=RedirectResponse, responses=refused(400, 404, 429, 503))
 async def begin_sign_in(
     request: Request,
     state: InProcess,
@@ -47,7 +48,9 @@ async def begin_sign_in(
     return response
 
 
-@entrance.get("/callback", status_code=302, response_class=RedirectResponse)
+@entrance.get(
+    "/callback", status_code=302, response_class=RedirectResponse, responses=refused(400, 403, 429, 503)
+)
 async def finish_sign_in(request: Request, state: InProcess) -> RedirectResponse:
     """Take the answer of Microsoft Entra, begin a session, and go on to the page that was asked for."""
     browser = BrowserSecret.read(request.cookies.get(FLOW_COOKIE))

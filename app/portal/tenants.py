@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.core.clock import new_id
 from app.core.errors import Conflict
+from app.http.contract import refused
 from app.http.guards import InProcess, Operator, actor
 from app.http.routes import GuardedRoute
 from app.http.services import Services
@@ -50,7 +51,7 @@ async def list_tenants(
     return Page(value=shown, next_link=more)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=refused(409))
 async def invite_tenant(
     body: Invitation, request: Request, response: Response, caller: Operator, services: InProcess
 ) -> TenantResource:
@@ -77,7 +78,7 @@ async def get_tenant(tenant_id: UUID, caller: Operator, services: InProcess) -> 
         return _resource(await service.facts(session, tenant_id=tenant_id))
 
 
-@router.post("/{tenant_id}/suspend")
+@router.post("/{tenant_id}/suspend", responses=refused(409))
 async def suspend_tenant(
     tenant_id: UUID, body: Suspension, request: Request, caller: Operator, services: InProcess
 ) -> TenantResource:
@@ -93,7 +94,7 @@ async def suspend_tenant(
     return _resource(changed)
 
 
-@router.post("/{tenant_id}/resume")
+@router.post("/{tenant_id}/resume", responses=refused(409))
 async def resume_tenant(
     tenant_id: UUID, request: Request, caller: Operator, services: InProcess
 ) -> TenantResource:
@@ -104,7 +105,7 @@ async def resume_tenant(
     return _resource(changed)
 
 
-@router.post("/{tenant_id}/erase", status_code=202)
+@router.post("/{tenant_id}/erase", status_code=202, responses=refused(409))
 async def erase_tenant(
     tenant_id: UUID, body: ConfirmErasure, request: Request, caller: Operator, services: InProcess
 ) -> ErasureResource:
