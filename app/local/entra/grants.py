@@ -17,6 +17,8 @@ from app.local.entra.sign_ins import Refresh, SignIns
 from app.local.entra.tokens import Tokens
 
 _DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+_OLD_DEVICE_CODE = "device_code"
+"""As it was called in drafts of RFC 8628; Entra takes it still, and MSAL for Node.js sends it."""
 _ON_BEHALF = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
@@ -45,6 +47,7 @@ class Grants:
             "authorization_code": self._code,
             "refresh_token": self._refresh,
             _DEVICE_CODE: self._device,
+            _OLD_DEVICE_CODE: self._device,
             "client_credentials": self._credentials,
             _ON_BEHALF: self._on_behalf,
         }
