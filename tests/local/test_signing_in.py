@@ -52,6 +52,16 @@ def test_whoever_enters_the_device_code_is_signed_in(entra: RunningEntra) -> Non
     assert len(grace.shown) == 1
 
 
+@pytest.mark.parametrize("grant", ["device_code", "urn:ietf:params:oauth:grant-type:device_code"])
+def test_a_device_may_name_its_grant_as_drafts_did(entra: RunningEntra, grant: str) -> None:
+    trust = ssl.create_default_context(cafile=str(entra.ca))
+    named = {"client_id": ADDIN_CLIENT_ID}
+    with httpx.Client(verify=trust, base_url=f"{entra.url}/organizations/oauth2/v2.0") as device:
+        code = device.post("/devicecode", data=named | {"scope": SCOPE}).json()["device_code"]
+        answer = device.post("/token", data=named | {"grant_type": grant, "device_code": code})
+    assert answer.json()["error"] == "authorization_pending"
+
+
 @pytest.mark.parametrize(
     ("client_id", "tenant", "said"),
     [
