@@ -1,7 +1,8 @@
 """Outbound HTTP to addresses that others chose: tenants' endpoints, and where a redirect leads.
 
-A name may resolve to our own network later, so the address is judged when the socket is made, and that very
-address is the one connected to. No proxy or key from the environment, no redirect that is followed.
+A name may resolve to our own network later, so its addresses are judged as it is looked up and once more when
+the socket is made, and that very address is the one connected to. A name that has one address inside is
+refused as a whole: whoever keeps it wants to get in, or is mistaken. No proxy or key from the environment, no redirect that is followed.
 The platform's own endpoints may be private; tenants' may not. There is no synchronous client for such addresses.
 """
 
@@ -15,12 +16,14 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from app.core.errors import TemporarilyUnavailable, TooLarge, Unprocessable
 
 CONNECT_SECONDS = 5.0
 _MOST_CONNECTIONS = 200
 _PIECE = 64 * 1024
+_REFUSED = "the endpoint's address is not on the public internet"
 _ALLOCATED = ipaddress.IPv6Network("2000::/3")
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
 # Beyond what `is_global` knows: a 6to4 address holds an IPv4 address that may be private (RFC 3056), and
@@ -81,11 +84,31 @@ def is_public(address: str) -> bool:
     return parsed in _ALLOCATED and parsed not in _SIX_TO_FOUR
 
 
+class PublicResolver(AbstractResolver):
+    """Looks names up, and refuses as a whole those that lead inside by any of their addresses."""
+
+    def __init__(self, resolver: AbstractResolver | None = None) -> None:
+        self._resolver = resolver or aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of a name. Raises: `AddressRefused`, `OSError` where there are none."""
+        found = await self._resolver.resolve(host, port, family)
+        if not all(is_public(one["host"]) for one in found):
+            raise AddressRefused(_REFUSED)
+        return found
+
+    async def close(self) -> None:
+        """Let go of what looks names up."""
+        await self._resolver.close()
+
+
 def public_socket(address: Any) -> socket.socket:
     """A socket for an address (as `getaddrinfo` gives it) of the public internet. Raises: `AddressRefused`."""
     family, kind, protocol, _name, where = address
     if not is_public(where[0]):
-        raise AddressRefused("the endpoint's address is not on the public internet")
+        raise AddressRefused(_REFUSED)
     return socket.socket(family, kind, protocol)
 
 
@@ -93,7 +116,7 @@ def connector(
     *,
     private_allowed: bool,
     ca: Path | None = None,
-    resolver: aiohttp.abc.AbstractResolver | None = None,
+    resolver: AbstractResolver | None = None,
     most_connections: int = _MOST_CONNECTIONS,
 ) -> aiohttp.TCPConnector:
     """What clients connect by; to be closed on the loop that uses it."""
@@ -101,7 +124,7 @@ def connector(
         limit=most_connections,
         keepalive_timeout=30.0,
         ssl=_trust(ca),
-        resolver=resolver,
+        resolver=resolver if private_allowed else PublicResolver(resolver),
         socket_factory=None if private_allowed else public_socket,
     )
 
@@ -146,7 +169,7 @@ async def open_download(
     seconds: float = 60.0,
     ca: Path | None = None,
     private_allowed: bool = False,
-    resolver: aiohttp.abc.AbstractResolver | None = None,
+    resolver: AbstractResolver | None = None,
 ) -> AsyncIterator[AsyncIterator[bytes]]:
     """The bytes behind a pre-authenticated address, piece by piece: one hop, no Authorization, no cookies.
 

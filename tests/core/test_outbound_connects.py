@@ -181,18 +181,36 @@ async def test_a_name_that_leads_inside_is_not_connected_to(
     assert recorded_connects == []
 
 
-async def test_of_several_addresses_only_the_public_ones_are_connected_to(
-    door: LoopbackDoor, recorded_connects: list[str]
+_PARTLY_INSIDE = {
+    "the public one first": [_PUBLIC, "127.0.0.1"],
+    "the public one last": ["10.0.0.1", _PUBLIC],
+    "inside by IPv6 only": [_PUBLIC, _ALSO_PUBLIC, "::ffff:127.0.0.1"],
+}
+
+
+@pytest.mark.parametrize("where", _PARTLY_INSIDE)
+async def test_a_name_with_one_address_inside_is_refused_as_a_whole(
+    where: str, door: LoopbackDoor, recorded_connects: list[str]
 ) -> None:
-    mixed = ["127.0.0.1", _PUBLIC, "10.0.0.1"]
-    names = _Names(mixed)
+    names = _Names(_PARTLY_INSIDE[where])
     async with http_client(private_allowed=False, resolver=names) as client:
         with pytest.raises(httpx2.TransportError):
             await client.get(f"https://api.vendor.example:{door.port}/")
 
+    assert names.asked == ["api.vendor.example"]
     assert door.requests == []
-    # Aiohttp goes through the addresses twice.
-    assert set(recorded_connects) == {f"{_PUBLIC}:{door.port}"}
+    assert recorded_connects == []
+
+
+async def test_of_several_public_addresses_each_is_tried(
+    door: LoopbackDoor, recorded_connects: list[str]
+) -> None:
+    both = [_PUBLIC, _ALSO_PUBLIC]
+    async with http_client(private_allowed=False, resolver=_Names(both)) as client:
+        with pytest.raises(httpx2.TransportError):
+            await client.get(f"https://api.vendor.example:{door.port}/")
+
+    assert {one.rpartition(":")[0] for one in recorded_connects} == set(both)
 
 
 async def test_a_name_that_is_rebound_is_judged_at_each_connect_and_pinned(
