@@ -1,7 +1,9 @@
 """What the API process holds for its whole life."""
 
 import asyncio
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from fastapi import Request
 from redis.asyncio import Redis
@@ -96,7 +98,11 @@ class Services:
             configuration=configuration,
             extractor=Extractor(settings),
             hub=EventHub(redis),
-            listener=Listener(settings.direct_url(), {CONFIGURATION: configuration.changed}),
+            listener=Listener(
+                settings.direct_url(),
+                # A trigger of the table of tenants tells there, too.
+                {CONFIGURATION: partial(_tell_each, (configuration.changed, directory.changed))},
+            ),
             # Bodies are held in memory: eight of the largest are what a process can bear.
             uploads=Places("uploads", most=8, most_each=4),
             streams=Places("event streams", most=2000, most_each=20),
@@ -147,6 +153,11 @@ class Services:
         await self.redis.aclose()
         await self.database.close()
         await self.lookups.close()
+
+
+def _tell_each(handlers: Iterable[Callable[[str], None]], payload: str) -> None:
+    for handler in handlers:
+        handler(payload)
 
 
 def services(request: Request) -> Services:

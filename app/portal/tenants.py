@@ -127,12 +127,13 @@ async def erase_tenant(
             wait_days=AT_ONCE,
             actor=actor(request, caller),
         )
+    services.directory.forget(found.entra_tenant_id)
     await services.sessions.end_tenant(tenant_id)
     return erasure_resource(asked)
 
 
 async def _tell(services: Services, changed: TenantFacts) -> None:
-    """After the commit: this process sees it at once, the others within half a second, sessions are gone."""
+    """After the commit: this process sees it before it answers, the others as Postgres tells them, sessions are gone."""
     services.directory.forget(changed.entra_tenant_id)
     if changed.state is not TenantState.ACTIVE:
         await services.sessions.end_tenant(changed.id)

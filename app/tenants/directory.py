@@ -1,6 +1,7 @@
 """Tenants and members as identity asks for them, with a short cache.
 
-A suspended tenant and a blocked member are seen within half a second.
+A suspended tenant and a blocked member are seen within half a second, whoever has changed them; a tenant at
+once in every process that listens to Postgres, which says so at each commit that changes one.
 """
 
 import time
@@ -49,12 +50,14 @@ class TenantDirectory:
         self._database = database
         self._tenants: dict[UUID, tuple[float, TenantView | None]] = {}
         self._members: dict[tuple[UUID, UUID], tuple[float, MemberView]] = {}
+        self._forgotten = 0
 
     async def by_entra_id(self, entra_tenant_id: UUID) -> TenantView | None:
         """The tenant, or None if it is no customer of ours."""
         until, view = self._tenants.get(entra_tenant_id, (0.0, None))
         if time.monotonic() < until:
             return view
+        forgotten = self._forgotten
         async with self._database.system() as session:
             row = (
                 await session.execute(select(Tenant).where(Tenant.entra_tenant_id == entra_tenant_id))
@@ -64,17 +67,29 @@ class TenantDirectory:
             if row is None
             else TenantView(row.id, entra_tenant_id, row.name, TenantState(row.state), row.allow_guests)
         )
-        _remember(self._tenants, entra_tenant_id, view)
+        # What was read before a change was told of is an answer, but nothing to remember.
+        if forgotten == self._forgotten:
+            _remember(self._tenants, entra_tenant_id, view)
         return view
 
     def forget(self, entra_tenant_id: UUID) -> None:
         """Ask for this tenant and its people anew at once: a door of this process has changed them.
 
-        Other processes ask anew within half a second by themselves.
+        Other processes hear of a tenant by `changed`, and ask for people anew within half a second.
         """
+        self._forgotten += 1
         _, tenant = self._tenants.pop(entra_tenant_id, (0.0, None))
         if tenant is not None:
             self._members = {key: one for key, one in self._members.items() if key[0] != tenant.id}
+
+    def changed(self, _payload: str) -> None:
+        """Ask for every tenant and everybody anew: somewhere a tenant was suspended, resumed or erased.
+
+        Give it to the listener: the job that erases and the command line are processes of their own.
+        """
+        self._forgotten += 1
+        self._tenants.clear()
+        self._members.clear()
 
     async def member(self, tenant_id: UUID, entra_object_id: UUID, display_name: str) -> MemberView:
         """A person of the tenant; a row is made when we see them for the first time."""
@@ -82,6 +97,7 @@ class TenantDirectory:
         known = self._members.get(key)
         if known is not None and time.monotonic() < known[0]:
             return known[1]
+        forgotten = self._forgotten
         query = select(Member).where(Member.tenant_id == tenant_id, Member.entra_object_id == entra_object_id)
         async with self._database.tenant(tenant_id) as session:
             row = (await session.execute(query)).scalar_one_or_none()
@@ -100,7 +116,8 @@ class TenantDirectory:
                 )
                 row = (await session.execute(query)).scalar_one()
         view = MemberView(row.id, Role(row.role), MemberState(row.state))
-        _remember(self._members, key, view)
+        if forgotten == self._forgotten:
+            _remember(self._members, key, view)
         return view
 
 
