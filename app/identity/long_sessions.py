@@ -224,17 +224,30 @@ async def revoke(
             TokenCacheRow.session_key == f"{_PREFIX}{session_id}",
         )
     )
-    await record(
-        session,
-        tenant_id=tenant_id,
-        actor=actor,
-        action=AuditAction.GRAPH_SESSION_REVOKE,
-        target_type="graph_session",
-        target_id=str(session_id),
-        detail={"reason": reason},
-    )
+    await _record_end(session, tenant_id, session_id, actor, reason)
     member: UUID = owner
     return member
+
+
+async def shut_out(session: AsyncSession, *, tenant_id: UUID, member_id: UUID, actor: Actor) -> int:
+    """End every session of a member who was blocked, and drop all tokens kept for them; gives how many sessions.
+
+    Jobs that need one wait for their member once they are let in again.
+    """
+    ended = await session.scalars(
+        delete(GraphSession)
+        .where(GraphSession.tenant_id == tenant_id, GraphSession.member_id == member_id)
+        .returning(GraphSession.id)
+    )
+    session_ids = sorted(ended.all())
+    await session.execute(
+        delete(TokenCacheRow).where(
+            TokenCacheRow.tenant_id == tenant_id, TokenCacheRow.member_id == member_id
+        )
+    )
+    for session_id in session_ids:
+        await _record_end(session, tenant_id, session_id, actor, "member_blocked")
+    return len(session_ids)
 
 
 async def remove_over(session: AsyncSession, *, limit: int = 1000) -> int:
@@ -252,6 +265,20 @@ async def remove_over(session: AsyncSession, *, limit: int = 1000) -> int:
             .execution_options(synchronize_session=False)
         )
     return len(rows)
+
+
+async def _record_end(
+    session: AsyncSession, tenant_id: UUID, session_id: UUID, actor: Actor, reason: str
+) -> None:
+    await record(
+        session,
+        tenant_id=tenant_id,
+        actor=actor,
+        action=AuditAction.GRAPH_SESSION_REVOKE,
+        target_type="graph_session",
+        target_id=str(session_id),
+        detail={"reason": reason},
+    )
 
 
 async def _views(session: AsyncSession, *conditions: Any, limit: int = 100) -> list[GraphSessionView]:

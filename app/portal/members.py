@@ -11,6 +11,7 @@ from app.core.errors import ErrorDetail, Unprocessable
 from app.http.contract import refused
 from app.http.guards import AdminOrAuditor, InProcess, PortalSession, TenantAdmin, actor
 from app.http.routes import GuardedRoute
+from app.identity import long_sessions
 from app.jobs.overview import job_counts
 from app.portal.schemas import ChangeMember, MemberResource, Page
 from app.tenants import members
@@ -75,7 +76,11 @@ async def change_member(
     session: PortalSession,
     state: InProcess,
 ) -> MemberResource:
-    """Block, unblock, or give another role; counts at the person's next request and ends their sessions."""
+    """Block, unblock, or give another role; counts at the person's next request and ends their sessions.
+
+    Whoever is blocked loses the leave that they gave us to read their files; their jobs stop before the next
+    step, and go on when they are let in again.
+    """
     before = await members.find(session, tenant_id=caller.tenant_id, member_id=member_id)
     _check_role(body.role, before)
     after = await members.change(
@@ -86,6 +91,10 @@ async def change_member(
         role=body.role,
         state=body.state,
     )
+    if after.state is MemberState.BLOCKED:
+        await long_sessions.shut_out(
+            session, tenant_id=caller.tenant_id, member_id=member_id, actor=actor(request, caller)
+        )
     if (after.role, after.state) != (before.role, before.state):
         await state.sessions.end_member(caller.tenant_id, member_id)
         state.directory.forget(caller.entra_tenant_id)
