@@ -7,11 +7,13 @@ from fastapi import APIRouter, Header
 
 from app.addin.schemas import MeResource, TaskTypePage, TaskTypeResource
 from app.copilot.catalog import task_types
+from app.copilot.submit import attributes_for
 from app.copilot.types import TaskType
-from app.http.guards import Caller, InProcess
+from app.http.guards import Caller, InProcess, TenantSession
 from app.pools.configuration import Configuration
 from app.pools.errors import NoRoute
 from app.pools.routes import JobFacts, choose_route
+from app.tenants.members import MemberAttributes
 from app.vocabulary import Lane, OfficeHost
 
 router = APIRouter(tags=["catalog"])
@@ -20,13 +22,28 @@ _LANGUAGES = ("en", "de")
 
 @router.get("/task-types")
 async def list_task_types(
-    caller: Caller, state: InProcess, accept_language: Annotated[str, Header(max_length=256)] = "en"
+    caller: Caller,
+    session: TenantSession,
+    state: InProcess,
+    accept_language: Annotated[str, Header(max_length=256)] = "en",
 ) -> TaskTypePage:
-    """Each task type with its JSON Schemas, and whether a pool of the tenant serves it."""
+    """Each task type with its JSON Schemas, and whether a pool of the tenant serves the caller with it."""
     language = _best_language(accept_language)
     return TaskTypePage(
         value=[
-            await _resource(state.configuration, caller.tenant_id, task_type, language)
+            await _resource(
+                state.configuration,
+                caller.tenant_id,
+                task_type,
+                language,
+                await attributes_for(
+                    session,
+                    state.configuration,
+                    task_type.name,
+                    tenant_id=caller.tenant_id,
+                    member_id=caller.member_id,
+                ),
+            )
             for task_type in task_types().values()
         ]
     )
@@ -59,12 +76,16 @@ def _best_language(accept_language: str) -> str:
 
 
 async def _resource(
-    configuration: Configuration, tenant_id: UUID, task_type: TaskType, language: str
+    configuration: Configuration,
+    tenant_id: UUID,
+    task_type: TaskType,
+    language: str,
+    member: MemberAttributes,
 ) -> TaskTypeResource:
     try:
         choose_route(
             await configuration.routes(tenant_id),
-            JobFacts(task_type.name, Lane.INTERACTIVE, language, 0, OfficeHost.WORD),
+            JobFacts(task_type.name, Lane.INTERACTIVE, language, 0, OfficeHost.WORD, member),
         )
         reason = None
     except NoRoute as error:

@@ -11,7 +11,7 @@ from app.copilot.catalog import task_types
 from app.copilot.context import StepEvents
 from app.copilot.runtime import Runtime
 from app.copilot.sealed_json import open_json, seal_json
-from app.copilot.submit import place
+from app.copilot.submit import attributes_for, place
 from app.core.clock import new_id
 from app.core.crypto import Sealer
 from app.core.errors import AppError, ErrorDetail
@@ -119,6 +119,13 @@ async def keep(runtime: Runtime, step: ClaimedStep, sealer: Sealer, fetched: Seq
             lane=Lane(step.lane),
             host=OfficeHost(step.host),
             documents=stored,
+            member=await attributes_for(
+                session,
+                runtime.configuration,
+                step.task_type,
+                tenant_id=step.tenant_id,
+                member_id=step.member_id,
+            ),
         )
         return await complete(
             session,

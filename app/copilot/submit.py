@@ -21,9 +21,10 @@ from app.identity.graph import DriveItemRef
 from app.jobs.accept import NewJob, accept
 from app.pools.configuration import Configuration
 from app.pools.errors import NoEligibleMember
-from app.pools.routes import ChosenRoute, JobFacts, any_route, choose_route
+from app.pools.routes import ChosenRoute, JobFacts, any_route, asks_for_member, choose_route
 from app.pools.selection import Allowance, Demand, Exclusion, select
 from app.pools.values import RevisionFacts
+from app.tenants.members import NOTHING_KNOWN, MemberAttributes, attributes_of
 from app.tenants.policy import Policy
 from app.usage.budgets import Payer, Standing, allowance, budgets_of, exhausted, standings
 from app.vocabulary import Lane, OfficeHost, StepKind
@@ -109,6 +110,9 @@ async def submit(
     parameters = checked_parameters(task_type, submission.parameters)
     policy = await configuration.policy(tenant_id)
     later = submission.to_fetch
+    member = await attributes_for(
+        session, configuration, task_type.name, tenant_id=tenant_id, member_id=member_id
+    )
     if later is None:
         budgets = await budgets_of(session, configuration, Payer(tenant_id, member_id, task_type.name))
         placement = await place(
@@ -120,9 +124,10 @@ async def submit(
             host=submission.host,
             documents=submission.documents,
             stand=await standings(session, tenant_id, budgets, datetime.now(UTC)),
+            member=member,
         )
     else:
-        route = any_route(await configuration.routes(tenant_id), task_type.name)
+        route = any_route(await configuration.routes(tenant_id), task_type.name, member)
         placement = Placement(route, "und", 0, StepKind.FETCH)
     return await accept(
         session,
@@ -155,6 +160,15 @@ async def submit(
     )
 
 
+async def attributes_for(
+    session: AsyncSession, configuration: Configuration, task_type: str, *, tenant_id: UUID, member_id: UUID
+) -> MemberAttributes:
+    """What routes of the task type may ask of a member; no SQL for a tenant whose routes ask nothing."""
+    if not asks_for_member(await configuration.routes(tenant_id), task_type):
+        return NOTHING_KNOWN
+    return await attributes_of(session, tenant_id=tenant_id, member_id=member_id)
+
+
 async def place(
     configuration: Configuration,
     task_type: TaskType,
@@ -165,8 +179,9 @@ async def place(
     host: OfficeHost,
     documents: Sequence[DocumentView],
     stand: Sequence[Standing] = (),
+    member: MemberAttributes = NOTHING_KNOWN,
 ) -> Placement:
-    """Choose the pool and the first step; `stand` is where the payer's budgets do.
+    """Choose the pool and the first step; `stand` is where the payer's budgets do, `member` who asks.
 
     Raises: `BudgetExhausted`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`.
     """
@@ -176,7 +191,8 @@ async def place(
         raise JobTooLarge(tokens, MOST_TOKENS)
     policy = await configuration.policy(tenant_id)
     route = choose_route(
-        await configuration.routes(tenant_id), JobFacts(task_type.name, lane, language, tokens, host)
+        await configuration.routes(tenant_id),
+        JobFacts(task_type.name, lane, language, tokens, host, member),
     )
     revision = await configuration.revision(tenant_id, route.revision_id)
     first_step = task_type.first_step(tokens, context_tokens(revision))

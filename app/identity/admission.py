@@ -9,9 +9,12 @@ from app.core.database import Database
 from app.core.errors import Forbidden
 from app.identity.authenticate import Authenticator
 from app.identity.errors import GuestRefused, MemberBlocked, TenantNotOnboarded
+from app.identity.graph import Graph
 from app.identity.id_tokens import IdClaims
 from app.identity.principal import Principal, PrincipalKind
+from app.identity.profiles import Profile, read_profile
 from app.identity.sessions import Session
+from app.identity.tokens import group_ids
 from app.tenants import members
 from app.tenants.directory import TenantDirectory
 from app.tenants.members import SignIn
@@ -26,8 +29,13 @@ async def admit(
     directory: TenantDirectory,
     client_id: str,
     address: str,
+    graph: Graph,
+    graph_token: str,
 ) -> Session:
     """The session as it is to be kept: bound to the member, or to nobody while the directory is no customer.
+
+    Where the tenant wants it, the person's department is read with their own token, and their groups if the
+    ID token had no room for them; a Graph that does not answer keeps nobody out.
 
     Raises: `GuestRefused`, `MemberBlocked`.
     """
@@ -49,7 +57,11 @@ async def admit(
         if tenant is not None:
             await _record_refusal(database, tenant.id, refusal, address)
         raise
-    await _remember(database, found, claims, address)
+    tenant = await directory.by_entra_id(person.entra_tenant_id)
+    profile = Profile(department="")
+    if tenant is not None and tenant.read_profiles:
+        profile = await read_profile(graph, graph_token, with_groups=claims.groups_overage)
+    await _remember(database, found, claims, profile, address)
     return replace(session, tenant_id=found.tenant_id, member_id=found.member_id)
 
 
@@ -69,7 +81,9 @@ async def record_sign_out(
         )
 
 
-async def _remember(database: Database, found: Principal, claims: IdClaims, address: str) -> None:
+async def _remember(
+    database: Database, found: Principal, claims: IdClaims, profile: Profile, address: str
+) -> None:
     async with database.tenant(found.tenant_id) as rows:
         member_id = await members.signed_in(
             rows,
@@ -79,8 +93,9 @@ async def _remember(database: Database, found: Principal, claims: IdClaims, addr
                 display_name=claims.name,
                 is_guest=claims.is_guest,
                 # What the token does not name is gone, unless it says that there was no room for it.
-                groups=None if claims.groups_overage else _ids(claims.groups),
-                groups_incomplete=claims.groups_overage,
+                groups=profile.groups if claims.groups_overage else group_ids(claims.groups),
+                groups_incomplete=claims.groups_overage and not profile.has_all_groups,
+                department=profile.department,
             ),
         )
         await record(
@@ -104,14 +119,3 @@ async def _record_refusal(database: Database, tenant_id: UUID, refusal: Forbidde
             target_id=str(tenant_id),
             detail={"reason": refusal.code},
         )
-
-
-def _ids(groups: frozenset[str]) -> list[UUID]:
-    found = []
-    for one in groups:
-        try:
-            found.append(UUID(one))
-        except ValueError:
-            # Entra can be told to emit names instead of ids; names are no keys to anything.
-            continue
-    return found

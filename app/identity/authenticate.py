@@ -14,7 +14,7 @@ from app.identity.errors import (
     TenantNotOnboarded,
 )
 from app.identity.principal import Principal, PrincipalKind, effective_roles
-from app.identity.tokens import AccessTokens
+from app.identity.tokens import AccessTokens, group_ids
 from app.tenants.app_clients import AppClients
 from app.tenants.directory import TenantDirectory, TenantView
 from app.vocabulary import MemberState, Role, TenantState
@@ -57,6 +57,7 @@ class Authenticator:
             is_guest=claims.is_guest,
             client_id=claims.client_id,
             scopes=claims.scopes,
+            groups=None if claims.groups is None else group_ids(claims.groups),
         )
 
     async def person(
@@ -70,15 +71,18 @@ class Authenticator:
         scopes: frozenset[str] = frozenset(),
         kind: PrincipalKind = PrincipalKind.DELEGATED,
         display_name: str = _NAME,
+        groups: Collection[UUID] | None = None,
     ) -> Principal:
         """The principal of somebody whose token has been believed, as our rows stand now.
+
+        `groups` are those that the token names, to be remembered; None leaves what we know.
 
         Raises: `TenantNotOnboarded`, `GuestRefused`, `MemberBlocked`.
         """
         tenant = await self._active_tenant(entra_tenant_id)
         if is_guest and not tenant.allow_guests:
             raise GuestRefused
-        member = await self._directory.member(tenant.id, entra_object_id, display_name)
+        member = await self._directory.member(tenant.id, entra_object_id, display_name, groups=groups)
         if member.state is not MemberState.ACTIVE:
             raise MemberBlocked
         return Principal(

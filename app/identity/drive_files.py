@@ -21,16 +21,16 @@ class DriveFiles:
         self, settings: Settings, clients: MsalClients, database: Database, keys: TenantKeys
     ) -> None:
         self._on_behalf = OnBehalf(settings, clients, TokenCaches(database, keys), keys)
-        self._graph = Graph(settings)
+        self.graph = Graph(settings)
         self.sessions = LongSessions(database, self._on_behalf, longest_days=settings.graph_session_days)
 
     async def close(self) -> None:
         """Close the connections to Graph."""
-        await self._graph.close()
+        await self.graph.close()
 
     async def fetch(self, caller: Principal, raw_token: str, ref: DriveItemRef) -> DriveFile:
         """A file that the caller may read. Raises: as `OnBehalf.graph_token`, `Graph.fetch`."""
-        return await self._graph.fetch(await self._on_behalf.graph_token(caller, raw_token), ref)
+        return await self.graph.fetch(await self._on_behalf.graph_token(caller, raw_token), ref)
 
     async def fetch_in_session(
         self, *, tenant_id: UUID, member_id: UUID, session_id: UUID, ref: DriveItemRef
@@ -46,7 +46,7 @@ class DriveFiles:
             )
 
         try:
-            return await self._graph.fetch(await token(), ref)
+            return await self.graph.fetch(await token(), ref)
         except ClaimsChallenge as challenge:
             # Entra may be content with the session as it is; else it says what it wants of the person.
-            return await self._graph.fetch(await token(challenge.claims), ref)
+            return await self.graph.fetch(await token(challenge.claims), ref)

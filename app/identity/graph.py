@@ -114,6 +114,18 @@ class Graph:
             await self._item(token, path, ref.etag)
         return DriveFile(item["name"], content, item["eTag"])
 
+    async def read(self, token: str, path: str) -> dict[str, Any]:
+        """One JSON object about the person themselves. Raises: the errors of `graph_errors`, `ClaimsChallenge`."""
+        answer, body = await self._get(token, path)
+        _refuse(answer)
+        try:
+            found = json.loads(body)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise GraphUnavailable("unreadable_answer")
+        return found
+
     async def _item(self, token: str, path: str, etag: str | None) -> dict[str, Any]:
         """The metadata, if it is that of the version asked for. Raises: as `fetch`."""
         answer, body = await self._get(token, f"{path}?$select={_SELECT}")

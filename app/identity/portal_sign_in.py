@@ -12,7 +12,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -56,6 +56,8 @@ class Finished:
     session: Session
     claims: IdClaims
     return_to: str
+    graph_token: str = field(default="", repr=False)
+    """The person's own, for their own profile."""
 
 
 class PortalSignIn:
@@ -163,7 +165,7 @@ class PortalSignIn:
             raise SignInRefused("other_directory")
         now = self._sessions.clock()
         session = Session(BrowserSecret.new(), _person(claims), now, now, cache.serialize())
-        return Finished(session, claims, kept["return_to"])
+        return Finished(session, claims, kept["return_to"], str(answer.get("access_token") or ""))
 
     async def _redeem(
         self,

@@ -32,6 +32,8 @@ HOME_PATH = "/portal/"
 PORTAL_PATHS = (SIGN_IN_PATH, CONSENT_PATH, HOME_PATH)
 ACCESS_TOKEN_CLAIMS = ("acct", "idtyp", "xms_cc")
 ID_TOKEN_CLAIMS = ("acct",)
+API_GROUP_CLAIMS = ("SecurityGroup",)
+"""`groups` of those who use the add-in and never see the portal."""
 GROUP_CLAIMS = ("DirectoryRole", "SecurityGroup")
 """`wids`, which proves an administrator, and `groups`, which policies may ask for."""
 
@@ -143,6 +145,7 @@ def _api(ids: ClientIds) -> Application:
             **_common("Switchboard API"),
             "api": api,
             "appRoles": [*_user_roles("api"), *_application_roles()],
+            "groupMembershipClaims": ",".join(API_GROUP_CLAIMS),
             "optionalClaims": _optional(access=ACCESS_TOKEN_CLAIMS),
         },
         complete={

@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 from uuid import UUID
@@ -40,6 +40,8 @@ class Claims:
     scopes: frozenset[str]
     roles: frozenset[str]
     is_guest: bool
+    groups: frozenset[str] | None = None
+    """Object ids of groups; None where the token does not name them: not asked for, none, or too many."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class AccessTokens:
             scopes=frozenset(claims["scp"].split()),
             roles=texts(claims, "roles"),
             is_guest=is_guest(claims),
+            groups=texts(claims, "groups") if "groups" in claims else None,
         )
 
     async def verify_application(self, raw: str) -> ApplicationClaims:
@@ -179,6 +182,11 @@ def texts(claims: dict[str, Any], name: str) -> frozenset[str]:
     if not isinstance(values, list):
         raise InvalidToken(name)
     return frozenset(value for value in values if isinstance(value, str))
+
+
+def group_ids(groups: Iterable[str]) -> list[UUID]:
+    """The groups that are named by id: Entra can be told to emit names, which are no keys to anything."""
+    return [UUID(one) for one in groups if _GUID.fullmatch(one)]
 
 
 def is_guest(claims: dict[str, Any]) -> bool:

@@ -7,9 +7,12 @@ from uuid import UUID
 
 from app.pools.errors import NoRoute
 from app.pools.values import RouteFacts
+from app.tenants.members import NOTHING_KNOWN, MemberAttributes
 from app.vocabulary import PLATFORM, Lane
 
-CONDITIONS = frozenset({"lane", "language", "host", "min_tokens", "max_tokens"})
+OF_MEMBERS = frozenset({"group", "department"})
+"""Conditions on who asks: a group's id in Entra, a department's name whatever its case."""
+CONDITIONS = frozenset({"lane", "language", "host", "min_tokens", "max_tokens"}) | OF_MEMBERS
 """What a route may depend on. A route with a condition not in this list matches nothing."""
 
 
@@ -22,6 +25,7 @@ class JobFacts:
     language: str
     estimated_tokens: int
     host: str
+    member: MemberAttributes = NOTHING_KNOWN
 
 
 @dataclass(frozen=True)
@@ -54,17 +58,26 @@ def choose_route(routes: Iterable[RouteFacts], job: JobFacts) -> ChosenRoute:
     )
 
 
-def any_route(routes: Iterable[RouteFacts], task_type: str) -> ChosenRoute:
-    """A pool of the task type whatever its conditions, for a job whose documents are not there yet.
+def asks_for_member(routes: Iterable[RouteFacts], task_type: str) -> bool:
+    """Whether it matters for the task type who asks."""
+    return any(route.task_type == task_type and route.conditions.keys() & OF_MEMBERS for route in routes)
+
+
+def any_route(
+    routes: Iterable[RouteFacts], task_type: str, member: MemberAttributes = NOTHING_KNOWN
+) -> ChosenRoute:
+    """A pool of the task type that is open to the member, for a job whose documents are not there yet.
 
     `choose_route` decides once they are. Raises: `NoRoute`.
     """
     of_type = [route for route in routes if route.task_type == task_type]
     published = [
-        (route, route.published_revision_id) for route in of_type if route.published_revision_id is not None
+        (route, route.published_revision_id)
+        for route in of_type
+        if route.published_revision_id is not None and _is_open_to(route.conditions, member)
     ]
     if not published:
-        what = "ask your administrator to publish the pool of a route for it."
+        what = "ask your administrator to publish the pool of a route for it" + _for_some_only(of_type) + "."
         raise NoRoute(f"No model pool serves {task_type}: {what}", target=task_type)
     route, revision_id = min(published, key=lambda one: (one[0].tenant_id == PLATFORM, one[0].name))
     return ChosenRoute(
@@ -75,6 +88,8 @@ def any_route(routes: Iterable[RouteFacts], task_type: str) -> ChosenRoute:
 def _matches(conditions: Mapping[str, Any], job: JobFacts) -> bool:
     if not conditions.keys() <= CONDITIONS:
         return False
+    if not _is_open_to(conditions, job.member):
+        return False
     exact = {"lane": job.lane, "language": job.language, "host": job.host}
     return all(
         job.estimated_tokens >= wanted
@@ -83,7 +98,21 @@ def _matches(conditions: Mapping[str, Any], job: JobFacts) -> bool:
         if name == "max_tokens"
         else exact[name] == wanted
         for name, wanted in conditions.items()
+        if name not in OF_MEMBERS
     )
+
+
+def _is_open_to(conditions: Mapping[str, Any], member: MemberAttributes) -> bool:
+    """Whether the member has what is asked of members. What we do not know of somebody, they do not have."""
+    group, department = conditions.get("group"), conditions.get("department")
+    return (group is None or str(group).lower() in member.groups) and (
+        department is None or str(department).casefold() == member.department.casefold()
+    )
+
+
+def _for_some_only(routes: Iterable[RouteFacts]) -> str:
+    limited = any(route.conditions.keys() & OF_MEMBERS for route in routes)
+    return ", some are for certain groups or departments only" if limited else ""
 
 
 def _rank(route: RouteFacts) -> tuple[bool, int, int, str]:
@@ -105,5 +134,5 @@ def _what_to_do(of_type: list[RouteFacts], job: JobFacts) -> str:
     return (
         f"None of the {len(of_type)} routes for {job.task_type} takes this one"
         f" ({job.estimated_tokens} tokens, language {job.language}, {job.host}, {job.lane}):"
-        " ask your administrator to widen a route or to publish its pool."
+        f" ask your administrator to widen a route or to publish its pool{_for_some_only(of_type)}."
     )

@@ -1,6 +1,7 @@
 """The shape of `platform:` in the configuration file. An unknown or misspelt field is an error with its place."""
 
 from typing import Any, Literal
+from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -111,6 +112,8 @@ class SeedConditions(_Strict):
     host: OfficeHost | None = None
     min_tokens: int | None = Field(None, ge=0)
     max_tokens: int | None = Field(None, gt=0)
+    group: UUID | None = None
+    department: str | None = Field(None, min_length=1)
 
 
 class SeedRoute(_Strict):

@@ -68,6 +68,8 @@ async def finish_sign_in(request: Request, state: InProcess) -> RedirectResponse
         directory=state.directory,
         client_id=state.settings.portal_client_id,
         address=address(request),
+        graph=state.files.graph,
+        graph_token=finished.graph_token,
     )
     before = BrowserSecret.read(request.cookies.get(SESSION_COOKIE))
     if before is not None:

@@ -5,15 +5,18 @@ once in every process that listens to Postgres, which says so at each commit tha
 """
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import new_id
 from app.core.database import Database
+from app.tenants.members import bounded
 from app.tenants.tables import Member, Tenant
 from app.vocabulary import MemberState, Role, TenantState
 
@@ -32,6 +35,7 @@ class TenantView:
     name: str
     state: TenantState
     allow_guests: bool
+    read_profiles: bool
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,14 @@ class TenantDirectory:
         view = (
             None
             if row is None
-            else TenantView(row.id, entra_tenant_id, row.name, TenantState(row.state), row.allow_guests)
+            else TenantView(
+                row.id,
+                entra_tenant_id,
+                row.name,
+                TenantState(row.state),
+                row.allow_guests,
+                row.read_profiles,
+            )
         )
         # What was read before a change was told of is an answer, but nothing to remember.
         if forgotten == self._forgotten:
@@ -91,8 +102,18 @@ class TenantDirectory:
         self._tenants.clear()
         self._members.clear()
 
-    async def member(self, tenant_id: UUID, entra_object_id: UUID, display_name: str) -> MemberView:
-        """A person of the tenant; a row is made when we see them for the first time."""
+    async def member(
+        self,
+        tenant_id: UUID,
+        entra_object_id: UUID,
+        display_name: str,
+        *,
+        groups: Collection[UUID] | None = None,
+    ) -> MemberView:
+        """A person of the tenant; a row is made when we see them for the first time.
+
+        `groups` are all of the person's, where a token names them; kept when they are other than before.
+        """
         key = (tenant_id, entra_object_id)
         known = self._members.get(key)
         if known is not None and time.monotonic() < known[0]:
@@ -115,10 +136,23 @@ class TenantDirectory:
                     .on_conflict_do_nothing(index_elements=["tenant_id", "entra_object_id"])
                 )
                 row = (await session.execute(query)).scalar_one()
+            if groups is not None:
+                await _keep_groups(session, row, groups)
         view = MemberView(row.id, Role(row.role), MemberState(row.state))
         if forgotten == self._forgotten:
             _remember(self._members, key, view)
         return view
+
+
+async def _keep_groups(session: AsyncSession, row: Member, groups: Collection[UUID]) -> None:
+    kept, incomplete = bounded(groups, incomplete=False)
+    if (row.groups, row.groups_incomplete) != (kept, incomplete):
+        await session.execute(
+            update(Member)
+            .where(Member.tenant_id == row.tenant_id, Member.id == row.id)
+            .values(groups=kept, groups_incomplete=incomplete)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def _remember(cache: dict[_Key, tuple[float, _Value]], key: _Key, value: _Value) -> None:

@@ -19,8 +19,11 @@ from app.vocabulary import MemberState, Role
 
 __all__ = [
     "MOST_GROUPS",
+    "NOTHING_KNOWN",
+    "MemberAttributes",
     "MemberFacts",
     "SignIn",
+    "attributes_of",
     "bounded",
     "change",
     "find",
@@ -30,9 +33,21 @@ __all__ = [
     "signed_in",
 ]
 
-MOST_GROUPS = 200
-"""As many as Entra puts into a token (above, it sends a link instead: "group overage")."""
+MOST_GROUPS = 1000
+"""Five times what Entra puts into a token (above, it sends a link instead: "group overage"), a page of Graph's."""
 _LONGEST = 200
+
+
+@dataclass(frozen=True)
+class MemberAttributes:
+    """What policies may ask of a person: Entra's ids of groups, and the name of the department."""
+
+    groups: frozenset[str] = frozenset()
+    department: str = ""
+
+
+NOTHING_KNOWN = MemberAttributes()
+"""Of somebody whom we do not know, or where nobody asks."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,12 @@ class SignIn:
     groups: Collection[UUID] | None = None
     groups_incomplete: bool = False
     department: str | None = None
+
+
+async def attributes_of(session: AsyncSession, *, tenant_id: UUID, member_id: UUID) -> MemberAttributes:
+    """What policies may ask of a person, as we know it; nothing for somebody whom we do not know."""
+    groups, department = await MemberRepository(session, tenant_id).attributes(member_id)
+    return MemberAttributes(groups, department)
 
 
 async def groups_of(session: AsyncSession, *, tenant_id: UUID, member_id: UUID) -> frozenset[str]:

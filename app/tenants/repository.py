@@ -162,6 +162,17 @@ class MemberRepository:
         row = (await self._session.execute(self._people().where(Member.id == member_id))).one_or_none()
         return None if row is None else _member(row)
 
+    async def attributes(self, member_id: UUID) -> tuple[frozenset[str], str]:
+        """Entra's ids of a person's groups, and the department."""
+        row = (
+            await self._session.execute(
+                select(Member.groups, Member.department).where(
+                    Member.tenant_id == self._tenant_id, Member.id == member_id
+                )
+            )
+        ).one_or_none()
+        return (frozenset(), "") if row is None else (frozenset(row.groups), row.department)
+
     async def groups(self, member_id: UUID) -> frozenset[str]:
         """Entra's ids of a person's groups."""
         found = await self._session.scalar(

@@ -144,7 +144,9 @@ def test_tokens_carry_the_claims_of_version_two_and_no_optional_ones(
     entra: RunningEntra, browser: httpx.Client
 ) -> None:
     known = entra.app.registrations
-    known[API_CLIENT_ID] = replace(known[API_CLIENT_ID], optional_claims=frozenset())
+    known[API_CLIENT_ID] = replace(
+        known[API_CLIENT_ID], optional_claims=frozenset(), group_claims=frozenset()
+    )
     answer = _redeem(browser, _answer(_authorize(browser))["code"]).json()
 
     access, identity = _claims(answer["access_token"]), _claims(answer["id_token"])

@@ -1,13 +1,15 @@
 """The most specific published route wins, and a tenant's own before the platform's."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from app.core.clock import new_id
 from app.pools.errors import NoRoute
-from app.pools.routes import JobFacts, choose_route
+from app.pools.routes import JobFacts, any_route, asks_for_member, choose_route
 from app.pools.values import RouteFacts
+from app.tenants.members import MemberAttributes
 from app.vocabulary import PLATFORM, Lane
 
 TENANT = new_id()
@@ -60,6 +62,8 @@ def test_the_tenants_own_route_wins_over_a_more_specific_one_of_the_platform() -
         {"language": "de"},
         {"host": "excel"},
         {"sensitivity": "secret"},
+        {"group": "0f4c1f2e-9a4e-4b1c-8a55-6f5d3f0a7c11"},
+        {"department": "Finance"},
     ],
 )
 def test_a_route_whose_condition_is_not_met_does_not_match(conditions: dict[str, Any]) -> None:
@@ -75,3 +79,35 @@ def test_a_pool_that_has_published_nothing_serves_nothing() -> None:
 def test_a_task_type_without_any_route_says_what_to_do() -> None:
     with pytest.raises(NoRoute, match="No model pool serves summarize: ask your administrator"):
         choose_route([route("other", task_type="rewrite")], JOB)
+
+
+_GROUP = "0f4c1f2e-9a4e-4b1c-8a55-6f5d3f0a7c11"
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        {"group": _GROUP.upper()},
+        {"department": "FINANCE"},
+        {"group": _GROUP, "department": "Finance", "language": "en"},
+    ],
+)
+def test_a_route_for_a_group_or_a_department_takes_its_members_and_nobody_else(
+    conditions: dict[str, Any],
+) -> None:
+    general, theirs = route("general"), route("theirs", conditions)
+    one_of_them = MemberAttributes(frozenset({_GROUP}), "Finance")
+    somebody = MemberAttributes(frozenset({str(new_id())}), "Financial Control")
+    assert choose_route([general, theirs], replace(JOB, member=one_of_them)).route_name == "theirs"
+    assert choose_route([general, theirs], replace(JOB, member=somebody)).route_name == "general"
+    assert any_route([theirs], "summarize", one_of_them).route_name == "theirs"
+    with pytest.raises(NoRoute, match="certain groups or departments only"):
+        any_route([theirs], "summarize", somebody)
+    with pytest.raises(NoRoute, match="certain groups or departments only"):
+        choose_route([theirs], JOB)
+
+
+def test_who_asks_is_looked_up_only_where_a_route_wants_to_know() -> None:
+    routes = [route("general"), route("theirs", {"group": _GROUP}, task_type="rewrite")]
+    assert not asks_for_member(routes, "summarize")
+    assert asks_for_member(routes, "rewrite")

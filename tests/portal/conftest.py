@@ -52,6 +52,7 @@ async def portal(
             "keyring": tmp_path / "keyring.json",
             "entra_authority": entra.url,
             "entra_ca": entra.ca,
+            "graph_url": f"{entra.url}/graph",
             "entra_client_secret": DEVELOPMENT_SECRET,
             "api_client_id": API_CLIENT_ID,
             "portal_client_id": PORTAL_CLIENT_ID,

@@ -123,6 +123,7 @@ def registrations() -> dict[str, Registration]:
             preauthorized=(ADDIN_CLIENT_ID,),
             known_clients=(ADDIN_CLIENT_ID, PORTAL_CLIENT_ID),
             optional_claims=frozenset(product.ACCESS_TOKEN_CLAIMS),
+            group_claims=frozenset(product.API_GROUP_CLAIMS),
             secret=DEVELOPMENT_SECRET,
         ),
         Registration(ADDIN_CLIENT_ID, "Switchboard add-in", redirect_uris=("http://localhost",)),

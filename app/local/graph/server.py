@@ -64,6 +64,7 @@ class Graph:
             routes=[
                 Route("/v1.0/me", self._me),
                 Route("/v1.0/me/memberOf", self._member_of),
+                Route("/v1.0/me/transitiveMemberOf", self._member_of),
                 Route("/v1.0/me/drive", self._drive),
                 Route("/v1.0/drives/{drive}/items/{item}", self._item),
                 Route("/v1.0/drives/{drive}/items/{item}/content", self._content),
@@ -163,7 +164,13 @@ class Graph:
     async def _member_of(self, request: Request) -> Response:
         caller = self._caller(request)
         caller.require("User.Read", "GroupMember.Read.All", "Directory.Read.All")
-        return JSONResponse({"value": memberships(caller.require_person())})
+        rows = memberships(caller.require_person())
+        asked = request.query_params.get("$top", "100")
+        most = min(int(asked), 999) if asked.isdecimal() else 100
+        more = (
+            {"@odata.nextLink": f"{self.url}{request.url.path}?$skiptoken=more"} if len(rows) > most else {}
+        )
+        return JSONResponse({"value": rows[:most], **more})
 
     async def _drive(self, request: Request) -> Response:
         caller = self._caller(request)
