@@ -13,7 +13,8 @@ def run_migrations() -> None:
     url = config.get_main_option("sqlalchemy.url")
     if not url:
         raise RuntimeError("run migrations with `switchboard migrate`: it knows the database and the roles")
-    engine = create_engine(url, poolclass=pool.NullPool)
+    # Prepared statements belong to a session, which a pooler shares.
+    engine = create_engine(url, poolclass=pool.NullPool, connect_args={"prepare_threshold": None})
     with engine.connect() as connection:
         context.configure(
             connection=connection,

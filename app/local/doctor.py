@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psycopg
 import redis
 from pydantic import ValidationError
 
 from app.local.guarded import ServiceFailed, unprivileged
 from app.local.model_server import ModelMissing, model_file
 from app.local.postgres import binaries
-from app.local.requirements import DATABASE_VARIABLES, reach_database
+from app.local.requirements import DATABASE_VARIABLES, hears, reach_database
 from app.local.running import Running, is_free, is_ready, read_running
 from app.local.state import State
 from app.local.supervisor import DEFAULT_API_PORT
@@ -140,6 +141,20 @@ def _databases(given: Mapping[str, str]) -> Iterator[Check]:
         elif variable != "DATABASE_DIRECT_URL":
             advice = f"set {variable}, or unset all of DATABASE_... for the embedded Postgres"
             yield Check(variable.lower(), ok=False, detail="not set, the system needs it", advice=advice)
+    if listening := given.get("DATABASE_DIRECT_URL") or given.get("DATABASE_URL"):
+        yield _listening(listening)
+
+
+def _listening(url: str) -> Check:
+    advice = (
+        "set DATABASE_DIRECT_URL to the address of Postgres itself, past any pooler (role switchboard_app)"
+    )
+    try:
+        heard = hears(url)
+    except (psycopg.Error, ValueError) as error:
+        return Check("listen", ok=False, detail=f"no connection ({type(error).__name__})", advice=advice)
+    detail = "notifications arrive" if heard else "no notification arrives: a pooler is in between"
+    return Check("listen", heard, detail, advice)
 
 
 def _database(variable: str, url: str) -> Check:

@@ -43,8 +43,9 @@ def alembic_config(owner_url: str) -> Config:
 def upgrade(owner_url: str) -> None:
     """Bring a database to the newest revision. Raises: `ServiceFailed` when the database refuses that."""
     try:
-        with psycopg.connect(libpq_url(owner_url), autocommit=True) as connection:
-            connection.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])
+        # Held by a transaction, not by a session: behind a pooler sessions are shared.
+        with psycopg.connect(libpq_url(owner_url)) as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATING])
             command.upgrade(alembic_config(owner_url), "head")
     except (DBAPIError, psycopg.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error

@@ -89,6 +89,21 @@ def reach_database(variable: str, url: str) -> tuple[int, str]:
         ) from None
 
 
+def hears(url: str) -> bool:
+    """Whether a connection there is told what others notify of: not through a pooler that shares sessions.
+
+    Raises: `psycopg.Error`.
+    """
+    place = libpq_url(url)
+    with (
+        psycopg.connect(place, autocommit=True, connect_timeout=_SECONDS) as listener,
+        psycopg.connect(place, autocommit=True, connect_timeout=_SECONDS) as speaker,
+    ):
+        listener.execute("LISTEN switchboard_doctor")
+        speaker.execute("NOTIFY switchboard_doctor")
+        return any(listener.notifies(timeout=_SECONDS, stop_after=1))
+
+
 def _place(url: str) -> str:
     try:
         parts = urlsplit(url)

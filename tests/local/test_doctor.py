@@ -30,6 +30,7 @@ def test_servers_that_are_there_are_in_order(
     checks = _checks(tmp_path, REDIS_URL=redis_url, **urls)
     assert checks["database_url"].ok
     assert checks["database_owner_url"].detail == "Postgres 18 as postgres"
+    assert checks["listen"].ok
     assert checks["redis"] == Check(
         "redis", ok=True, detail="maxmemory-policy noeviction", advice=checks["redis"].advice
     )
