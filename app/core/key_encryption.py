@@ -15,7 +15,8 @@ def open_wrapping_keys(settings: Settings) -> WrappingKeys:
     Raises: `MissingSetting` when neither is set, for there is no default key; `SealBroken`.
     """
     if settings.key_vault_key:
-        # Azure's libraries take 0.13 s of CPU and 15 MB to load (measured): only whoever has a vault pays for them.
+        # Azure's libraries take 0.06 s of CPU and 5 MB to load on top of the API's own, 0.22 s and 21 MB in a
+        # bare process (both measured on Python 3.11): only whoever has a vault pays for them.
         from app.core.key_vault import KeyVault
 
         return KeyVault(

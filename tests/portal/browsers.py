@@ -16,16 +16,22 @@ SIGN_IN = "/portal/v1/sign-in"
 
 
 @dataclass
-class Portal:
-    """The API in this process, its services, and Entra."""
+class Door:
+    """Where the portal is, and Entra."""
 
     origin: str
-    services: Services
     entra: RunningEntra
 
     def browser(self) -> "Browser":
         """A fresh one."""
         return Browser(self)
+
+
+@dataclass
+class Portal(Door):
+    """The API in this process, with its services."""
+
+    services: Services
 
     def move_clock(self, seconds: float) -> None:
         """Let so much time go by for sessions."""
@@ -36,7 +42,7 @@ class Portal:
 class Browser:
     """An HTTP client with cookies of its own."""
 
-    def __init__(self, portal: Portal) -> None:
+    def __init__(self, portal: Door) -> None:
         self.portal = portal
         self.planted: dict[str, str] = {}
         """Cookies that somebody else has put into the browser; the portal's own replace them."""

@@ -69,7 +69,7 @@ async def portal(
     while not server.started:
         assert not task.done(), "the API did not start"
         await asyncio.sleep(0.01)
-    yield Portal(f"http://localhost:{port}", app.state.services, entra)
+    yield Portal(f"http://localhost:{port}", entra, app.state.services)
     server.should_exit = True
     await task
 
