@@ -11,11 +11,12 @@ from uuid import UUID
 import typer
 from rich.console import Console
 
-from app.local import commands
+from app.local import commands, operators
 from app.local.client import ClientError
 from app.local.demo import SAMPLE, Task
 from app.local.looking import Look
 from app.local.registrations import Form, Which
+from app.settings import Settings
 
 _out = Console()
 _err = Console(stderr=True)
@@ -244,6 +245,32 @@ def registrations(
     )
 
 
+operator = typer.Typer(
+    help="Who operates the platform, in the directory SWITCHBOARD_OPERATOR_TENANT. Needs DATABASE_URL.",
+    no_args_is_help=True,
+)
+app.add_typer(operator, name="operator")
+Person = Annotated[UUID, typer.Argument(metavar="OBJECT_ID", help="The person's object id in Entra.")]
+
+
+@operator.command("invite")
+def operator_invite(name: Annotated[str, typer.Argument(help="What the directory is called here.")]) -> None:
+    """Let the operator's own directory bring itself in at the portal, as the first one."""
+    _say(operators.invite(Settings(), name=name))
+
+
+@operator.command("grant")
+def operator_grant(person: Person) -> None:
+    """Make somebody a platform operator; Entra has to assign the role as well."""
+    _say(operators.grant(Settings(), object_id=person))
+
+
+@operator.command("revoke")
+def operator_revoke(person: Person) -> None:
+    """Make a platform operator a plain member again."""
+    _say(operators.revoke(Settings(), object_id=person))
+
+
 @audit.command("verify")
 def audit_verify(
     tenant: Tenants = None,
@@ -299,6 +326,10 @@ def main() -> None:
         if status == _INTERRUPTED:
             _fail(_error("interrupted", "interrupted", status=status), as_json=as_json)
         sys.exit(status)
+
+
+def _say(sentence: str) -> None:
+    _out.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 def _standard_input() -> str:
