@@ -132,7 +132,7 @@ async def test_tokens_carry_what_the_registration_of_the_api_says(
     # `ver` is 2.0 only for a resource that asks for it; the validator takes nothing else.
     assert API.create["api"]["requestedAccessTokenVersion"] == 2
     optional = {name for raw in (_capable(entra), entra.application_token()) for name in claims_of(raw)}
-    assert optional >= _optional(API, "accessToken")
+    assert optional >= _optional(API, "accessToken") == {"acct", "idtyp", "xms_cc"}
 
 
 async def test_id_tokens_carry_what_the_registration_of_the_portal_asks_for(
@@ -149,6 +149,7 @@ async def test_id_tokens_carry_what_the_registration_of_the_portal_asks_for(
     assert claims.wids & ADMINISTRATORS
     assert claims.groups
     assert _groups(PORTAL) == {"DirectoryRole", "SecurityGroup"}
+    assert _optional(PORTAL, "idToken") == {"acct"}
 
 
 def test_the_add_ins_door_asks_for_the_scope_that_is_printed() -> None:
