@@ -1,7 +1,6 @@
 """Taking the parts of an upload as they come, and making the document once all are here.
 
-Nothing of a file is ever whole in this process, and no transaction is open while bytes are awaited or a
-file is read: every piece of 4 MiB has one of its own.
+No transaction is open while bytes are awaited or a file is read: see `app.documents.parts`.
 """
 
 import hashlib
@@ -12,14 +11,14 @@ from uuid import UUID
 from app.audit.record import ActorKind
 from app.core.crypto import Sealer
 from app.core.database import Database
-from app.core.errors import BadRequest
 from app.documents import service, uploads
-from app.documents.errors import READING_ERRORS, DocumentError
+from app.documents.errors import READING_ERRORS, DocumentError, TooComplex
 from app.documents.extraction import Extractor
+from app.documents.parts import EndedMeanwhile, Parts, pieces_of
 from app.documents.segments import Extracted
 from app.documents.service import DocumentView
 from app.documents.upload_errors import ChecksumMismatch
-from app.documents.uploads import PIECE_BYTES, UploadState, UploadView
+from app.documents.uploads import UploadState, UploadView
 
 
 @dataclass(frozen=True)
@@ -57,25 +56,19 @@ class Receiver:
         """Keep a part; gives the session after it. What had arrived before a break stays.
 
         One that has ended takes nothing more and is given back as it is. Raises: `InvalidRange`,
-        `UploadSessionNotFound`, `BadRequest` if the body is not as long as the range.
+        `UploadSessionNotFound`, `BadRequest` if the body is not as long as the range, `TooComplex` where what has
+        arrived shows that no reader would take the file; that ends the session.
         """
         view = await self.find(session_id)
         uploads.check_range(view, part.start, part.end, part.total)
         if view.state in (UploadState.COMPLETED, UploadState.REFUSED):
             return view
-        place = part.start
-        async for content in pieces_of(body, part.end - part.start):
-            async with self.database.tenant(self.tenant_id) as session:
-                await uploads.append(
-                    session,
-                    self.sealer,
-                    content,
-                    tenant_id=self.tenant_id,
-                    member_id=self.member_id,
-                    session_id=session_id,
-                    start=place,
-                )
-            place += len(content)
+        pieces = pieces_of(body, part.end - part.start)
+        try:
+            await self._parts(session_id).write(pieces, name=view.name, start=part.start, total=part.total)
+        except TooComplex as error:
+            await self._refuse(session_id, error)
+            raise
         return await self.find(session_id)
 
     async def finish(self, view: UploadView) -> DocumentView:
@@ -95,7 +88,7 @@ class Receiver:
             if error.code in READING_ERRORS or isinstance(error, ChecksumMismatch):
                 await self._refuse(view.id, error)
             raise
-        except _EndedMeanwhile:
+        except EndedMeanwhile:
             now = await self.find(view.id)
             if now.state is UploadState.RECEIVED:
                 raise
@@ -116,22 +109,12 @@ class Receiver:
         return extracted
 
     async def _content(self, view: UploadView, fingerprint: "_Fingerprint") -> AsyncIterator[bytes]:
-        place = 0
-        while place < view.size_bytes:
-            async with self.database.tenant(self.tenant_id) as session:
-                piece = await uploads.piece(
-                    session,
-                    self.sealer,
-                    tenant_id=self.tenant_id,
-                    member_id=self.member_id,
-                    session_id=view.id,
-                    start=place,
-                )
-            if not piece:
-                raise _EndedMeanwhile
-            place += len(piece)
+        async for piece in self._parts(view.id).read(view.size_bytes):
             fingerprint.add(piece)
             yield piece
+
+    def _parts(self, session_id: UUID) -> Parts:
+        return Parts(self.database, self.sealer, self.tenant_id, self.member_id, session_id)
 
     async def _keep(
         self, view: UploadView, extracted: Extracted, fingerprint: "_Fingerprint"
@@ -188,10 +171,6 @@ class Receiver:
         return found[0]
 
 
-class _EndedMeanwhile(Exception):
-    """Somebody else finished the session while it was read."""
-
-
 class _Fingerprint:
     """The hashes of a file that passes by in pieces."""
 
@@ -216,28 +195,3 @@ class _Fingerprint:
     def keyed(self) -> bytes:
         """What `Sealer.digest` gives for the whole file."""
         return self._keyed.digest()
-
-
-async def pieces_of(body: AsyncIterable[bytes], length: int) -> AsyncIterator[bytes]:
-    """The body in pieces of `PIECE_BYTES`, the last one smaller. Raises: `BadRequest`.
-
-    The last piece is given only once it is sure that nothing follows.
-    """
-    buffer, seen = bytearray(), 0
-    async for chunk in body:
-        seen += len(chunk)
-        if seen > length:
-            break
-        buffer += chunk
-        while len(buffer) > PIECE_BYTES:
-            yield bytes(buffer[:PIECE_BYTES])
-            del buffer[:PIECE_BYTES]
-    if seen != length:
-        few_or_many = "more" if seen > length else "fewer"
-        raise BadRequest(
-            f"The body has {few_or_many} bytes than its Content-Range says; look at the session and go on"
-            " from the range that it expects.",
-            target="Content-Range",
-        )
-    if buffer:
-        yield bytes(buffer)

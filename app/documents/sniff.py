@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
 
+from app.documents import preflight
 from app.documents.errors import (
     EmptyFile,
     EncryptedFile,
@@ -11,6 +12,7 @@ from app.documents.errors import (
     UnreadableFile,
     UnsupportedFormat,
 )
+from app.documents.readers.limits import LONGEST_CHARACTER_BYTES, check_size
 from app.documents.readers.package import Package
 
 _TAKEN = "send .docx, .pdf, .md or .txt"
@@ -69,11 +71,12 @@ class Sniffed:
     assumed: bool = False
 
 
-def check_claim(name: str, media_type: str | None) -> None:
-    """Whether a file of this name and declared media type could be taken, before any byte of it is here.
+def check_claim(name: str, media_type: str | None, size_bytes: int) -> None:
+    """Whether a file of this name, declared media type and size could be taken, before any byte of it is here.
 
-    Raises: `UnsupportedFormat`, `MislabelledFile`.
+    Raises: `UnsupportedFormat`, `MislabelledFile`, `TooComplex`.
     """
+    check_length(name, size_bytes)
     extension = _extension(name)
     named = _EXTENSIONS.get(extension)
     if named is None and extension:
@@ -89,6 +92,23 @@ def check_claim(name: str, media_type: str | None) -> None:
         raise MislabelledFile(
             f"The name ends in .{extension} and the media type is that of a .{meant} file; make them agree."
         )
+
+
+def check_length(name: str, size_bytes: int) -> None:
+    """Refuse a text of so many bytes that no encoding makes them few enough characters. Raises: `TooComplex`."""
+    if _EXTENSIONS.get(_extension(name)) in (Format.MARKDOWN, Format.TEXT):
+        check_size(0, size_bytes // LONGEST_CHARACTER_BYTES)
+
+
+def check_piece(name: str, content: bytes, *, first: bool, last: bool) -> None:
+    """What the first or last bytes of a file that is on its way already rule out.
+
+    A few fields of fixed size are looked at, nothing is parsed. Raises: `TooComplex`.
+    """
+    if first:
+        preflight.check_beginning(content)
+    if last and _EXTENSIONS.get(_extension(name)) is Format.DOCX:
+        preflight.check_end(content)
 
 
 def _extension(name: str) -> str:

@@ -105,7 +105,8 @@ async def create(
 ) -> UploadView:
     """Begin an upload. What its name and type already rule out is refused before any byte is sent.
 
-    Raises: `EmptyFile`, `FileTooLarge`, `UnsupportedFormat`, `MislabelledFile`, `TooManyUploadSessions`.
+    Raises: `EmptyFile`, `FileTooLarge`, `UnsupportedFormat`, `MislabelledFile`, `TooComplex`,
+    `TooManyUploadSessions`.
     """
     if new.size_bytes == 0:
         raise EmptyFile
@@ -115,7 +116,7 @@ async def create(
             " split it and send the parts."
         )
     name = display_name(new.name)
-    check_claim(name, new.media_type)
+    check_claim(name, new.media_type, new.size_bytes)
     repository = UploadRepository(session, tenant_id, member_id)
     if await repository.count_open() >= limits.most_sessions:
         raise TooManyUploadSessions(limits.most_sessions)

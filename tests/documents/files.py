@@ -67,31 +67,40 @@ def word_file(
     return zip_file(entries)
 
 
-def zip_file(entries: Mapping[str, bytes]) -> bytes:
-    """A deflated container of these entries."""
+def zip_file(entries: Mapping[str, bytes], *, packed: bool = True) -> bytes:
+    """A container of these entries, deflated or as they are."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as container:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED) as container:
         for name, content in entries.items():
             container.writestr(name, content)
     return buffer.getvalue()
 
 
-def many_entries(count: int) -> bytes:
-    """A container of that many empty entries, written by hand because zipfile takes seconds."""
+def many_entries(count: int, *, flags: int = 0, is_zip64: bool = False) -> bytes:
+    """A container of that many empty entries, written by hand because zipfile takes seconds.
+
+    With `is_zip64` only the record of zip64 says how many there are.
+    """
     local, directory = bytearray(), bytearray()
     for number in range(count):
         name = b"%07d" % number
         place = len(local)
-        local += struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 0, 0, len(name), 0) + name
+        local += struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, flags, 0, 0, 0, 0, 0, 0, len(name), 0) + name
         directory += (
             struct.pack(
-                "<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, len(name), 0, 0, 0, 0, 0, place
+                "<4s6H3L5H2L", b"PK\x01\x02", 20, 20, flags, 0, 0, 0, 0, 0, 0, len(name), 0, 0, 0, 0, 0, place
             )
             + name
         )
     end = struct.pack(
         "<4s4H2LH", b"PK\x05\x06", 0, 0, count & 0xFFFF, count & 0xFFFF, len(directory), len(local), 0
     )
+    if is_zip64:
+        size, place = len(directory), len(local)
+        record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, place)
+        locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, place + size, 1)
+        full = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+        end = record + locator + full
     return bytes(local + directory + end)
 
 

@@ -143,6 +143,35 @@ def test_a_part_is_never_read_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) 
         preflight.read_part(container, "a")
 
 
+@pytest.mark.parametrize("is_zip64", [False, True])
+def test_too_many_parts_are_seen_in_the_last_bytes(is_zip64: bool) -> None:  # noqa: FBT001 - a case
+    content = many_entries(preflight.MAX_ENTRIES + 1, is_zip64=is_zip64)
+    for tail in (content, content[-98:]):
+        with pytest.raises(TooComplex, match="5,000 parts"):
+            preflight.check_end(tail)
+    preflight.check_end(content[-21:])
+    preflight.check_end(many_entries(preflight.MAX_ENTRIES, is_zip64=is_zip64)[-98:])
+
+
+def test_a_container_with_a_record_of_zip64_is_opened() -> None:
+    assert len(preflight.open_zip(many_entries(3, is_zip64=True)).infolist()) == 3
+
+
+def test_too_many_parts_are_seen_in_the_first_bytes() -> None:
+    content = many_entries(preflight.MAX_ENTRIES + 1)
+    with pytest.raises(TooComplex, match="5,000 parts"):
+        preflight.check_beginning(content[: 37 * (preflight.MAX_ENTRIES + 1)])
+    preflight.check_beginning(many_entries(preflight.MAX_ENTRIES))
+
+
+def test_what_lies_within_a_part_or_has_no_length_is_not_counted() -> None:
+    many = many_entries(preflight.MAX_ENTRIES + 1)
+    preflight.check_beginning(zip_file({"inner.zip": many}, packed=False))
+    preflight.check_beginning(many_entries(preflight.MAX_ENTRIES + 1, flags=0x8))
+    preflight.check_beginning(b"")
+    preflight.check_beginning(b"text " * 10_000)
+
+
 def test_two_parts_of_one_name_are_refused() -> None:
     content = zip_file({"aaaa": b"1", "bbbb": b"2"}).replace(b"bbbb", b"aaaa")
     with pytest.raises(UnreadableFile, match="same name"):

@@ -21,7 +21,7 @@ def _complaints(one: Outcome) -> list[str]:
     if (one.status, one.code) != (one.file.status, one.file.code):
         found.append(f"answered {one.status} {one.code}")
     # The clock also counts what other processes of the machine do.
-    if one.size_bytes <= SMALL_BYTES and one.cpu_seconds > 1.0:
+    if one.cpu_seconds > 1.0:
         found.append(f"took {one.cpu_seconds:.2f} s of CPU")
     if one.api_mb > _MOST_API_MB:
         found.append(f"cost the API {one.api_mb:.0f} MB")

@@ -10,10 +10,11 @@ from sqlalchemy import text
 
 from app.core.crypto import Place, Sealed, Sealer
 from app.documents import service
+from app.documents.extraction import Extractor
 from app.documents.service import DocumentView
 from app.documents.uploads import remove_expired
 from app.local.postgres import EmbeddedPostgres
-from tests.documents.files import paragraph, word_file
+from tests.documents.files import many_entries, paragraph, word_file
 from tests.documents.uploading import PIECE, STEP, Upload, begin, create, error, expected
 from tests.entra import ADA, ALAN, GRACE
 from tests.house import House, serve
@@ -286,6 +287,7 @@ async def test_what_cannot_be_taken_is_refused_before_a_byte_is_sent(house: Hous
     client = house.client()
     for fields, refused in (
         ({"name": "a.txt", "size_bytes": 100 * 2**20 + 1}, (413, "file_too_large")),
+        ({"name": "a.txt", "size_bytes": 80_000_004}, (413, "too_complex")),
         ({"name": "a.txt", "size_bytes": 0}, (422, "empty_file")),
         ({"name": "a.docm", "size_bytes": 5}, (422, "unsupported_format")),
         ({"name": "a.exe", "size_bytes": 5}, (422, "unsupported_format")),
@@ -301,6 +303,26 @@ async def test_what_cannot_be_taken_is_refused_before_a_byte_is_sent(house: Hous
     ):
         assert error(await client.post("/upload_sessions", json=fields)) == refused, fields
     assert await counts(house) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("flags", [0, 8], ids=["by its first bytes", "by its last bytes"])
+async def test_an_archive_of_too_many_parts_is_refused_before_it_is_read(
+    house: House, monkeypatch: pytest.MonkeyPatch, flags: int
+) -> None:
+    async def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("the file was read")
+
+    monkeypatch.setattr(Extractor, "extract_pieces", never)
+    content = many_entries(60_000, flags=flags, is_zip64=True)
+    assert len(content) > PIECE
+    upload = await begin(house.client(), "a.docx", content)
+    refused = await upload.put(0, len(content))
+    assert error(refused) == (413, "too_complex")
+    status = await upload.status()
+    assert (status["state"], status["received_bytes"]) == ("refused", 0 if not flags else len(content))
+    assert await counts(house) == (1, 0, 0)
+    again = await upload.put(0, len(content))
+    assert again.json()["error"]["message"] == refused.json()["error"]["message"]
 
 
 async def test_a_member_has_so_many_sessions_open_and_no_more(house: House) -> None:

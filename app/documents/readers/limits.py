@@ -5,6 +5,8 @@ from app.documents.errors import TooComplex
 MAX_SEGMENTS = 200_000
 MAX_CHARACTERS = 20_000_000
 """About 8,000 pages; the segment blob and its tree stay within one process's memory."""
+LONGEST_CHARACTER_BYTES = 4
+"""In UTF-8 and UTF-32: what is longer than that many a character is too long in any encoding."""
 
 
 def check_size(segments: int, characters: int) -> None:

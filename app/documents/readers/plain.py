@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections import Counter
 
 from app.documents.errors import NoText, UnreadableFile
-from app.documents.readers.limits import check_size
+from app.documents.readers.limits import LONGEST_CHARACTER_BYTES, check_size
 from app.documents.readers.pieces import pieces
 from app.documents.segments import Extracted, Segment, TextAnchor
 from app.vocabulary import SegmentKind
@@ -28,8 +28,8 @@ def decode(content: bytes, notes: Counter[str]) -> str:
 
     Raises: `UnreadableFile` if it is no text, `TooComplex` if it is too much.
     """
-    # The longest text of these bytes is one character each: refuse before decoding.
-    check_size(0, len(content) // 4)
+    # The shortest text of these bytes: refuse before decoding.
+    check_size(0, len(content) // LONGEST_CHARACTER_BYTES)
     text = _decoded(content, notes)
     check_size(0, len(text))
     if "\x00" in text or len(_CONTROLS.findall(text[:100_000])) > _MOST_CONTROLS * min(len(text), 100_000):
