@@ -19,6 +19,7 @@ AREAS = {
     "Audit",
     "Addresses that tenants configure",
     "Uploads",
+    "Requests, and answers of models",
     "Limits at the doors",
     "Secrets and logs",
     "Supply chain",
