@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from app.addin.resources import open_result, waiting_resource
-from app.core.crypto import Sealer
+from app.core.crypto import SealBroken, Sealer
 from app.http.guards import Caller, InProcess, TenantSealer
 from app.http.services import Services
 from app.identity.principal import Principal
@@ -55,9 +55,9 @@ async def follow_job(
 ) -> AsyncIterator[ServerSentEvent]:
     """Events from the beginning, or after `Last-Event-ID`; ends with `result`, `error` or a cancelled state."""
     after = await state.hub.position(sealer, job_id=job.id, last_event_id=last_event_id)
-    if after is None:
+    if after is None and job.sealed_result is None:
         # What the client has seen cannot be continued: say what there is, and go on from the start.
-        yield ServerSentEvent(event="snapshot", data={"text": _text(sealer, job)})
+        yield ServerSentEvent(event="snapshot", data={"text": ""})
     if after is None or not await state.hub.exists(sealer, job_id=job.id):
         for ending in _ending(sealer, job):
             yield ending
@@ -128,6 +128,16 @@ def _ending(sealer: Sealer, job: JobView) -> list[ServerSentEvent]:
     if job.error is not None:
         events.append(ServerSentEvent(event="error", data={"error": job.error}))
     elif job.sealed_result is not None:
-        events.insert(0, ServerSentEvent(event="snapshot", data={"text": _text(sealer, job)}))
-        events.append(ServerSentEvent(event="result", data={"link": f"/addin/v1/jobs/{job.id}"}))
+        try:
+            snapshot = ServerSentEvent(event="snapshot", data={"text": _text(sealer, job)})
+        except SealBroken as error:
+            # A stream that only broke off would be asked for again and again.
+            return [
+                *events,
+                ServerSentEvent(
+                    event="error", data={"error": {"code": error.code, "message": error.message}}
+                ),
+            ]
+        link = ServerSentEvent(event="result", data={"link": f"/addin/v1/jobs/{job.id}"})
+        events = [snapshot, *events, link]
     return events

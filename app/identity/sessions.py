@@ -16,8 +16,10 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
+from app.core.logging import get_logger
 from app.identity.browser_secrets import BrowserSecret
 
+_log = get_logger(__name__)
 IDLE_SECONDS = 30 * 60
 ABSOLUTE_SECONDS = 8 * 3600
 _PURPOSE = "portal session"
@@ -77,8 +79,13 @@ class Sessions:
         """The session of a browser, if it is still good; its idle time begins anew."""
         digest = secret.digest()
         sealed = await self._redis.get(_key(digest))
-        opened = None if sealed is None else secret.open(_PURPOSE, sealed)
+        if sealed is None:
+            return None
+        opened = secret.open(_PURPOSE, sealed)
         if opened is None:
+            # The key bears the secret's own digest, so it was changed. Nobody loses more than a sign-in.
+            _log.error("portal session unreadable")
+            await self.end(secret)
             return None
         session = _unpack(secret, opened)
         left = session.began_at + ABSOLUTE_SECONDS - self.clock()

@@ -22,7 +22,7 @@ from uuid import UUID
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app.core.crypto import Place, Sealer
+from app.core.crypto import Place, SealBroken, Sealer
 from app.core.logging import get_logger
 
 _log = get_logger(__name__)
@@ -152,7 +152,7 @@ class EventHub:
         idle_seconds: float = 1.0,
         renew: Callable[[], Awaitable[Sealer]] | None = None,
     ) -> AsyncIterator[Event | None]:
-        """A job's events after a Redis id; None whenever `idle_seconds` pass without one.
+        """A job's events after a Redis id; None whenever `idle_seconds` pass without one, and for one that is unreadable.
 
         `renew` gives a sealer that knows data keys made since: a stream may outlive a rotation.
         """
@@ -171,7 +171,12 @@ class EventHub:
                     continue
                 if renew is not None and not sealer.knows(fields[b"payload"]):
                     sealer = await renew()
-                payload = json.loads(sealer.open(_place(job_id), fields[b"payload"]))
+                try:
+                    payload = json.loads(sealer.open(_place(job_id), fields[b"payload"]))
+                except SealBroken:
+                    # It is in the log. For the reader it is lost like any event may be; the job's row tells the end.
+                    yield None
+                    continue
                 yield Event(fields[b"type"].decode(), payload, f"{epoch}.{redis_id}")
         finally:
             readers = self._readers.get(stream, {})

@@ -45,6 +45,8 @@ class KeysStatus:
     """Sealed values by the version of the data key."""
     tenants: Counter[int] = field(default_factory=Counter)
     """Tenants by the version that seals now."""
+    kept: Counter[int] = field(default_factory=Counter)
+    """Tenants by the versions that they have: none goes before its tenant does."""
     unreadable: Counter[str] = field(default_factory=Counter)
     """Values that do not open, by table and column."""
     broken_keys: list[str] = field(default_factory=list)
@@ -62,6 +64,7 @@ class KeysStatus:
             "data_keys_by_wrapping_key": dict(self.wrapping),
             "values_by_data_key_version": {str(version): count for version, count in self.values.items()},
             "tenants_by_sealing_version": {str(version): count for version, count in self.tenants.items()},
+            "tenants_by_kept_version": {str(version): count for version, count in self.kept.items()},
             "unreadable": dict(self.unreadable),
             "broken_data_keys": self.broken_keys,
             "every_value_opened": not self.quick,
@@ -91,6 +94,7 @@ async def status(database: Database, wrapping: WrappingKeys, *, quick: bool = Fa
     found = KeysStatus(newest=await wrapping.newest(), quick=quick)
     for tenant_id, keys in (await data_keys(database)).items():
         found.wrapping.update(key.wrapped.name for key in keys)
+        found.kept.update(key.version for key in keys)
         mine = await open_keys(wrapping, keys)
         if mine.sealing is not None:
             found.tenants[mine.sealing] += 1
@@ -220,10 +224,10 @@ def in_words(found: KeysStatus) -> list[str]:
     lines = [f"newest key-encryption key: {found.newest}"]
     lines += [f"  {count} data keys wrapped with {name}" for name, count in sorted(found.wrapping.items())]
     lines.append("data key versions:")
-    for version in sorted(found.values.keys() | found.tenants.keys()):
+    for version in sorted(found.values.keys() | found.tenants.keys() | found.kept.keys()):
         lines.append(
             f"  version {version}: {found.values[version]} sealed values;"
-            f" seals for {found.tenants[version]} tenants"
+            f" seals for {found.tenants[version]} tenants; kept for {found.kept[version]}"
         )
     lines += [f"DATA KEY DOES NOT UNWRAP: {line}" for line in found.broken_keys]
     lines += [f"UNREADABLE: {count} values of {name}" for name, count in sorted(found.unreadable.items())]

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from app.http.browsers import SESSION_COOKIE
 from app.identity.browser_secrets import BrowserSecret
 from app.identity.sessions import ABSOLUTE_SECONDS, IDLE_SECONDS
+from tests.canaries import logged
 from tests.conftest import TestDatabase
 from tests.entra import ADA, ALAN, EDSGER, GRACE, MARY, seed_tenants
 from tests.portal.browsers import Browser, Portal, code
@@ -269,3 +270,19 @@ async def test_a_change_comes_from_our_own_pages(
     else:
         assert code(answer) == (403, "cross_site")
         assert (await browser.get("/me")).status_code == 200
+
+
+async def test_a_session_that_does_not_open_ends_and_is_told_in_the_log(
+    browser: Browser, redis: Redis
+) -> None:
+    await browser.sign_in()
+    key = key_of(browser)
+    sealed = await redis.get(key)
+    assert isinstance(sealed, bytes)
+    await redis.set(key, sealed[:-1] + bytes([sealed[-1] ^ 1]), keepttl=True)
+
+    with logged() as written:
+        assert code(await browser.get("/me")) == GONE
+
+    assert "portal session unreadable" in written.getvalue()
+    assert not await redis.exists(key)

@@ -4,11 +4,13 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from redis.asyncio import Redis
 from sqlalchemy import CursorResult, text
 from structlog.testing import capture_logs
 
@@ -16,6 +18,7 @@ from app.core.clock import new_id
 from app.core.crypto import Place, SealBroken, Sealed, Sealer, version_of
 from app.core.keyring import LocalKeyring
 from app.core.wrapping import KeysUnavailable, WrappingKeys
+from app.jobs.events import EventHub, EventWriter
 from app.local import keys as command
 from app.tenants.erasure import KEYS
 from app.tenants.keys import TenantKeys
@@ -349,3 +352,66 @@ async def test_a_keyring_learns_a_key_that_was_added_while_it_is_used(
     assert said == ["1 data keys wrapped anew with local-2, 0 failed"]
     again = await TenantKeys(database.app, running).sealer(database.tenant_id)
     assert again.keys == sealer.keys
+
+
+async def test_events_under_an_old_version_open_until_they_expire_and_no_version_is_ever_removed(
+    database: TestDatabase, wrapping: WrappingKeys, redis: Redis
+) -> None:
+    keys, writer, job_id, step_id = TenantKeys(database.app, wrapping), EventWriter(redis), new_id(), new_id()
+    held = await keys.sealer(database.tenant_id)
+
+    async def emit(sealer: Sealer, number: int) -> None:
+        assert await writer.emit(
+            sealer, job_id=job_id, step_id=step_id, fencing=1, event_type="text", body={"number": number}
+        )
+
+    await emit(held, 1)
+    await silent_rotate(database, wrapping, data_key_versions=True, values=True, settle_seconds=0)
+    anew = await TenantKeys(database.app, wrapping).sealer(database.tenant_id)
+    await emit(anew, 2)
+    # A step that began before the rotation goes on with the sealer that it has.
+    await emit(held, 3)
+    streams = [name async for name in redis.scan_iter("events:*")]
+    stream = f"events:{database.tenant_id}:{job_id}".encode()
+    assert sorted(streams) == [stream, stream + b":fences"]
+    for name in streams:
+        assert 0 < await redis.ttl(name) <= 900
+    entries: Any = await redis.xrange(stream)
+    assert [version_of(fields[b"payload"]) for _, fields in entries] == [1, 2, 1]
+
+    hub = EventHub(redis)
+    hub.start()
+    try:
+        # Whoever followed since before the rotation, and whoever comes now.
+        for sealer, renew in ((held, TenantKeys(database.app, wrapping)), (anew, keys)):
+            numbers: list[int] = []
+            async for event in hub.follow(
+                sealer, job_id=job_id, renew=partial(renew.sealer, database.tenant_id)
+            ):
+                numbers += [event.body["number"]] if event is not None else []
+                if len(numbers) == 3:
+                    break
+            assert numbers == [1, 2, 3]
+    finally:
+        await hub.close()
+
+
+async def test_what_a_step_writes_with_a_key_that_it_held_is_counted_readable_and_sealed_anew_the_next_time(
+    database: TestDatabase, wrapping: WrappingKeys
+) -> None:
+    held = await TenantKeys(database.app, wrapping).sealer(database.tenant_id)
+    early = await put(database, held, b"early")
+    await silent_rotate(database, wrapping, data_key_versions=True, values=True, settle_seconds=0)
+    late = await put(database, held, b"late")
+
+    found = await command.status(database.owner, wrapping)
+    assert (found.ok, found.values, found.kept) == (True, {1: 1, 2: 1}, {1: 1, 2: 1})
+
+    await silent_rotate(database, wrapping, values=True)
+    found = await command.status(database.owner, wrapping)
+    assert (found.ok, found.values, found.kept) == (True, {2: 2}, {1: 1, 2: 1})
+    assert "  version 1: 0 sealed values; seals for 0 tenants; kept for 1" in command.in_words(found)
+    anew = await TenantKeys(database.app, wrapping).sealer(database.tenant_id)
+    assert [anew.open(place(one), await get(database, one)) for one in (early, late)] == [b"early", b"late"]
+    # Fingerprints are keyed with the first version: without it nothing would be recognised again.
+    assert anew.digest("document", b"x") == held.digest("document", b"x")
