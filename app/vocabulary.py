@@ -116,6 +116,11 @@ class StepKind(StrEnum):
 class ProviderKind(StrEnum):
     """The protocol of a vendor account."""
 
+    OPENAI = "openai"
+    AZURE_OPENAI = "azure_openai"
+    AZURE_FOUNDRY = "azure_foundry"
+    ANTHROPIC = "anthropic"
+    GOOGLE = "google"
     OPENAI_COMPATIBLE = "openai_compatible"
     EXTRACTIVE = "extractive"
 

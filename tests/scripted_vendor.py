@@ -1,4 +1,4 @@
-"""An OpenAI-compatible vendor over real loopback HTTP whose behaviour is scripted per model.
+"""A vendor over real loopback HTTP whose behaviour is scripted per model; it speaks three vendors' protocols.
 
 In a test: `async with ScriptedVendor() as vendor:` on the test's loop, or `with vendor.on_thread():`.
 As a process: `python -m tests.scripted_vendor --port N`, then `POST /script` with
@@ -16,39 +16,19 @@ import re
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
+
+from tests.wire_formats import WIRE_FORMATS, Asked, Behaviour, WireFormat
 
 _BLOCK = re.compile(r"\[(B\d+)\]\s*(.+?)(?=\n*\[B\d+\]|\Z)", re.DOTALL)
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 
 
-@dataclass(frozen=True)
-class Behaviour:
-    """How one request is answered. Seconds for durations, bytes for `cut_body_after`."""
-
-    answer: str | None = None
-    """None: the vendor's `respond` function."""
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    delay_seconds: float = 0.0
-    finish_reason: str | None = "stop"
-    usage: tuple[int, int] | None = (100, 20)
-    """Input and output tokens; None: not told."""
-    body: dict[str, Any] | str | None = None
-    """Sent instead of a completion, such as an error inside a 200."""
-    stall: bool = False
-    """Take the request and say nothing until the client goes away."""
-    cut_body_after: int | None = None
-    """Close the connection after so many bytes of the body."""
-    end_stream_after: int | None = None
-    """End the stream cleanly after so many chunks: no finish reason, no usage, no [DONE]."""
-
-
-def quote_document(request: dict[str, Any]) -> str:
+def quote_document(asked: Asked) -> str:
     """A faithful answer: the first words of up to three blocks, each quoted."""
-    text = "\n".join(message["content"] for message in request["messages"] if message["role"] == "user")
-    if "response_format" not in request:
+    text = "\n".join(message["content"] for message in asked.messages if message["role"] == "user")
+    if asked.schema is None:
         return "A plain answer."
     sentences = []
     for block, content in _BLOCK.findall(text)[:3]:
@@ -60,9 +40,11 @@ def quote_document(request: dict[str, Any]) -> str:
 class ScriptedVendor:
     """The server; `seen` holds the body of every chat request, in order."""
 
-    def __init__(self, *, respond: Callable[[dict[str, Any]], str] = quote_document) -> None:
+    def __init__(self, *, respond: Callable[[Asked], str] = quote_document) -> None:
         self.respond = respond
         self.seen: list[dict[str, Any]] = []
+        self.asked: list[Asked] = []
+        """The same in one form for all protocols."""
         self.headers: list[dict[str, str]] = []
         self.abandoned = 0
         """Requests whose client closed the socket before the answer was over."""
@@ -75,12 +57,17 @@ class ScriptedVendor:
 
     @property
     def base_url(self) -> str:
-        """What a provider's row needs."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        """What a provider's row needs, for OpenAI's protocol."""
+        return f"{self.origin}/v1"
+
+    @property
+    def origin(self) -> str:
+        """The same for vendors whose clients add the rest."""
+        return f"http://127.0.0.1:{self.port}"
 
     def hits(self, model: str) -> int:
         """Requests that asked for a model."""
-        return sum(request["model"] == model for request in self.seen)
+        return sum(asked.model == model for asked in self.asked)
 
     def script(self, model: str, *behaviours: Behaviour) -> None:
         """Append to a model's queue."""
@@ -159,8 +146,12 @@ class ScriptedVendor:
         method, path, _ = request_line.split(" ", 2)
         headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in lines)}
         raw = await reader.readexactly(int(headers.get("content-length", 0)))
-        if path.endswith("/chat/completions"):
-            return await self._chat(json.loads(raw), headers, reader, writer)
+        if method == "POST" and path != "/script":
+            body = json.loads(raw)
+            for wire in WIRE_FORMATS:
+                asked = wire.asked(path, headers, body)
+                if asked is not None:
+                    return await self._chat(Exchange(wire, asked, body), headers, reader, writer)
         await _send(writer, 200, self._control(method, path, raw))
         return True
 
@@ -187,19 +178,20 @@ class ScriptedVendor:
 
     async def _chat(
         self,
-        request: dict[str, Any],
+        exchange: "Exchange",
         headers: dict[str, str],
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> bool:
         async with self.arrived:
-            self.seen.append(request)
+            self.seen.append(exchange.body)
+            self.asked.append(exchange.asked)
             self.headers.append(headers)
             self.arrived.notify_all()
-        behaviour = self._next(request["model"])
+        behaviour = self._next(exchange.asked.model)
         # A client that goes away is seen as the end of its stream; nothing is pipelined on these connections.
         gone = asyncio.ensure_future(reader.read(1))
-        answering = asyncio.ensure_future(self._answer(request, behaviour, writer))
+        answering = asyncio.ensure_future(self._answer(exchange, behaviour, writer))
         try:
             await asyncio.wait({gone, answering}, return_when=asyncio.FIRST_COMPLETED)
             if not answering.done() or answering.exception() is not None:
@@ -213,54 +205,37 @@ class ScriptedVendor:
                 task.cancel()
             await asyncio.gather(gone, answering, return_exceptions=True)
 
-    async def _answer(
-        self, request: dict[str, Any], behaviour: Behaviour, writer: asyncio.StreamWriter
-    ) -> bool:
+    async def _answer(self, exchange: "Exchange", behaviour: Behaviour, writer: asyncio.StreamWriter) -> bool:
         if behaviour.stall:
             await asyncio.Event().wait()
         if behaviour.delay_seconds:
             await asyncio.sleep(behaviour.delay_seconds)
+        wire, asked = exchange.wire, exchange.asked
         if behaviour.body is not None or behaviour.status != 200:
-            body = behaviour.body if behaviour.body is not None else {"error": {"message": "scripted"}}
+            body = behaviour.body
+            if body is None:
+                body = wire.error(behaviour.status, "scripted", "scripted")
             await _send(writer, behaviour.status, body, behaviour.headers)
             return True
         if behaviour.answer is None:
-            behaviour = replace(behaviour, answer=self.respond(request))
-        if request.get("stream"):
-            return await _stream(writer, request, behaviour)
-        body = _completion(request, behaviour)
+            behaviour = replace(behaviour, answer=self.respond(asked))
+        if asked.stream:
+            return await _stream(writer, wire.events(asked, behaviour), behaviour)
+        completion = wire.completion(asked, behaviour)
         if behaviour.cut_body_after is not None:
-            await _send(writer, 200, body, cut_after=behaviour.cut_body_after)
+            await _send(writer, 200, completion, cut_after=behaviour.cut_body_after)
             return False
-        await _send(writer, 200, body, behaviour.headers)
+        await _send(writer, 200, completion, behaviour.headers)
         return True
 
 
-def _completion(request: dict[str, Any], behaviour: Behaviour) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "id": "chatcmpl-scripted",
-        "object": "chat.completion",
-        "created": 1_700_000_000,
-        "model": request["model"],
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": behaviour.answer},
-                "finish_reason": behaviour.finish_reason,
-            }
-        ],
-    }
-    if behaviour.usage is not None:
-        body["usage"] = _usage(behaviour.usage)
-    return body
+@dataclass(frozen=True)
+class Exchange:
+    """One request: its protocol, what it asks in one form for all, and its body as it came."""
 
-
-def _usage(counted: tuple[int, int]) -> dict[str, int]:
-    return {
-        "prompt_tokens": counted[0],
-        "completion_tokens": counted[1],
-        "total_tokens": counted[0] + counted[1],
-    }
+    wire: WireFormat
+    asked: Asked
+    body: dict[str, Any]
 
 
 async def _send(
@@ -280,28 +255,17 @@ async def _send(
     await writer.drain()
 
 
-async def _stream(writer: asyncio.StreamWriter, request: dict[str, Any], behaviour: Behaviour) -> bool:
+async def _stream(writer: asyncio.StreamWriter, events: list[str], behaviour: Behaviour) -> bool:
     """Chunks of a few characters; True when the stream ended as it should."""
     head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     writer.write(head.encode())
-    base = {"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": 1_700_000_000}
-    base["model"] = request["model"]
-    pieces = re.findall(r".{1,12}", behaviour.answer or "", re.DOTALL)
-    events: list[str] = [
-        json.dumps({**base, "choices": [{"index": 0, "delta": {"role": "assistant", "content": piece}}]})
-        for piece in pieces
-    ]
-    if behaviour.end_stream_after is None:
-        finish = {"index": 0, "delta": {}, "finish_reason": behaviour.finish_reason}
-        events.append(json.dumps({**base, "choices": [finish]}))
-        if behaviour.usage is not None:
-            events.append(json.dumps({**base, "choices": [], "usage": _usage(behaviour.usage)}))
-        events.append("[DONE]")
-    else:
+    if behaviour.end_stream_after is not None:
         events = events[: behaviour.end_stream_after]
     sent = 0
-    for event in events:
-        raw = f"data: {event}\n\n".encode()
+    for number, event in enumerate(events):
+        if number == behaviour.stall_after:
+            await asyncio.Event().wait()
+        raw = f"{event}\n\n".encode()
         if behaviour.cut_body_after is not None and sent + len(raw) > behaviour.cut_body_after:
             return False
         sent += len(raw)

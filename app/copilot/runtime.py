@@ -13,6 +13,7 @@ from app.core.key_encryption import open_wrapping_keys
 from app.core.redis import connect
 from app.documents.extraction import Extractor
 from app.documents.segments import Segment
+from app.identity.application_tokens import ApplicationTokens
 from app.identity.drive_files import DriveFiles
 from app.identity.msal_clients import MsalClients
 from app.jobs.events import EventWriter
@@ -70,8 +71,14 @@ class Runtime:
         database = Database(settings.required("database_url"), application_name="switchboard-worker")
         redis = connect(settings.required("redis_url"))
         keys = TenantKeys(database, open_wrapping_keys(settings))
-        clients = Clients(database, keys, settings.env)
         msal = MsalClients(settings) if settings.api_client_id else None
+        clients = Clients(
+            database,
+            keys,
+            settings.env,
+            tokens=ApplicationTokens(msal) if msal is not None else None,
+            operator_directory=settings.operator_tenant,
+        )
         return cls(
             database=database,
             redis=redis,

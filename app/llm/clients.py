@@ -7,7 +7,7 @@ these changes a new client takes over, and the old one is closed after the calls
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,18 +16,22 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.database import Database
+from app.core.errors import TemporarilyUnavailable
 from app.core.logging import get_logger
-from app.llm.providers.extractive import ExtractiveProvider
-from app.llm.providers.openai_compatible import OpenAICompatibleProvider
+from app.identity.application_tokens import ApplicationTokens
+from app.llm.errors import BadCredential
 from app.llm.types import Provider
 from app.pools.credentials import Credentials
 from app.pools.errors import CredentialUnavailable
 from app.pools.values import PoolMemberFacts, ProviderFacts
 from app.tenants.keys import TenantKeys
-from app.vocabulary import Environment, ProviderKind
+from app.tenants.service import facts
+from app.vocabulary import PLATFORM, Authentication, Environment, ProviderKind
 
 _log = get_logger(__name__)
 
+_ENTRA_SCOPE = "https://cognitiveservices.azure.com/.default"
+"""Of Azure OpenAI and Azure AI Foundry alike (Microsoft Learn, "Configure keyless authentication")."""
 _FRESH_SECONDS = 1.0
 """A changed key is in use this long after; meanwhile a call waits for no SQL."""
 
@@ -51,7 +55,21 @@ class _Secret:
 class Clients:
     """Gives out clients. Make it and close it on the loop that calls."""
 
-    def __init__(self, database: Database, keys: TenantKeys | None, environment: Environment) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keys: TenantKeys | None,
+        environment: Environment,
+        *,
+        tokens: ApplicationTokens | None = None,
+        operator_directory: UUID | None = None,
+    ) -> None:
+        """`tokens` are needed for providers that know us by Entra, whose platform accounts belong to the
+        operator's directory.
+        """
+        self._database = database
+        self._tokens = tokens
+        self._operator_directory = operator_directory
         self._credentials = Credentials(database, keys, environment=environment)
         self._clients: dict[tuple[UUID, str], _Client] = {}
         self._secrets: dict[UUID, _Secret] = {}
@@ -61,7 +79,7 @@ class Clients:
         missing = set()
         for member in members:
             provider = member.deployment.provider
-            if provider.kind is ProviderKind.EXTRACTIVE:
+            if provider.kind is ProviderKind.EXTRACTIVE or provider.authentication is Authentication.NONE:
                 continue
             secret = self._secrets.get(provider.id)
             if secret is None:
@@ -100,6 +118,8 @@ class Clients:
         revision = (
             deployment.provider.kind,
             deployment.provider.base_url,
+            deployment.provider.authentication,
+            deployment.provider.api_version,
             deployment.model_name,
             deployment.model_class,
             deployment.capabilities,
@@ -109,7 +129,7 @@ class Clients:
         client = self._clients.get((deployment.id, parameters))
         if client is not None and client.revision == revision:
             return client
-        made = _Client(revision, _make(member, key))
+        made = _Client(revision, make_provider(member, self._token_source(member) or key))
         self._clients[deployment.id, parameters] = made
         if client is not None:
             client.superseded = True
@@ -127,16 +147,66 @@ class Clients:
 
     async def _read(self, provider: ProviderFacts) -> _Secret:
         try:
-            value = await self._credentials.secret(provider)
-        except CredentialUnavailable as error:
+            if provider.authentication is Authentication.ENTRA:
+                await self._token(provider)
+                value = None
+            else:
+                value = await self._credentials.secret(provider)
+        except TemporarilyUnavailable as error:
             _log.info("a provider has no usable key", provider=provider.name, reason=error.message)
             return _Secret(None, usable=False, read_at=time.monotonic())
         return _Secret(value, usable=True, read_at=time.monotonic())
 
+    async def _token(self, provider: ProviderFacts) -> str:
+        """A token for a vendor that knows us by Entra. Raises: `TemporarilyUnavailable`."""
+        if self._tokens is None:
+            raise CredentialUnavailable("No app registration is set up, by which a vendor could know us.")
+        directory = self._operator_directory
+        if provider.tenant_id != PLATFORM:
+            async with self._database.tenant(provider.tenant_id) as session:
+                directory = (await facts(session, tenant_id=provider.tenant_id)).entra_tenant_id
+        if directory is None:
+            raise CredentialUnavailable(
+                "Set SWITCHBOARD_OPERATOR_TENANT: the platform's accounts belong to it."
+            )
+        return await self._tokens.token(str(directory), _ENTRA_SCOPE)
 
-def _make(member: PoolMemberFacts, key: str | None) -> Provider:
-    match member.deployment.provider.kind:
+    def _token_source(self, member: PoolMemberFacts) -> Callable[[], Awaitable[str]] | None:
+        provider = member.deployment.provider
+        if provider.authentication is not Authentication.ENTRA:
+            return None
+
+        async def token() -> str:
+            try:
+                return await self._token(provider)
+            except TemporarilyUnavailable as error:
+                raise BadCredential("Microsoft Entra gives us no token for the vendor") from error
+
+        return token
+
+
+def make_provider(member: PoolMemberFacts, key: str | Callable[[], Awaitable[str]] | None) -> Provider:
+    """The vendor's adapter. Its library is imported on first use: each costs half a second of CPU or more."""
+    deployment, parameters = member.deployment, member.parameters
+    match deployment.provider.kind:
         case ProviderKind.EXTRACTIVE:
+            from app.llm.providers.extractive import ExtractiveProvider
+
             return ExtractiveProvider()
-        case ProviderKind.OPENAI_COMPATIBLE:
-            return OpenAICompatibleProvider(member.deployment, key=key, parameters=member.parameters)
+        case ProviderKind.ANTHROPIC:
+            from app.llm.providers.anthropic import AnthropicProvider
+
+            return AnthropicProvider(deployment, key=_plain(key), parameters=parameters)
+        case ProviderKind.GOOGLE:
+            from app.llm.providers.google import GoogleProvider
+
+            return GoogleProvider(deployment, key=_plain(key), parameters=parameters)
+        case _:
+            from app.llm.providers.openai_compatible import OpenAICompatibleProvider
+
+            return OpenAICompatibleProvider(deployment, key=key, parameters=parameters)
+
+
+def _plain(key: str | Callable[[], Awaitable[str]] | None) -> str | None:
+    """Whom Entra vouches for is known to Azure only; to others we come without a key, and are refused."""
+    return key if isinstance(key, str) else None

@@ -29,7 +29,8 @@ from tests.conftest import TestDatabase
 from tests.entra import RunningEntra, seed_tenants
 from tests.house import House, serve
 from tests.processes import System, system, until
-from tests.scripted_vendor import Behaviour, ScriptedVendor
+from tests.scripted_vendor import ScriptedVendor
+from tests.wire_formats import Behaviour
 
 pytestmark = pytest.mark.processes
 MARKED = pytest.mark.skipif(

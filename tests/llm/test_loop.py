@@ -19,7 +19,7 @@ from app.tenants.policy import Policy
 from app.vocabulary import CallOutcome
 from tests.llm.conftest import Bench, refuse, request
 from tests.pools.builders import provider, revision
-from tests.scripted_vendor import Behaviour
+from tests.wire_formats import Behaviour
 
 
 async def test_the_first_member_answers_and_the_record_says_who_and_for_how_much(bench: Bench) -> None:

@@ -11,13 +11,14 @@ import pytest
 from app.core.clock import new_id
 from app.llm.errors import Unavailable
 from app.llm.providers.openai_compatible import OpenAICompatibleProvider
-from app.llm.providers.openai_errors import retry_after_seconds
+from app.llm.providers.statuses import retry_after_seconds
 from app.llm.types import Message, ModelResult
 from app.pools.values import DeploymentFacts
 from app.vocabulary import ModelClass
 from tests.llm.conftest import request
 from tests.pools.builders import deployment, provider
-from tests.scripted_vendor import Behaviour, ScriptedVendor
+from tests.scripted_vendor import ScriptedVendor
+from tests.wire_formats import Behaviour
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

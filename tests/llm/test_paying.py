@@ -16,8 +16,8 @@ from app.usage.errors import BudgetExhausted
 from app.vocabulary import CallOutcome
 from tests.llm.conftest import Bench, accept, request
 from tests.pools.builders import PRICE, revision
-from tests.scripted_vendor import Behaviour
 from tests.usage.money import Purse, intent
+from tests.wire_formats import Asked, Behaviour
 
 
 @dataclass
@@ -43,7 +43,7 @@ def traffic(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traffic]:
 
     respond = bench.vendor.respond
 
-    def arrived(asked: dict[str, Any]) -> str:
+    def arrived(asked: Asked) -> str:
         found.seen.append("vendor")
         return respond(asked)
 

@@ -1,0 +1,193 @@
+"""What every LangChain chat model has in common: one request, its timeouts, and when an answer is whole.
+
+A vendor's file makes the model, names its options and translates its errors. Prompts leave for the vendor and
+nowhere else: no callbacks, no tracing, nothing from the environment.
+"""
+
+import asyncio
+import contextlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import httpx2
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.runnables import RunnableConfig
+from langsmith.run_helpers import tracing_context
+
+from app.llm.errors import ContentFiltered, InvalidOutput, ProviderError, TimedOut, Truncated, Unavailable
+from app.llm.types import Message, ModelRequest, ModelResult, TokenUsage
+from app.pools.values import DeploymentFacts
+from app.vocabulary import ModelClass
+
+_MESSAGES: Mapping[str, type[BaseMessage]] = {
+    "system": SystemMessage,
+    "user": HumanMessage,
+    "assistant": AIMessage,
+}
+_NO_CALLBACKS = RunnableConfig(callbacks=[])
+_GRAMMAR = "grammar"
+"""Capability of servers that compile a schema into a grammar (llama.cpp, vLLM)."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a stream may stay silent, in seconds: before its first token, and between two."""
+
+    first_token_seconds: float
+    idle_seconds: float
+
+
+PATIENCE: Mapping[ModelClass, Patience] = {
+    ModelClass.GENERAL: Patience(30.0, 20.0),
+    # It thinks before it speaks, and may pause to think again.
+    ModelClass.REASONING: Patience(180.0, 90.0),
+}
+
+
+class ChatProvider(ABC):
+    """A client for one deployment with one key and one set of parameters. Make it on the loop that calls."""
+
+    errors: ClassVar[tuple[type[Exception], ...]]
+    """What the vendor's client raises, for `translate`."""
+    finished: ClassVar[frozenset[str]]
+    """Finish reasons of a whole answer."""
+    filtered: ClassVar[frozenset[str]]
+    """Finish reasons that mean that the vendor's filter stopped the answer."""
+    finish_key: ClassVar[str] = "finish_reason"
+
+    def __init__(
+        self,
+        deployment: DeploymentFacts,
+        model: BaseChatModel,
+        http: httpx2.AsyncClient,
+        patience: Patience | None = None,
+    ) -> None:
+        self.deployment = deployment
+        self._model = model
+        self._http = http
+        self._patience = patience or PATIENCE[deployment.model_class]
+
+    @abstractmethod
+    def options(self, request: ModelRequest) -> dict[str, Any]:
+        """The request's own arguments: output limit and schema, in the vendor's words."""
+
+    @abstractmethod
+    def translate(self, error: Exception) -> ProviderError:
+        """One of `errors` in our tree; the message holds nothing of the request's content."""
+
+    async def complete(
+        self, request: ModelRequest, messages: Sequence[Message], *, timeout_seconds: float
+    ) -> ModelResult:
+        """Ask once; stream only where a person watches, because a stream costs thirty times the CPU."""
+        converted = [_MESSAGES[message.role](message.content) for message in messages]
+        options = self.options(request)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_seconds
+        try:
+            async with asyncio.timeout_at(deadline) as limit:
+                # Off whatever the environment says.
+                with tracing_context(enabled=False):
+                    if request.user_watches:
+                        answer = await self._stream(converted, options, limit, deadline)
+                    else:
+                        answer = await self._model.ainvoke(converted, _NO_CALLBACKS, **options)
+        except TimeoutError as error:
+            waited = timeout_seconds - max(0.0, deadline - loop.time())
+            raise TimedOut(f"no answer within {waited:.0f} seconds") from error
+        except self.errors as error:
+            raise self.translate(error) from error
+        except json.JSONDecodeError as error:
+            if not error.doc.lstrip().startswith("{"):
+                raise Unavailable("the vendor answered 200 with something else") from error
+            raise Truncated("the vendor's answer is not whole") from error
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            # LangChain's way to say that a 200 did not carry an answer; Azure's filter is told so too.
+            if "content filter" in str(error):
+                raise ContentFiltered("the vendor's filter stopped the answer") from error
+            raise Unavailable("the vendor answered 200 without an answer") from error
+        return self._result(answer)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    def schema(self, request: ModelRequest) -> Mapping[str, Any] | None:
+        """The schema to send: the narrow one where the deployment compiles it into a grammar."""
+        if request.narrow_schema is not None and _GRAMMAR in self.deployment.capabilities:
+            return request.narrow_schema
+        return request.response_schema
+
+    def output_limit(self, request: ModelRequest) -> int:
+        """The most tokens of the answer."""
+        return min(request.max_output_tokens, self.deployment.max_output_tokens)
+
+    async def _stream(
+        self,
+        messages: Sequence[BaseMessage],
+        options: Mapping[str, Any],
+        limit: asyncio.Timeout,
+        deadline: float,
+    ) -> AIMessage:
+        loop = asyncio.get_running_loop()
+        limit.reschedule(min(deadline, loop.time() + self._patience.first_token_seconds))
+        whole: AIMessage | None = None
+        chunks: AsyncIterator[Any] = self._model.astream(list(messages), _NO_CALLBACKS, **options)
+        async with contextlib.aclosing(chunks):  # type: ignore[type-var]
+            async for chunk in chunks:
+                limit.reschedule(min(deadline, loop.time() + self._patience.idle_seconds))
+                whole = chunk if whole is None else whole + chunk
+        if whole is None:
+            raise ValueError("a stream without a chunk")
+        return whole
+
+    def _result(self, answer: BaseMessage) -> ModelResult:
+        """The answer if it is whole. Raises: `ProviderError`."""
+        usage, facts = _usage(answer), answer.response_metadata
+        finish_reason, text = facts.get(self.finish_key), answer.text
+        if finish_reason is None and usage is None and not text:
+            raise Unavailable("the vendor answered 200 without an answer")
+        if finish_reason in self.filtered:
+            raise ContentFiltered("the vendor's filter stopped the answer", usage=usage)
+        if finish_reason is None:
+            raise Truncated("the answer ended without saying that it was finished", usage=usage)
+        if finish_reason not in self.finished:
+            raise Truncated("the answer was cut off at its length limit", usage=usage)
+        if usage is None or not usage.input_tokens:
+            # Whoever counts no input has not counted: what it cost would be lost.
+            raise Truncated("the answer ended without its token counts")
+        if not text.strip():
+            raise InvalidOutput("the answer is empty", usage=usage)
+        return ModelResult(
+            text=text,
+            usage=usage,
+            finish_reason=finish_reason,
+            response_model=facts.get("model_name") or facts.get("model") or self.deployment.model_name,
+        )
+
+
+def _usage(answer: BaseMessage) -> TokenUsage | None:
+    """Tokens in LangChain's one form: cached input is part of input, reasoning part of output."""
+    counted = answer.usage_metadata if isinstance(answer, AIMessage) else None
+    if counted is None:
+        # A stream with a schema: LangChain leaves OpenAI's counts in OpenAI's words.
+        plain = answer.response_metadata.get("token_usage")
+        return None if not plain else _openai_usage(plain)
+    return TokenUsage(
+        input_tokens=counted["input_tokens"],
+        output_tokens=counted["output_tokens"],
+        cached_input_tokens=counted.get("input_token_details", {}).get("cache_read") or 0,
+        reasoning_tokens=counted.get("output_token_details", {}).get("reasoning") or 0,
+    )
+
+
+def _openai_usage(counted: Mapping[str, Any]) -> TokenUsage:
+    return TokenUsage(
+        input_tokens=counted.get("prompt_tokens") or 0,
+        output_tokens=counted.get("completion_tokens") or 0,
+        cached_input_tokens=(counted.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
+        reasoning_tokens=(counted.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0,
+    )
