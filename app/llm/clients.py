@@ -5,6 +5,7 @@ these changes a new client takes over, and the old one is closed after the calls
 """
 
 import asyncio
+import importlib
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,6 +35,12 @@ _ENTRA_SCOPE = "https://cognitiveservices.azure.com/.default"
 """Of Azure OpenAI and Azure AI Foundry alike (Microsoft Learn, "Configure keyless authentication")."""
 _FRESH_SECONDS = 1.0
 """A changed key is in use this long after; meanwhile a call waits for no SQL."""
+
+
+_ADAPTERS = dict.fromkeys(ProviderKind, "app.llm.providers.openai_compatible") | {
+    kind: f"app.llm.providers.{kind}"
+    for kind in (ProviderKind.EXTRACTIVE, ProviderKind.ANTHROPIC, ProviderKind.GOOGLE)
+}
 
 
 @dataclass
@@ -73,6 +80,7 @@ class Clients:
         self._credentials = Credentials(database, keys, environment=environment)
         self._clients: dict[tuple[UUID, str], _Client] = {}
         self._secrets: dict[UUID, _Secret] = {}
+        self._imported: set[ProviderKind] = set()
 
     async def without_credential(self, members: tuple[PoolMemberFacts, ...]) -> frozenset[UUID]:
         """Providers of these members whose key cannot be had now."""
@@ -112,6 +120,11 @@ class Clients:
 
     async def _current(self, member: PoolMemberFacts) -> _Client:
         deployment = member.deployment
+        kind = deployment.provider.kind
+        if kind not in self._imported:
+            # A vendor's library takes a second of CPU or more, once: others go on meanwhile.
+            await asyncio.to_thread(importlib.import_module, _ADAPTERS[kind])
+            self._imported.add(kind)
         parameters = json.dumps(member.parameters, sort_keys=True)
         secret = self._secrets.get(deployment.provider.id)
         key = secret.value if secret is not None else None
@@ -186,7 +199,7 @@ class Clients:
 
 
 def make_provider(member: PoolMemberFacts, key: str | Callable[[], Awaitable[str]] | None) -> Provider:
-    """The vendor's adapter. Its library is imported on first use: each costs half a second of CPU or more."""
+    """The vendor's adapter; its library is imported on first use."""
     deployment, parameters = member.deployment, member.parameters
     match deployment.provider.kind:
         case ProviderKind.EXTRACTIVE:
