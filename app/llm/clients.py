@@ -21,6 +21,8 @@ from app.core.errors import TemporarilyUnavailable
 from app.core.logging import get_logger
 from app.identity.application_tokens import ApplicationTokens
 from app.llm.errors import BadCredential
+from app.llm.providers.extractive import ExtractiveProvider
+from app.llm.providers.openai_compatible import OpenAICompatibleProvider
 from app.llm.types import Provider
 from app.pools.credentials import Credentials
 from app.pools.errors import CredentialUnavailable
@@ -37,10 +39,8 @@ _FRESH_SECONDS = 1.0
 """A changed key is in use this long after; meanwhile a call waits for no SQL."""
 
 
-_ADAPTERS = dict.fromkeys(ProviderKind, "app.llm.providers.openai_compatible") | {
-    kind: f"app.llm.providers.{kind}"
-    for kind in (ProviderKind.EXTRACTIVE, ProviderKind.ANTHROPIC, ProviderKind.GOOGLE)
-}
+_IMPORTED_LATE = frozenset({ProviderKind.ANTHROPIC, ProviderKind.GOOGLE})
+"""Their libraries are imported on first use: not every installation needs them."""
 
 
 @dataclass
@@ -121,9 +121,9 @@ class Clients:
     async def _current(self, member: PoolMemberFacts) -> _Client:
         deployment = member.deployment
         kind = deployment.provider.kind
-        if kind not in self._imported:
+        if kind in _IMPORTED_LATE and kind not in self._imported:
             # A vendor's library takes a second of CPU or more, once: others go on meanwhile.
-            await asyncio.to_thread(importlib.import_module, _ADAPTERS[kind])
+            await asyncio.to_thread(importlib.import_module, f"app.llm.providers.{kind}")
             self._imported.add(kind)
         parameters = json.dumps(member.parameters, sort_keys=True)
         secret = self._secrets.get(deployment.provider.id)
@@ -199,12 +199,10 @@ class Clients:
 
 
 def make_provider(member: PoolMemberFacts, key: str | Callable[[], Awaitable[str]] | None) -> Provider:
-    """The vendor's adapter; its library is imported on first use."""
+    """The vendor's adapter."""
     deployment, parameters = member.deployment, member.parameters
     match deployment.provider.kind:
         case ProviderKind.EXTRACTIVE:
-            from app.llm.providers.extractive import ExtractiveProvider
-
             return ExtractiveProvider()
         case ProviderKind.ANTHROPIC:
             from app.llm.providers.anthropic import AnthropicProvider
@@ -215,8 +213,6 @@ def make_provider(member: PoolMemberFacts, key: str | Callable[[], Awaitable[str
 
             return GoogleProvider(deployment, key=_plain(key), parameters=parameters)
         case _:
-            from app.llm.providers.openai_compatible import OpenAICompatibleProvider
-
             return OpenAICompatibleProvider(deployment, key=key, parameters=parameters)
 
 

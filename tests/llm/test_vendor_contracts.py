@@ -95,7 +95,7 @@ async def ask(
     *,
     place: DeploymentFacts | None = None,
     parameters: Mapping[str, Any] | None = None,
-    timeout_seconds: float = 5.0,
+    timeout_seconds: float = 30.0,
     **changes: Any,
 ) -> ModelResult:
     client = make_provider(member(place or vendor.place(server), parameters=parameters), vendor.key)
@@ -230,9 +230,10 @@ async def test_a_vendor_that_falls_silent_is_left(
     monkeypatch.setattr(chat, "PATIENCE", dict.fromkeys(ModelClass, patience))
     vendor.script("alpha", behaviour)
     with pytest.raises(ProviderError) as raised:
-        await ask(a_vendor, vendor, user_watches=watched, timeout_seconds=5.0 if watched else 0.2)
+        await ask(a_vendor, vendor, user_watches=watched, timeout_seconds=30.0 if watched else 0.2)
     assert raised.value.code == "timed_out"
-    await vendor.until(lambda: vendor.abandoned == 1)
+    # A machine that is busy may not even have connected.
+    await vendor.until(lambda: vendor.abandoned == len(vendor.seen))
 
 
 async def test_a_tenants_endpoint_on_a_private_network_is_refused_when_it_connects(
