@@ -109,6 +109,7 @@ async def _load(runtime: Runtime, step: ClaimedStep, events: StepEvents, scope: 
     """Read everything the handler needs, then let go of the database."""
     sealer = scope.sealer
     segments = runtime.segments.get(step.tenant_id, step.job_id)
+    sealed: Sequence[documents.SealedDocument] = ()
     async with runtime.database.tenant(step.tenant_id) as session:
         ids = {"tenant_id": step.tenant_id, "job_id": step.job_id}
         before = await jobs.predecessors(session, step_id=step.id, **ids)
@@ -116,11 +117,10 @@ async def _load(runtime: Runtime, step: ClaimedStep, events: StepEvents, scope: 
             await _pay(runtime, session, step, scope)
         if segments is None:
             document_ids = await jobs.inputs(session, **ids)
-            segments = runtime.segments.put(
-                step.tenant_id,
-                step.job_id,
-                await documents.load(session, sealer, tenant_id=step.tenant_id, document_ids=document_ids),
-            )
+            sealed = await documents.read_sealed(session, tenant_id=step.tenant_id, document_ids=document_ids)
+    if segments is None:
+        # Not within the transaction: it would be idle for long, and what was prepaid locks its budgets.
+        segments = runtime.segments.put(step.tenant_id, step.job_id, await documents.open_all(sealer, sealed))
     parameters = open_json(sealer, parameters_place(step.job_id), step.sealed_parameters)
     return RunningStep(
         step=step,

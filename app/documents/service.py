@@ -40,6 +40,14 @@ class DocumentView:
 
 
 @dataclass(frozen=True)
+class SealedDocument:
+    """The segments of a document as they are stored."""
+
+    id: UUID
+    parts: Sequence[Sealed]
+
+
+@dataclass(frozen=True)
 class PreparedDocument:
     """A document that has been described and sealed, but not yet kept."""
 
@@ -167,18 +175,33 @@ async def describe(
 async def load(
     session: AsyncSession, sealer: Sealer, *, tenant_id: UUID, document_ids: Sequence[UUID]
 ) -> list[Segment]:
-    """All documents as one list of segments; `index` counts over all, `document` says which it is of.
+    """`read_sealed` and `open_all` in one; the transaction waits meanwhile. Raises: `DocumentNotFound`."""
+    return await open_all(sealer, await read_sealed(session, tenant_id=tenant_id, document_ids=document_ids))
 
-    Raises: `DocumentNotFound`.
+
+async def read_sealed(
+    session: AsyncSession, *, tenant_id: UUID, document_ids: Sequence[UUID]
+) -> list[SealedDocument]:
+    """These documents as they are stored. Raises: `DocumentNotFound`.
 
     For a job's own documents: who may use them was checked when the job was accepted.
     """
     repository = DocumentRepository(session, tenant_id)
+    return [
+        SealedDocument(document_id, [part.content for part in await repository.parts(document_id)])
+        for document_id in document_ids
+    ]
+
+
+async def open_all(sealer: Sealer, documents: Sequence[SealedDocument]) -> list[Segment]:
+    """All documents as one list of segments; `index` counts over all, `document` says which it is of.
+
+    Large ones take a second or more: do this when the transaction that read them is over.
+    """
     segments: list[Segment] = []
-    for document, document_id in enumerate(document_ids):
-        parts = [part.content for part in await repository.parts(document_id)]
-        opened = await asyncio.to_thread(_open, sealer, document_id, parts, len(segments))
-        segments += [replace(segment, document=document) for segment in opened] if document else opened
+    for number, one in enumerate(documents):
+        opened = await asyncio.to_thread(_open, sealer, one.id, one.parts, len(segments))
+        segments += [replace(segment, document=number) for segment in opened] if number else opened
     return segments
 
 

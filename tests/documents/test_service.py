@@ -68,9 +68,10 @@ async def test_several_documents_load_as_one_list_numbered_through(
     first = await _store(database, sealer, "a.txt", b"one\n\ntwo")
     second = await _store(database, sealer, "b.md", b"# three")
     async with database.app.tenant(database.tenant_id) as session:
-        segments = await service.load(
-            session, sealer, tenant_id=database.tenant_id, document_ids=[second.id, first.id]
+        sealed = await service.read_sealed(
+            session, tenant_id=database.tenant_id, document_ids=[second.id, first.id]
         )
+    segments = await service.open_all(sealer, sealed)
     assert [(segment.index, segment.text) for segment in segments] == [(0, "# three"), (1, "one"), (2, "two")]
     described = await _describe(
         database, sealer, [second.id, first.id], tenant_id=database.tenant_id, member_id=database.member_id
