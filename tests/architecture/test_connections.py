@@ -25,8 +25,13 @@ _NAME_THEIR_ERRORS = {
     "app/identity/onboarding.py",
     "app/identity/portal_sign_in.py",
     "app/identity/sign_in.py",
+    "app/identity/application_tokens.py",
+    "app/llm/providers/anthropic.py",
+    "app/llm/providers/chat.py",
+    "app/llm/providers/google.py",
     "app/llm/providers/openai_compatible.py",
     "app/llm/providers/openai_errors.py",
+    "app/llm/providers/statuses.py",
 }
 
 
