@@ -6,8 +6,20 @@ from app.documents import tables as documents
 from app.identity import tables as identity
 from app.jobs import tables as jobs
 from app.lifecycle import tables as lifecycle
+from app.notices import tables as notices
 from app.pools import tables as pools
 from app.tenants import tables as tenants
 from app.usage import tables as usage
 
-__all__ = ["Base", "audit", "documents", "identity", "jobs", "lifecycle", "pools", "tenants", "usage"]
+__all__ = [
+    "Base",
+    "audit",
+    "documents",
+    "identity",
+    "jobs",
+    "lifecycle",
+    "notices",
+    "pools",
+    "tenants",
+    "usage",
+]

@@ -177,6 +177,17 @@ class CallOutcome(StrEnum):
     """What was reserved for it was not needed; no request left."""
 
 
+class NoticeKind(StrEnum):
+    """What ends, in a notice and as the type of an event."""
+
+    DEPRECATION = "deployment.deprecation"
+    """From then on the vendor advises against it; it serves on."""
+    RETIREMENT = "deployment.retirement"
+    """From then on the deployment may not serve."""
+    CONTRACT = "contract.end"
+    """From then on none of the provider's deployments may serve."""
+
+
 class BudgetScope(StrEnum):
     """Whose spending a budget bounds."""
 

@@ -25,6 +25,7 @@ from app.identity.long_sessions import remove_over
 from app.jobs import schedules
 from app.lifecycle.erasing import Erasing
 from app.lifecycle.retention import Retention
+from app.notices.watching import Watching
 from app.settings import Settings
 
 _log = get_logger(__name__)
@@ -180,12 +181,17 @@ async def _anchor_audit(maintenance: Maintenance) -> str | None:
     return None
 
 
+async def _write_notices(maintenance: Maintenance) -> str | None:
+    return await Watching(maintenance.system, maintenance.app).run()
+
+
 _BACKLOG = 1000
 SCHEDULES: tuple[Schedule, ...] = (
     Schedule("expired-uploads", 600.0, _remove_expired_uploads),
     Schedule("erasure", 5.0, _erase),
     Schedule("retention", 3600.0, _retain),
     Schedule("forget-tokens", 300.0, _forget_tokens),
+    Schedule("notices", 600.0, _write_notices),
     Schedule("audit-chain", 2.0, _chain_audit, longest_seconds=60.0),
     Schedule("audit-anchors", 60.0, _anchor_audit, longest_seconds=60.0),
 )

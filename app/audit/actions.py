@@ -58,6 +58,8 @@ class AuditAction(StrEnum):
     GRAPH_SESSION_RENEW = "graph_session.renew", "the member proved again who they are"
     GRAPH_SESSION_REVOKE = "graph_session.revoke", "that leave was revoked"
 
+    NOTICE_ACKNOWLEDGE = "notice.acknowledge", "an administrator has seen a notice"
+
     DOCUMENT_UPLOAD = "document.upload", "a document was uploaded or fetched from Microsoft 365"
     DOCUMENT_DELETE = "document.delete", "a document was deleted because its time was over"
     JOB_ACCEPT = "job.accept", "a job was submitted"

@@ -12,6 +12,7 @@ from app.documents import erasure as documents
 from app.identity import erasure as identity
 from app.jobs import erasure as jobs
 from app.lifecycle.tables import Erasure, LegalHold, RetentionRun
+from app.notices import erasure as notices
 from app.pools import erasure as pools
 from app.tenants import erasure as tenants
 from app.usage import erasure as usage
@@ -29,6 +30,7 @@ _ROOMS = (
     audit.TABLES,
     documents.TABLES,
     jobs.TABLES,
+    notices.TABLES,
     usage.TABLES,
     pools.TABLES,
     identity.TABLES,

@@ -103,6 +103,30 @@ class PoolRepository:
             members=tuple(_member_facts(row, prices) for row in rows),
         )
 
+    async def own_deployments(self) -> tuple[DeploymentFacts, ...]:
+        """Deployments of this session's own tenant that are not archived, without their prices."""
+        rows = await self._session.execute(
+            select(Deployment, Provider)
+            .join(
+                Provider,
+                and_(
+                    Provider.tenant_id == Deployment.provider_tenant_id, Provider.id == Deployment.provider_id
+                ),
+            )
+            .where(Deployment.tenant_id == self._visible[0], Deployment.archived_at.is_(None))
+            .order_by(Deployment.name)
+        )
+        return tuple(_deployment_facts(deployment, provider, None) for deployment, provider in rows)
+
+    async def own_providers(self) -> tuple[ProviderFacts, ...]:
+        """Providers of this session's own tenant that are not archived."""
+        rows = await self._session.scalars(
+            select(Provider)
+            .where(Provider.tenant_id == self._visible[0], Provider.archived_at.is_(None))
+            .order_by(Provider.name)
+        )
+        return tuple(map(_provider_facts, rows))
+
     async def credential(self, provider_id: UUID) -> ProviderCredential | None:
         """The key of a provider of this session's own tenant."""
         return await self._session.scalar(
@@ -187,21 +211,7 @@ def _deployment_facts(
         tenant_id=deployment.tenant_id,
         id=deployment.id,
         name=deployment.name,
-        provider=ProviderFacts(
-            tenant_id=provider.tenant_id,
-            id=provider.id,
-            name=provider.name,
-            kind=ProviderKind(provider.kind),
-            vendor=provider.vendor,
-            base_url=provider.base_url,
-            region=provider.region,
-            processor=provider.processor,
-            no_training=provider.no_training,
-            zero_retention=provider.zero_retention,
-            contract_until=provider.contract_until,
-            authentication=Authentication(provider.authentication),
-            api_version=provider.api_version,
-        ),
+        provider=_provider_facts(provider),
         model_name=deployment.model_name,
         model_class=ModelClass(deployment.model_class),
         capabilities=frozenset(deployment.capabilities),
@@ -212,12 +222,31 @@ def _deployment_facts(
         tokens_per_minute=deployment.tokens_per_minute,
         concurrency=deployment.concurrency,
         lifecycle=Lifecycle(deployment.lifecycle),
+        deprecated_at=deployment.deprecated_at,
         retired_at=deployment.retired_at,
         price=None if price is None else _price(price),
         supported_parameters=(
             None if deployment.supported_parameters is None else frozenset(deployment.supported_parameters)
         ),
         successor_id=deployment.successor_id,
+    )
+
+
+def _provider_facts(provider: Provider) -> ProviderFacts:
+    return ProviderFacts(
+        tenant_id=provider.tenant_id,
+        id=provider.id,
+        name=provider.name,
+        kind=ProviderKind(provider.kind),
+        vendor=provider.vendor,
+        base_url=provider.base_url,
+        region=provider.region,
+        processor=provider.processor,
+        no_training=provider.no_training,
+        zero_retention=provider.zero_retention,
+        contract_until=provider.contract_until,
+        authentication=Authentication(provider.authentication),
+        api_version=provider.api_version,
     )
 
 

@@ -88,6 +88,7 @@ class DeploymentFacts:
     supported_parameters: frozenset[str] | None = None
     """None where it is not known: then every parameter is sent."""
     successor_id: UUID | None = None
+    deprecated_at: datetime | None = None
 
     @cached_property
     def breaker_key(self) -> str:

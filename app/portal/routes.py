@@ -11,6 +11,7 @@ from app.portal import (
     jobs,
     me,
     members,
+    notices,
     onboarding,
     settings,
     sign_in,
@@ -18,7 +19,7 @@ from app.portal import (
 )
 
 _members_only = APIRouter(dependencies=[Depends(member)])
-for part in (me, members, app_clients, graph_sessions, settings, erasures, holds, jobs, tenants):
+for part in (me, members, app_clients, graph_sessions, settings, erasures, holds, jobs, notices, tenants):
     _members_only.include_router(part.router)
 _signed_in = APIRouter(dependencies=[Depends(visitor)])
 _signed_in.include_router(sign_in.exits)

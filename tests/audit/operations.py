@@ -38,6 +38,7 @@ RECORDS: dict[str, set[AuditAction]] = {
         AuditAction.MEMBER_BLOCK,
         AuditAction.MEMBER_UNBLOCK,
     },
+    "POST /portal/v1/notices/{notice_id}/acknowledge": {AuditAction.NOTICE_ACKNOWLEDGE},
     "PATCH /portal/v1/settings": {AuditAction.TENANT_SETTINGS},
     "POST /portal/v1/tenants": {AuditAction.TENANT_INVITE},
     "POST /portal/v1/tenants/{tenant_id}/suspend": {AuditAction.TENANT_SUSPEND},

@@ -22,6 +22,7 @@ from tests.architecture.test_routes import operations
 from tests.audit.operations import RECORDS, WITHOUT
 from tests.conftest import TestDatabase
 from tests.entra import ADA, ALAN, GRACE, MARY, SEED, RunningEntra, seed_tenants
+from tests.notices.ends import told
 from tests.portal.browsers import Browser, Portal
 from tests.portal.conftest import portal as portal  # noqa: PLC0414 - the fixture
 from tests.tenants.administration import execute, rows
@@ -215,6 +216,10 @@ async def at_the_portal(witness: Witness) -> None:
             json={"member_id": str(ada), "reason": "case 7"},
         )
         await witness.sees(admin, alan, AuditAction.HOLD_RELEASE, "POST", f"/holds/{hold['id']}/release")
+        assert alan.tenant_id is not None
+        notice = await told(witness.database, alan.tenant_id)
+        seen = AuditAction.NOTICE_ACKNOWLEDGE
+        await witness.sees(admin, alan, seen, "POST", f"/notices/{notice}/acknowledge")
         asked = await witness.sees(
             admin, alan, AuditAction.ERASURE_REQUEST, "POST", "/erasures", json={"member_id": str(ada)}
         )

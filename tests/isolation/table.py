@@ -190,6 +190,10 @@ def _administration() -> dict[str, Entry]:
         ),
         "GET /portal/v1/settings": looks(whole=Whole()),
         "PATCH /portal/v1/settings": acts({"header if-match": if_match, "body name": _NAME}),
+        "GET /portal/v1/notices": looks(
+            {"query before": cursor(things.with_one_before(things.notice))}, whole=Whole()
+        ),
+        "POST /portal/v1/notices/{notice_id}/acknowledge": acts({"path notice_id": Handle(things.notice)}),
         "GET /portal/v1/holds": looks(
             {"query before": cursor(things.with_one_before(things.released_hold))}, whole=Whole()
         ),

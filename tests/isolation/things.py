@@ -18,6 +18,7 @@ from tests.entra import NORTHWIND
 from tests.isolation.actors import ADA, ALAN, BARBARA, KATHERINE, Actor, Kind
 from tests.isolation.places import Make, Shape
 from tests.isolation.world import CONTENT_CANARY, TENANT_CANARY, TEXT, World
+from tests.notices.ends import told
 from tests.tenants.administration import rows
 
 OWN_TEXT = "The harbour was closed for three days. The ferry went on the fourth."
@@ -185,6 +186,12 @@ async def released_hold(world: World) -> str:
     found = await hold(world)
     await world.made(ALAN, "POST", f"/portal/v1/holds/{found}/release")
     return found
+
+
+async def notice(world: World) -> str:
+    """A warning about a provider of the owning tenant, as the schedule writes it."""
+    tenant = UUID(await tenant_id(world))
+    return str(await told(world.database, tenant, name=TENANT_CANARY))
 
 
 async def erasure(world: World) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.core.clock import new_id
 from app.pools.errors import NoEligibleMember
 from app.pools.selection import Allowance, Demand, Exclusion, exclusion, select, stickiness
-from app.pools.values import PoolMemberFacts, Price
+from app.pools.values import DeploymentFacts, PoolMemberFacts, Price
 from app.tenants.policy import Policy
 from app.vocabulary import Lifecycle, MemberPurpose, ModelClass, ProviderKind, StepKind, Strategy
 from tests.pools.builders import PRICE, deployment, member, provider, revision
@@ -280,3 +280,22 @@ def test_when_nobody_is_left_each_member_and_its_reason_are_named() -> None:
     }
     assert "american runs in a region that the tenant does not allow" in raised.value.message
     assert raised.value.retry_after_seconds == 7
+
+
+@pytest.mark.parametrize(
+    ("of", "reason"),
+    [
+        (deployment("retiring", retired_at=NOW), Exclusion.RETIRED),
+        (deployment("leaving", provider=provider(contract_until=NOW)), Exclusion.CONTRACT),
+    ],
+    ids=["retired", "contract"],
+)
+def test_a_member_serves_until_the_instant_of_its_end_and_not_at_it(
+    of: DeploymentFacts, reason: Exclusion
+) -> None:
+    one = member(of)
+    assert exclusion(one, Policy(), DEMAND, now=NOW - timedelta(microseconds=1)) is None
+    assert exclusion(one, Policy(), DEMAND, now=NOW) is reason
+    with pytest.raises(NoEligibleMember) as refused:
+        select(revision(one), Policy(), DEMAND, resting={}, now=NOW + timedelta(seconds=1), draw=0.0)
+    assert [detail.code for detail in refused.value.details] == [reason]

@@ -18,9 +18,10 @@ from app.pools.seed import import_platform
 from tests.conftest import TestDatabase
 from tests.entra import ADA, ALAN, EDSGER, MARY, NORTHWIND, SEED, RunningEntra
 from tests.local.entra_clients import FABRIKAM
+from tests.notices.ends import told
 from tests.portal.browsers import Portal
 from tests.portal.fuzzing import PART, Fuzzer
-from tests.tenants.administration import execute
+from tests.tenants.administration import execute, rows
 
 QUICK, DEEP = 2, 100
 BEYOND_CHANCE = {
@@ -151,7 +152,12 @@ async def fuzzed(portal: Portal, database: TestDatabase, examples: int) -> Fuzze
     async with httpx.AsyncClient(base_url=portal.origin, trust_env=False, timeout=20.0) as http:
         doors = Doors(portal, http)
         document = (await http.get("/openapi.json")).json()
-        fuzzer = Fuzzer(portal.origin, document, await doors.made())
+        made = await doors.made()
+        ((tenant_id,),) = await rows(
+            database, "SELECT tenant_id FROM members WHERE display_name = 'Alan Turing'"
+        )
+        made["notice_id"] = str(await told(database, tenant_id))
+        fuzzer = Fuzzer(portal.origin, document, made)
     operations = [(path, method) for path, methods in document["paths"].items() for method in methods]
     # What removes or ends comes last, so that there is something for the others.
     for path, method in sorted(operations, key=lambda one: (one[1] == "delete", one)):

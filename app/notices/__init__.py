@@ -1,0 +1,6 @@
+"""What administrators must know in time: models and contracts that end, and pools that would be left empty.
+
+Owns: notices.
+Promises: each notice is written once, 90, 30 and 7 days before the end and when it has come.
+Never: decides who serves; that a member has ended is decided by pools, second by second.
+"""
