@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header
 
+from app.addin.money import budgets_left
 from app.addin.schemas import MeResource, TaskTypePage, TaskTypeResource
 from app.copilot.catalog import task_types
 from app.copilot.submit import attributes_for
@@ -14,6 +15,7 @@ from app.pools.configuration import Configuration
 from app.pools.errors import NoRoute
 from app.pools.routes import JobFacts, choose_route
 from app.tenants.members import MemberAttributes
+from app.usage.budgets import Payer
 from app.vocabulary import Lane, OfficeHost
 
 router = APIRouter(tags=["catalog"])
@@ -50,8 +52,8 @@ async def list_task_types(
 
 
 @router.get("/me")
-async def me(caller: Caller, state: InProcess) -> MeResource:
-    """The caller's tenant, roles and limits."""
+async def me(caller: Caller, session: TenantSession, state: InProcess) -> MeResource:
+    """The caller's tenant, roles and limits, and what is left of the budgets that bind the caller."""
     policy = await state.configuration.policy(caller.tenant_id)
     return MeResource(
         tenant_id=caller.tenant_id,
@@ -63,6 +65,9 @@ async def me(caller: Caller, state: InProcess) -> MeResource:
             "max_steps_in_flight": policy.max_steps_in_flight,
         },
         task_types=sorted(task_types()),
+        budgets=await budgets_left(
+            session, state.configuration, Payer(caller.tenant_id, caller.member_id, task_type=None)
+        ),
     )
 
 

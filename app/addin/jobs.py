@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from app.addin.documents import keep, prepare, read_text
+from app.addin.money import warned
 from app.addin.resources import job_resource, read_job
 from app.addin.schemas import JobPage, JobResource, NewJobRequest
 from app.copilot.resuming import renewed_session
@@ -23,6 +24,7 @@ from app.jobs import service as jobs
 from app.jobs.accept import claim_key, request_hash
 from app.jobs.resume import resume
 from app.jobs.states import FINAL_JOB_STATES
+from app.usage.budgets import Payer
 from app.usage.ledger import job_usages
 
 router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=GuardedRoute)
@@ -78,7 +80,12 @@ async def submit_job(
     location = f"{request.url.path}/{job_id}"
     response.headers.update({"Location": location, "Operation-Location": location, "Retry-After": "1"})
     return await read_job(
-        session, sealer, tenant_id=caller.tenant_id, member_id=caller.member_id, job_id=job_id
+        session,
+        sealer,
+        state.configuration,
+        tenant_id=caller.tenant_id,
+        member_id=caller.member_id,
+        job_id=job_id,
     )
 
 
@@ -86,6 +93,7 @@ async def submit_job(
 async def list_jobs(
     request: Request,
     caller: Caller,
+    state: InProcess,
     session: TenantSession,
     before: Annotated[UUID | None, Query(description="Id of the last job of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -95,18 +103,30 @@ async def list_jobs(
         session, tenant_id=caller.tenant_id, member_id=caller.member_id, before=before, limit=limit + 1
     )
     used = await job_usages(session, caller.tenant_id, [view.id for view in views])
-    shown = [job_resource(view, used[view.id], result=None) for view in views[:limit]]
+    payer = Payer(caller.tenant_id, caller.member_id, task_type=None)
+    low = await warned(session, state.configuration, payer)
+    shown = [job_resource(view, used[view.id], low, result=None) for view in views[:limit]]
     more = f"{request.url.path}?before={shown[-1].id}&limit={limit}" if len(views) > limit else None
     return JobPage(value=shown, next_link=more)
 
 
 @router.get("/{job_id}")
 async def get_job(
-    job_id: UUID, response: Response, caller: Caller, session: TenantSession, sealer: TenantSealer
+    job_id: UUID,
+    response: Response,
+    caller: Caller,
+    state: InProcess,
+    session: TenantSession,
+    sealer: TenantSealer,
 ) -> JobResource:
     """One of the caller's jobs."""
     job = await read_job(
-        session, sealer, tenant_id=caller.tenant_id, member_id=caller.member_id, job_id=job_id
+        session,
+        sealer,
+        state.configuration,
+        tenant_id=caller.tenant_id,
+        member_id=caller.member_id,
+        job_id=job_id,
     )
     if job.state not in FINAL_JOB_STATES:
         response.headers["Retry-After"] = "1"
@@ -115,7 +135,7 @@ async def get_job(
 
 @router.post("/{job_id}/cancel")
 async def cancel_job(
-    job_id: UUID, caller: Caller, session: TenantSession, sealer: TenantSealer
+    job_id: UUID, caller: Caller, state: InProcess, session: TenantSession, sealer: TenantSealer
 ) -> JobResource:
     """Stop a job; one that has ended stays as it ended."""
     await cancelling.cancel(
@@ -126,7 +146,12 @@ async def cancel_job(
         actor_kind=actor_kind(caller),
     )
     return await read_job(
-        session, sealer, tenant_id=caller.tenant_id, member_id=caller.member_id, job_id=job_id
+        session,
+        sealer,
+        state.configuration,
+        tenant_id=caller.tenant_id,
+        member_id=caller.member_id,
+        job_id=job_id,
     )
 
 
@@ -146,7 +171,7 @@ async def resume_job(
         state.database, state.files.sessions, caller, token, job_id, actor=actor(request, caller)
     )
     await resume(session, **ids, graph_session_id=renewed)
-    return await read_job(session, sealer, **ids)
+    return await read_job(session, sealer, state.configuration, **ids)
 
 
 async def _replayed(session: TenantSession, caller: Principal, key: tuple[str, bytes] | None) -> UUID | None:

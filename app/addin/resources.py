@@ -1,27 +1,41 @@
 """Rooms' values as the add-in's resources."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.addin.money import job_warnings, warned
 from app.addin.schemas import JobResource, ProgressResource, UsageResource, WaitingResource
 from app.core.crypto import Sealer
 from app.jobs.complete import result_place
 from app.jobs.service import JobView, view
+from app.jobs.states import FINAL_JOB_STATES
+from app.pools.configuration import Configuration
+from app.usage.budgets import Payer, Standing
 from app.usage.ledger import JobUsage, job_usage
 from app.vocabulary import JobState, Lane, OfficeHost
 
 
 async def read_job(
-    session: AsyncSession, sealer: Sealer, *, tenant_id: UUID, member_id: UUID, job_id: UUID
+    session: AsyncSession,
+    sealer: Sealer,
+    configuration: Configuration,
+    *,
+    tenant_id: UUID,
+    member_id: UUID,
+    job_id: UUID,
 ) -> JobResource:
     """A member's own job with its result. Raises: `JobNotFound`."""
     job = await view(session, tenant_id=tenant_id, member_id=member_id, job_id=job_id)
     used = await job_usage(session, tenant_id, job_id)
-    return job_resource(job, used, result=open_result(sealer, job))
+    low: Sequence[Standing] = ()
+    if job.state not in FINAL_JOB_STATES:
+        low = await warned(session, configuration, Payer(tenant_id, member_id, job.task_type))
+    return job_resource(job, used, low, result=open_result(sealer, job))
 
 
 def open_result(sealer: Sealer, job: JobView) -> dict[str, Any] | None:
@@ -32,8 +46,10 @@ def open_result(sealer: Sealer, job: JobView) -> dict[str, Any] | None:
     return result
 
 
-def job_resource(job: JobView, used: JobUsage, *, result: dict[str, Any] | None) -> JobResource:
-    """A job as the add-in sees it."""
+def job_resource(
+    job: JobView, used: JobUsage, low: Sequence[Standing], *, result: dict[str, Any] | None
+) -> JobResource:
+    """A job as the add-in sees it; `low` are the member's budgets past their soft limit."""
     return JobResource(
         id=job.id,
         task_type=job.task_type,
@@ -49,6 +65,7 @@ def job_resource(job: JobView, used: JobUsage, *, result: dict[str, Any] | None)
         result=result,
         decision=job.decision,
         usage=UsageResource(**asdict(used)),
+        warnings=job_warnings(job, low),
         error=job.error,
     )
 

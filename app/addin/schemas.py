@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from app.core.clock import now
 from app.documents.uploads import UploadState
 from app.identity.graph import ID_PATTERN, DriveItemRef
-from app.vocabulary import JobState, Lane, OfficeHost
+from app.vocabulary import BudgetScope, JobState, Lane, OfficeHost, Period
 
 _DEEPEST = 8
 _LATEST_START = timedelta(days=30)
@@ -170,6 +170,14 @@ class WaitingResource(BaseModel):
     details: list[dict[str, str]] = []
 
 
+class WarningResource(BaseModel):
+    """Something that the caller should know though the work goes on, such as `budget_soft_limit`."""
+
+    code: str
+    message: str
+    resets_at: datetime | None = None
+
+
 class UsageResource(BaseModel):
     """What a job has used, in tokens and micros of the currency."""
 
@@ -197,6 +205,7 @@ class JobResource(BaseModel):
     result: dict[str, Any] | None
     decision: dict[str, Any] | None
     usage: UsageResource
+    warnings: list[WarningResource]
     error: dict[str, Any] | None
 
 
@@ -226,6 +235,22 @@ class TaskTypePage(BaseModel):
     value: list[TaskTypeResource]
 
 
+class BudgetLeft(BaseModel):
+    """What is left of a budget that binds the caller, in micros of the currency."""
+
+    scope: BudgetScope
+    subject: str
+    """The task type's name or the group's id, where the budget is for one."""
+    period: Period
+    currency: str
+    soft_micros: int | None
+    left_micros: int | None
+    """Null where the budget only warns."""
+    past_soft: bool
+    """From here on a cheaper model is asked first."""
+    resets_at: datetime
+
+
 class MeResource(BaseModel):
     """The caller, as we know them."""
 
@@ -234,3 +259,4 @@ class MeResource(BaseModel):
     roles: list[str]
     limits: dict[str, int]
     task_types: list[str]
+    budgets: list[BudgetLeft]

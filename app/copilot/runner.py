@@ -45,7 +45,7 @@ from app.jobs.states import FINAL_JOB_STATES
 from app.jobs.waiting import Waiting, wait
 from app.llm.scope import CallScope, prepay
 from app.usage import ledger
-from app.usage.budgets import Payer, budgets_of, standings
+from app.usage.budgets import Payer, budgets_of, soft_warnings, standings
 from app.vocabulary import StepKind, StepState
 
 _log = get_logger(__name__)
@@ -68,6 +68,7 @@ async def run_step(runtime: Runtime, step: ClaimedStep) -> None:
             return
         scope = await _scope(runtime, step, sealer)
         running = await _load(runtime, step, events, scope)
+        await _warn(running)
         outcome = await task_types()[step.task_type].run(running)
         progress = await _surely(scope.deadline, partial(_complete, runtime, running, outcome), step)
         await asyncio.shield(_announce(events, progress))
@@ -113,8 +114,7 @@ async def _load(runtime: Runtime, step: ClaimedStep, events: StepEvents, scope: 
     async with runtime.database.tenant(step.tenant_id) as session:
         ids = {"tenant_id": step.tenant_id, "job_id": step.job_id}
         before = await jobs.predecessors(session, step_id=step.id, **ids)
-        if step.kind.calls_models:
-            await _pay(runtime, session, step, scope)
+        await _pay(runtime, session, step, scope)
         if segments is None:
             document_ids = await jobs.inputs(session, **ids)
             sealed = await documents.read_sealed(session, tenant_id=step.tenant_id, document_ids=document_ids)
@@ -138,7 +138,15 @@ async def _pay(runtime: Runtime, session: AsyncSession, step: ClaimedStep, scope
     payer = Payer(step.tenant_id, step.member_id, step.task_type)
     scope.budgets = await budgets_of(session, runtime.configuration, payer)
     scope.standings = await standings(session, step.tenant_id, scope.budgets, now())
-    await prepay(session, scope, task_type=step.task_type, estimated_tokens=step.estimated_tokens)
+    if step.kind.calls_models:
+        await prepay(session, scope, task_type=step.task_type, estimated_tokens=step.estimated_tokens)
+
+
+async def _warn(running: RunningStep) -> None:
+    """Tell whoever watches, once a job, that a budget runs low."""
+    if running.kind is StepKind.PLAN or (running.kind is StepKind.FINAL and not running.predecessors):
+        for warning in soft_warnings(running.scope.standings):
+            await running.events.emit("warning", warning)
 
 
 def _predecessor(sealer: Sealer, before: Predecessor) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
     state {state}                          progress {phase, done, total, message}
     text {sentence, citations}             restarted {from}        snapshot {text}
     waiting {reason, expires_at}           result {link}           error {error}
+    warning {code, message, resets_at}
 
 `snapshot` and `restarted` replace the text shown; `result` is authoritative. A stream may be lost with
 Redis: an event's id is `{epoch}.{redis id}`, and an unknown epoch means "begin with a snapshot".

@@ -100,6 +100,14 @@ async def resume_funded(
     return [row.id for row in found]
 
 
+async def resume_all_funded(session: AsyncSession, *, tenant_id: UUID) -> int:
+    """Let all jobs of a tenant that wait for money look again: a budget leaves more. Gives how many."""
+    resumed = 0
+    while found := await resume_funded(session, tenant_id=tenant_id):
+        resumed += len(found)
+    return resumed
+
+
 async def _go_on(session: AsyncSession, tenant_id: UUID, job_id: UUID, **changes: Any) -> None:
     """The time it waited does not count towards its deadline."""
     await session.execute(

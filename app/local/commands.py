@@ -40,7 +40,7 @@ _T = TypeVar("_T")
 # JSON escapes the others itself.
 _JSON_CONTROLS = re.compile(r"[\x7f-\x9f]")
 _NAME_WIDTH = 20
-_NOTED = frozenset({"state", "waiting", "restarted"})
+_NOTED = frozenset({"state", "waiting", "restarted", "warning"})
 _EXPECTED = (
     ServiceFailed,
     StateLocked,
@@ -200,8 +200,8 @@ def describe_event(event: ServerEvent) -> str:
         case "progress":
             share = f" {body['done']} of {body['total']}" if body.get("total") else ""
             return f"{body.get('message') or body.get('phase') or 'working'}{share}"
-        case "text":
-            return str(body.get("sentence", ""))
+        case "text" | "warning":
+            return str(body.get("sentence") or body.get("message") or "")
         case "waiting":
             return f"waiting: {body.get('reason')}"
         case "restarted":

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Depends
 from app.http.guards import member, visitor
 from app.portal import (
     app_clients,
+    budgets,
     erasures,
     graph_sessions,
     holds,
@@ -19,7 +20,19 @@ from app.portal import (
 )
 
 _members_only = APIRouter(dependencies=[Depends(member)])
-for part in (me, members, app_clients, graph_sessions, settings, erasures, holds, jobs, notices, tenants):
+for part in (
+    me,
+    members,
+    app_clients,
+    graph_sessions,
+    settings,
+    budgets,
+    erasures,
+    holds,
+    jobs,
+    notices,
+    tenants,
+):
     _members_only.include_router(part.router)
 _signed_in = APIRouter(dependencies=[Depends(visitor)])
 _signed_in.include_router(sign_in.exits)

@@ -4,16 +4,17 @@
 
 `spent + reserved` of a period never passes the hard limit, whatever number of processes reserve at once:
 the period's row is locked, compared and raised in one transaction. A call's reservation is the most it can
-cost, so settling only lowers the sum. Periods are days and months in UTC.
+cost, so settling only lowers the sum. Periods are days and months in UTC. Which budgets bind a payer is remembered
+until the configuration changes; their limits are read together with the sums, so that a raised one counts at once.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, text, tuple_, update
+from sqlalchemy import and_, bindparam, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -31,7 +32,8 @@ class Payer:
 
     tenant_id: UUID
     member_id: UUID
-    task_type: str
+    task_type: str | None
+    """None: whatever they have done."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,20 @@ class Standing:
         return soft is not None and self.spent_micros + self.reserved_micros >= soft
 
 
+def soft_warnings(standings: Iterable[Standing]) -> list[dict[str, str]]:
+    """What people are told of budgets past their soft limit, for programs and in words."""
+    return [
+        {
+            "code": "budget_soft_limit",
+            "message": f"The budget of {one.budget.whose} runs low: until {one.ends_at:%Y-%m-%d %H:%M} UTC a"
+            " cheaper model is asked first where there is one.",
+            "resets_at": one.ends_at.isoformat(),
+        }
+        for one in standings
+        if one.past_soft
+    ]
+
+
 def allowance(standings: Iterable[Standing]) -> Allowance:
     """What selection needs to know: the least that is left, and whether to be frugal."""
     stand = list(standings)
@@ -119,10 +135,14 @@ async def budgets_of(
     own = {
         (BudgetScope.TENANT, ""),
         (BudgetScope.MEMBER, str(payer.member_id)),
-        (BudgetScope.TASK_TYPE, payer.task_type),
         *((BudgetScope.GROUP, group) for group in groups),
     }
-    return tuple(budget for budget in budgets if (budget.scope, budget.subject) in own)
+    return tuple(
+        budget
+        for budget in budgets
+        if (budget.scope, budget.subject) in own
+        or (budget.scope is BudgetScope.TASK_TYPE and payer.task_type in {None, budget.subject})
+    )
 
 
 async def load_budgets(session: AsyncSession, tenant_id: UUID) -> tuple[BudgetFacts, ...]:
@@ -217,24 +237,35 @@ async def _standings(
 ) -> tuple[Standing, ...]:
     if not budgets:
         return ()
+    known = {budget.id: budget for budget in budgets}
     current = [(budget.id, budget.bounds(at)[0]) for budget in budgets]
+    # The limits as they stand now: those that were remembered may be a moment old.
     found = (
-        select(BudgetPeriod)
-        .where(
-            BudgetPeriod.tenant_id == tenant_id,
-            tuple_(BudgetPeriod.budget_id, BudgetPeriod.starts_at).in_(current),
+        select(
+            Budget.id,
+            Budget.soft_micros,
+            Budget.hard_micros,
+            func.coalesce(BudgetPeriod.spent_micros, 0),
+            func.coalesce(BudgetPeriod.reserved_micros, 0),
         )
+        .join(
+            BudgetPeriod,
+            and_(
+                BudgetPeriod.tenant_id == Budget.tenant_id,
+                BudgetPeriod.budget_id == Budget.id,
+                tuple_(BudgetPeriod.budget_id, BudgetPeriod.starts_at).in_(current),
+            ),
+            isouter=not lock,
+        )
+        .where(Budget.tenant_id == tenant_id, Budget.id.in_(known))
         # The one order in which periods are locked (also in the ledger), so that none waits in a circle.
-        .order_by(BudgetPeriod.budget_id, BudgetPeriod.starts_at)
-        .execution_options(populate_existing=True)
+        .order_by(Budget.id, BudgetPeriod.starts_at)
     )
-    rows = {row.budget_id: row for row in await session.scalars(found.with_for_update() if lock else found)}
     stand = []
-    for budget in budgets:
-        row, (starts_at, ends_at) = rows.get(budget.id), budget.bounds(at)
-        if row is None and lock:
-            # Deleted since it was remembered: it bounds nobody any more.
-            continue
-        spent, reserved = (row.spent_micros, row.reserved_micros) if row is not None else (0, 0)
-        stand.append(Standing(budget, starts_at, ends_at, spent, reserved))
+    for id_, soft, hard, spent, reserved in await session.execute(
+        found.with_for_update(of=BudgetPeriod) if lock else found
+    ):
+        budget = replace(known[id_], soft_micros=soft, hard_micros=hard)
+        stand.append(Standing(budget, *budget.bounds(at), spent, reserved))
+    # One that was deleted since it was remembered bounds nobody any more.
     return tuple(stand)

@@ -1,9 +1,10 @@
 """What can go wrong with money, in words."""
 
 from datetime import datetime
+from uuid import UUID
 
 from app.core.clock import now
-from app.core.errors import Throttled
+from app.core.errors import Conflict, ErrorDetail, NotFound, Throttled
 
 
 class BudgetExhausted(Throttled):
@@ -16,6 +17,56 @@ class BudgetExhausted(Throttled):
         super().__init__(
             f"The budget of {whose} is used up until {resets_at:%Y-%m-%d %H:%M} UTC. Wait until then, or ask"
             " your administrator to raise it.",
+            details=[ErrorDetail("resets_at", resets_at.isoformat())],
             retry_after_seconds=max(1.0, (resets_at - now()).total_seconds()),
         )
         self.resets_at = resets_at
+
+
+class BudgetNotFound(NotFound):
+    """No such budget, or another tenant's."""
+
+    code = "budget_not_found"
+    title = "No such budget"
+
+    def __init__(self, budget_id: UUID) -> None:
+        super().__init__(f"There is no budget {budget_id}.", target="budget_id")
+
+
+class BudgetExists(Conflict):
+    """The tenant has one of that scope, subject and period."""
+
+    code = "budget_exists"
+    title = "There is such a budget"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is a budget of that scope, subject and period already; change that one.", target="scope"
+        )
+
+
+class CurrencyDiffers(Conflict):
+    """All budgets of a tenant are in one currency."""
+
+    code = "currency_differs"
+    title = "Another currency"
+
+    def __init__(self, known: str) -> None:
+        super().__init__(
+            f"Your other budgets are in {known}; a tenant's budgets have one currency, that of its prices. Use"
+            f" {known}, or delete the others first.",
+            target="currency",
+        )
+
+
+class LimitsCross(Conflict):
+    """The soft limit is above the hard one, or neither is left."""
+
+    code = "limits_cross"
+    title = "Limits that cannot be"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A budget has a soft limit, a hard limit or both, the soft one no higher than the hard one.",
+            target="soft_micros",
+        )

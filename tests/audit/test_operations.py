@@ -240,10 +240,21 @@ async def at_the_portal(witness: Witness) -> None:
             json={"retention_days": 7},
             headers={"If-Match": tag},
         )
+        await with_a_budget(witness, admin, alan)
         await with_a_program(witness, admin, alan)
         await witness.sees(admin, alan, AuditAction.SIGN_OUT, "POST", "/sign-out")
         await admin.sign_in(ALAN)
         await witness.sees(admin, alan, AuditAction.SIGN_OUT, "POST", "/sign-out-everywhere")
+
+
+async def with_a_budget(witness: Witness, admin: Browser, alan: Who) -> None:
+    body = {"scope": "tenant", "currency": "EUR", "hard_micros": 10**9}
+    made = await witness.sees(admin, alan, AuditAction.BUDGET_CREATE, "POST", "/budgets", json=body)
+    own, tag = f"/budgets/{made['id']}", {"If-Match": made["etag"]}
+    limits = {"soft_micros": 10**8}
+    made = await witness.sees(admin, alan, AuditAction.BUDGET_CHANGE, "PATCH", own, json=limits, headers=tag)
+    tag = {"If-Match": made["etag"]}
+    await witness.sees(admin, alan, AuditAction.BUDGET_DELETE, "DELETE", own, headers=tag)
 
 
 async def with_a_program(witness: Witness, admin: Browser, alan: Who) -> None:

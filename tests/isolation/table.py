@@ -17,6 +17,7 @@ from tests.isolation.world import TEXT
 
 _NAME = Plain("a name to show; nothing is looked up by it")
 _REASON = Plain("words for people; nothing is looked up by them")
+_VERSION = Plain("a number, compared once the thing in the path was found to be the tenant's")
 _FILE_NAME = Plain("a file's name to show; files are kept under ids that we give")
 _FETCHED_LATER = Plain(
     "Graph decides on it when the job runs, by the tokens of the caller's own session; that is a handle here"
@@ -194,6 +195,33 @@ def _administration() -> dict[str, Entry]:
             {"query before": cursor(things.with_one_before(things.notice))}, whole=Whole()
         ),
         "POST /portal/v1/notices/{notice_id}/acknowledge": acts({"path notice_id": Handle(things.notice)}),
+        "GET /portal/v1/budgets": looks(
+            {"query after": cursor(things.with_one_before(things.budget))}, whole=Whole()
+        ),
+        "GET /portal/v1/budgets/{budget_id}": looks({"path budget_id": Handle(things.budget)}),
+        "PATCH /portal/v1/budgets/{budget_id}": acts(
+            {
+                "path budget_id": Handle(
+                    things.budget, things.beside(headers={"if-match": '"1"'}, body={"hard_micros": 7})
+                ),
+                "header if-match": _VERSION,
+            }
+        ),
+        "DELETE /portal/v1/budgets/{budget_id}": acts(
+            {
+                "path budget_id": Handle(things.budget, things.beside(headers={"if-match": '"1"'})),
+                "header if-match": _VERSION,
+            }
+        ),
+        "POST /portal/v1/budgets": acts(
+            {
+                "body subject": Handle(
+                    things.another_member,
+                    things.beside(body={"scope": "member", "currency": "EUR", "hard_micros": 7}),
+                ),
+                "body currency": Plain("three letters, compared with those of the tenant's own budgets"),
+            }
+        ),
         "GET /portal/v1/holds": looks(
             {"query before": cursor(things.with_one_before(things.released_hold))}, whole=Whole()
         ),

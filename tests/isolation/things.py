@@ -194,6 +194,12 @@ async def notice(world: World) -> str:
     return str(await told(world.database, tenant, name=TENANT_CANARY))
 
 
+async def budget(world: World) -> str:
+    """One for a group that nobody else has a budget for."""
+    body = {"scope": "group", "subject": str(new_id()), "currency": "EUR", "hard_micros": 10**9}
+    return str((await world.made(ALAN, "POST", "/portal/v1/budgets", Shape(body=body)))["id"])
+
+
 async def erasure(world: World) -> str:
     body = {"member_id": await another_member(world)}
     return str((await world.made(ALAN, "POST", "/portal/v1/erasures", Shape(body=body)))["id"])

@@ -31,6 +31,8 @@ BEYOND_CHANCE = {
     "POST /portal/v1/erasures/{erasure_id}/cancel",
     "POST /portal/v1/onboarding",
     "GET /portal/v1/onboarding/consent",
+    "PATCH /portal/v1/budgets/{budget_id}",
+    "DELETE /portal/v1/budgets/{budget_id}",
     "PATCH /portal/v1/settings",
     "GET /portal/v1/sign-in/callback",
     "POST /portal/v1/tenants/{tenant_id}/erase",
@@ -102,6 +104,9 @@ class Doors:
             "member_id": str(member),
             "app_client_id": await self._made("/portal/v1/app-clients", json=client),
             "hold_id": await self._made("/portal/v1/holds", json={"member_id": member, "reason": "A case"}),
+            "budget_id": await self._made(
+                "/portal/v1/budgets", json={"scope": "tenant", "currency": "EUR", "hard_micros": 10**12}
+            ),
             "tenant_id": await self._made(
                 "/portal/v1/tenants", json={"entra_tenant_id": NORTHWIND, "name": "Northwind"}
             ),
