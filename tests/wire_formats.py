@@ -28,6 +28,10 @@ class Behaviour:
     """Of the input."""
     reasoning_tokens: int = 0
     """Of the output."""
+    reasoning_apart: bool = False
+    """OpenAI's protocol as xAI speaks it: the completion's tokens are counted without the reasoning."""
+    usage_unasked: bool = False
+    """OpenAI's protocol as Mistral speaks it: a stream's last choice carries the counts, whoever asks or not."""
     body: dict[str, Any] | str | None = None
     """Sent instead of a completion, such as an error inside a 200."""
     stall: bool = False
@@ -50,6 +54,8 @@ class Asked:
     stream: bool
     max_tokens: int | None
     key: str
+    wants_usage: bool = True
+    """Whether a stream is to tell its token counts."""
 
 
 class WireFormat(Protocol):
@@ -89,6 +95,7 @@ class OpenAI:
             stream=bool(body.get("stream")),
             max_tokens=body.get("max_tokens") or body.get("max_completion_tokens"),
             key=headers.get("api-key") or headers.get("authorization", "").removeprefix("Bearer "),
+            wants_usage=bool((body.get("stream_options") or {}).get("include_usage")),
         )
 
     def completion(self, asked: Asked, behaviour: Behaviour) -> dict[str, Any]:
@@ -115,7 +122,9 @@ class OpenAI:
         bodies.append(
             {**base, "choices": [{"index": 0, "delta": {}, "finish_reason": behaviour.finish_reason}]}
         )
-        if behaviour.usage is not None:
+        if behaviour.usage is not None and behaviour.usage_unasked:
+            bodies[-1]["usage"] = self._usage(behaviour)
+        elif behaviour.usage is not None and asked.wants_usage:
             bodies.append({**base, "choices": [], "usage": self._usage(behaviour)})
         return [f"data: {json.dumps(body)}" for body in bodies] + ["data: [DONE]"]
 
@@ -126,7 +135,7 @@ class OpenAI:
         given, made = behaviour.usage or (0, 0)
         return {
             "prompt_tokens": given,
-            "completion_tokens": made,
+            "completion_tokens": made - (behaviour.reasoning_tokens if behaviour.reasoning_apart else 0),
             "total_tokens": given + made,
             "prompt_tokens_details": {"cached_tokens": behaviour.cached_tokens},
             "completion_tokens_details": {"reasoning_tokens": behaviour.reasoning_tokens},

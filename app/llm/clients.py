@@ -130,12 +130,14 @@ class Clients:
         key = secret.value if secret is not None else None
         revision = (
             deployment.provider.kind,
+            deployment.provider.vendor,
             deployment.provider.base_url,
             deployment.provider.authentication,
             deployment.provider.api_version,
             deployment.model_name,
             deployment.model_class,
             deployment.capabilities,
+            deployment.supported_parameters,
             deployment.max_output_tokens,
             key,
         )

@@ -1,22 +1,26 @@
 """Keys and model servers that are on this machine become deployments of the first tier. Development only.
 
-A key stays where it is: the database holds the variable's name. What a vendor's model costs is not known
-here, so these calls are counted in tokens and at no cost; set prices with a provider of your own.
+A key stays where it is: the database holds the variable's name. Limits and list prices come from the facts about
+the model (app/pools/model_facts.yaml); what is not known there is taken to be small, and at no cost.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.pools.defaults import dialect_for
 from app.pools.offers import Offer, import_offers
-from app.pools.seed_schema import SeedDeployment, SeedProvider
-from app.vocabulary import Environment, ModelClass, ProviderKind
+from app.pools.seed_schema import SeedDeployment, SeedParameters, SeedProvider, with_defaults
+from app.vocabulary import Environment, ProviderKind
 
-_OLLAMA = "http://127.0.0.1:11434/v1"
 _LOOK_SECONDS = 0.5
 _AZURE = ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_DEPLOYMENT")
+_CAUTIOUS = {"context_window": 32_768, "max_output_tokens": 4_096}
+"""Of a vendor's model of which nothing is known; what does not fit goes to the next tier."""
+_LOCAL = {"context_window": 4_096, "max_output_tokens": 2_048}
+"""Of a server on this machine, whose window nobody has told us."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,12 @@ class _Vendor:
     name: str
     prefix: str
     processor: str
-    base_url: str
     model_name: str
-    json_schema: bool = True
+    kind: ProviderKind = ProviderKind.OPENAI_COMPATIBLE
+    base_url: str | None = None
+    """None: the protocol's or the vendor's one address."""
+    parameters: SeedParameters = field(default_factory=SeedParameters)
+    """For `model_name`."""
 
     @property
     def key(self) -> str:
@@ -36,27 +43,22 @@ class _Vendor:
 
 
 _VENDORS = (
-    _Vendor("openai", "OPENAI", "OpenAI", "https://api.openai.com/v1", "gpt-4.1-mini"),
+    # It would think before each sentence of a summary, and that counts as output.
     _Vendor(
-        "anthropic",
-        "ANTHROPIC",
-        "Anthropic",
-        "https://api.anthropic.com/v1/",
-        "claude-haiku-4-5",
-        json_schema=False,
+        "openai",
+        "OPENAI",
+        "OpenAI",
+        "gpt-6-luna",
+        ProviderKind.OPENAI,
+        "https://api.openai.com/v1",
+        SeedParameters(reasoning_effort="none"),
     ),
-    _Vendor("xai", "XAI", "xAI", "https://api.x.ai/v1", "grok-4-fast-non-reasoning"),
-    _Vendor(
-        "deepseek", "DEEPSEEK", "DeepSeek", "https://api.deepseek.com/v1", "deepseek-chat", json_schema=False
-    ),
-    _Vendor("mistral", "MISTRAL", "Mistral AI", "https://api.mistral.ai/v1", "mistral-small-latest"),
-    _Vendor(
-        "gemini",
-        "GEMINI",
-        "Google",
-        "https://generativelanguage.googleapis.com/v1beta/openai/",
-        "gemini-2.5-flash",
-    ),
+    _Vendor("anthropic", "ANTHROPIC", "Anthropic", "claude-haiku-4-5", ProviderKind.ANTHROPIC),
+    _Vendor("xai", "XAI", "xAI", "grok-4.20-0309-non-reasoning"),
+    _Vendor("deepseek", "DEEPSEEK", "DeepSeek", "deepseek-flash"),
+    _Vendor("mistral", "MISTRAL", "Mistral AI", "mistral-small-latest"),
+    _Vendor("meta", "META", "Meta", "muse-spark-1.3"),
+    _Vendor("google", "GEMINI", "Google", "gemini-3.5-flash-lite", ProviderKind.GOOGLE),
 )
 
 
@@ -72,11 +74,15 @@ async def announce_vendors(
     offers: list[Offer] = []
     if not offline and environment.get("SWITCHBOARD_ENV") == Environment.DEVELOPMENT:
         offers = found_keys(environment)
-        server = await found_server(_OLLAMA)
+        server = await found_server(_ollama())
         if server is not None:
             offers.append(server)
     await import_offers(session, offers)
     return [_line(offer) for offer in offers]
+
+
+def _ollama() -> str:
+    return dialect_for(ProviderKind.OPENAI_COMPATIBLE, "ollama").base_url or ""
 
 
 def found_keys(environment: Mapping[str, str]) -> list[Offer]:
@@ -85,20 +91,13 @@ def found_keys(environment: Mapping[str, str]) -> list[Offer]:
     for vendor in _VENDORS:
         if environment.get(vendor.key):
             model_name = environment.get(f"{vendor.prefix}_MODEL") or vendor.model_name
-            offers.append(
-                _offer(
-                    vendor.name,
-                    vendor.processor,
-                    vendor.base_url,
-                    model_name,
-                    key=vendor.key,
-                    json_schema=vendor.json_schema,
-                )
-            )
+            account = _account(vendor.kind, vendor.name, vendor.processor, vendor.base_url, key=vendor.key)
+            parameters = vendor.parameters if model_name == vendor.model_name else SeedParameters()
+            offers.append(Offer(account, _deployment(account, model_name), parameters))
     if all(environment.get(name) for name in _AZURE):
         base_url = environment["AZURE_OPENAI_ENDPOINT"].rstrip("/") + "/openai/v1/"
-        deployment = environment["AZURE_OPENAI_DEPLOYMENT"]
-        offers.append(_offer("azure", "Microsoft", base_url, deployment, key=_AZURE[0], json_schema=True))
+        account = _account(ProviderKind.AZURE_OPENAI, "azure", "Microsoft", base_url, key=_AZURE[0])
+        offers.append(Offer(account, _deployment(account, environment["AZURE_OPENAI_DEPLOYMENT"])))
     return offers
 
 
@@ -112,36 +111,40 @@ async def found_server(base_url: str) -> Offer | None:
         return None
     if not models:
         return None
-    return _offer("ollama", "this machine", base_url, min(models), key=None, json_schema=True)
+    account = _account(ProviderKind.OPENAI_COMPATIBLE, "ollama", "this machine", base_url, key=None)
+    return Offer(account, _deployment(account, min(models)))
 
 
-def _offer(
-    vendor: str, processor: str, base_url: str, model_name: str, *, key: str | None, json_schema: bool
-) -> Offer:
+def _account(
+    kind: ProviderKind, vendor: str, processor: str, base_url: str | None, *, key: str | None
+) -> SeedProvider:
     local = key is None
-    return Offer(
-        SeedProvider(
-            name=f"environment-{vendor}",
-            kind=ProviderKind.OPENAI_COMPATIBLE,
-            vendor=vendor,
-            base_url=base_url,
-            region="local" if local else "global",
-            processor=processor,
-            no_training=local,
-            zero_retention=local,
-            credential=None if key is None else f"env:{key}",
-        ),
-        SeedDeployment(
-            name=f"environment-{vendor}",
-            provider=f"environment-{vendor}",
-            model_name=model_name,
-            model_class=ModelClass.GENERAL,
-            capabilities=["json_schema"] if json_schema else [],
-            context_window=8_192 if local else 128_000,
-            max_output_tokens=2_048 if local else 8_192,
-            concurrency=1 if local else None,
-        ),
+    if base_url is None and kind is ProviderKind.OPENAI_COMPATIBLE:
+        base_url = dialect_for(kind, vendor).base_url
+    return SeedProvider(
+        name=f"environment-{vendor}",
+        kind=kind,
+        vendor=vendor,
+        base_url=base_url,
+        region="local" if local else "global",
+        processor=processor,
+        no_training=local,
+        zero_retention=local,
+        credential=None if key is None else f"env:{key}",
     )
+
+
+def _deployment(account: SeedProvider, model_name: str) -> SeedDeployment:
+    local = account.credential is None
+    named = SeedDeployment(
+        name=account.name, provider=account.name, model_name=model_name, concurrency=1 if local else None
+    )
+    known = with_defaults(named, account)
+    # Without a schema no task would ask it: an answer that does not fit is refused, and the next one asked.
+    capabilities = known.capabilities or ["json_schema"]
+    guesses = _LOCAL if local else _CAUTIOUS
+    limits = {field: getattr(known, field) or guess for field, guess in guesses.items()}
+    return known.model_copy(update={**limits, "capabilities": capabilities})
 
 
 def _line(offer: Offer) -> str:

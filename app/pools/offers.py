@@ -1,14 +1,14 @@
 """What the environment of a development machine offers: deployments that stand first in every platform pool."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.pools.publishing import ENVIRONMENT_TIER, NewMember, publish, published_members
 from app.pools.seed import lock, write_deployment, write_provider
-from app.pools.seed_schema import SeedDeployment, SeedProvider
+from app.pools.seed_schema import SeedDeployment, SeedParameters, SeedProvider
 from app.pools.tables import ModelPool, PoolRevision, PromptSet
 from app.vocabulary import PLATFORM, Strategy
 
@@ -17,10 +17,11 @@ _PROMPTS = "default"
 
 @dataclass(frozen=True)
 class Offer:
-    """A provider that was found, with one deployment of it."""
+    """A provider that was found, with one deployment of it, and what its members send along."""
 
     provider: SeedProvider
     deployment: SeedDeployment
+    parameters: SeedParameters = field(default_factory=SeedParameters)
 
 
 async def import_offers(session: AsyncSession, offers: Sequence[Offer]) -> None:
@@ -29,7 +30,8 @@ async def import_offers(session: AsyncSession, offers: Sequence[Offer]) -> None:
     deployments = []
     for offer in offers:
         provider_id = await write_provider(session, offer.provider, offer.provider.base_url)
-        deployments.append(await write_deployment(session, offer.deployment, provider_id))
+        deployment_id = await write_deployment(session, offer.deployment, provider_id)
+        deployments.append((deployment_id, offer.parameters.model_dump(exclude_none=True)))
     pools = await session.execute(
         select(ModelPool, PoolRevision.strategy)
         .join(PoolRevision, PoolRevision.id == ModelPool.published_revision_id)
@@ -51,5 +53,5 @@ async def import_offers(session: AsyncSession, offers: Sequence[Offer]) -> None:
         named = [
             member for member in await published_members(session, pool) if member.tier != ENVIRONMENT_TIER
         ]
-        offered = [NewMember(id_, prompt_set_id, {}, ENVIRONMENT_TIER) for id_ in deployments]
+        offered = [NewMember(id_, prompt_set_id, sent, ENVIRONMENT_TIER) for id_, sent in deployments]
         await publish(session, pool, Strategy(strategy), [*offered, *named])

@@ -1,11 +1,13 @@
 """The shape of `platform:` in the configuration file. An unknown or misspelt field is an error with its place."""
 
+from dataclasses import asdict
 from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from app.core.errors import SeedError
+from app.pools.defaults import defaults_for
 from app.vocabulary import (
     Authentication,
     Lane,
@@ -53,7 +55,7 @@ class SeedPrice(_Strict):
 
 
 class SeedDeployment(_Strict):
-    """A place that serves a model."""
+    """A place that serves a model. What is left out is taken from the facts about the model (`with_defaults`)."""
 
     name: str = _NAME
     provider: str
@@ -61,8 +63,8 @@ class SeedDeployment(_Strict):
     model_class: ModelClass = ModelClass.GENERAL
     capabilities: list[Literal["json_schema", "grammar", "tools"]] = Field(default_factory=list)
     languages: list[str] | None = None
-    context_window: int = Field(gt=0)
-    max_output_tokens: int = Field(gt=0)
+    context_window: int | None = Field(None, gt=0)
+    max_output_tokens: int | None = Field(None, gt=0)
     requests_per_minute: int | None = Field(None, gt=0)
     tokens_per_minute: int | None = Field(None, gt=0)
     concurrency: int | None = Field(None, gt=0)
@@ -81,7 +83,7 @@ class SeedParameters(_Strict):
     seed: int | None = None
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
-    reasoning_effort: Literal["minimal", "low", "medium", "high"] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high"] | None = None
 
 
 class SeedMember(_Strict):
@@ -143,7 +145,41 @@ def parse(platform: dict[str, Any]) -> SeedPlatform:
         raise wrong(_place(first["loc"]), f"{first['msg'][:1].lower()}{first['msg'][1:]}") from error
     _unique(seed)
     _references(seed)
-    return seed
+    return seed.model_copy(update={"deployments": _whole(seed)})
+
+
+def with_defaults(deployment: SeedDeployment, provider: SeedProvider) -> SeedDeployment:
+    """The deployment with what is known of its model wherever nothing is said; limits may still be None."""
+    known = defaults_for(provider.kind, provider.vendor, deployment.model_name)
+    if known is None:
+        return deployment
+    facts = {
+        **{name: getattr(known, name) for name in _FACTS},
+        **{name: _listed(getattr(known, name)) for name in _LISTS},
+        "price": None if known.price is None else SeedPrice(**asdict(known.price)),
+    }
+    said = deployment.model_fields_set
+    return deployment.model_copy(update={name: value for name, value in facts.items() if name not in said})
+
+
+_FACTS = ("model_class", "context_window", "max_output_tokens", "lifecycle", "deprecated_at", "retired_at")
+_LISTS = ("capabilities", "languages", "supported_parameters")
+
+
+def _listed(values: tuple[str, ...] | None) -> list[str] | None:
+    return None if values is None else list(values)
+
+
+def _whole(seed: SeedPlatform) -> list[SeedDeployment]:
+    providers = {provider.name: provider for provider in seed.providers}
+    whole = [with_defaults(one, providers[one.provider]) for one in seed.deployments]
+    for index, one in enumerate(whole):
+        for field in ("context_window", "max_output_tokens"):
+            if getattr(one, field) is None:
+                raise wrong(
+                    f"deployments[{index}].{field}", f"nothing is known of {one.model_name}; say it here"
+                )
+    return whole
 
 
 def wrong(place: str, what: str) -> SeedError:

@@ -11,11 +11,15 @@ from app.copilot.prompt_files import load_prompt_files
 from app.core.errors import SeedError
 from app.local.vendors import announce_vendors, found_keys
 from app.pools.seed import import_platform
+from app.vocabulary import Lifecycle
 from tests.conftest import TestDatabase
 from tests.pools.test_configuration import MODEL, SEED, seeded
 from tests.scripted_vendor import ScriptedVendor
 
 DEVELOPMENT = {"SWITCHBOARD_ENV": "development"}
+KEYS = {
+    f"{name}_API_KEY": "k" for name in ["OPENAI", "ANTHROPIC", "XAI", "DEEPSEEK", "MISTRAL", "META", "GEMINI"]
+}
 MEMBERS = """
     SELECT p.name, r.number, m.tier, d.name FROM model_pools p
     JOIN pool_revisions r ON r.id = p.published_revision_id
@@ -150,17 +154,34 @@ async def test_outside_development_no_key_is_taken_from_the_environment(database
         assert await announce_vendors(session, {"OPENAI_API_KEY": "sk"}, False) == []
 
 
-def test_each_known_key_gives_one_deployment() -> None:
-    names = ["OPENAI", "ANTHROPIC", "XAI", "DEEPSEEK", "MISTRAL", "GEMINI"]
+def test_each_known_key_gives_one_deployment_by_its_vendors_protocol() -> None:
     azure = {
         "AZURE_OPENAI_API_KEY": "k",
         "AZURE_OPENAI_ENDPOINT": "https://contoso.openai.azure.com/",
         "AZURE_OPENAI_DEPLOYMENT": "ours",
     }
-    offers = found_keys({**{f"{name}_API_KEY": "k" for name in names}, **azure})
-    assert len(offers) == 7
+    offers = found_keys({**KEYS, **azure})
+    assert [offer.provider.kind for offer in offers] == [
+        *("openai", "anthropic", "openai_compatible", "openai_compatible", "openai_compatible"),
+        *("openai_compatible", "google", "azure_openai"),
+    ]
     assert offers[-1].provider.base_url == "https://contoso.openai.azure.com/openai/v1/"
+    assert offers[2].provider.base_url == "https://api.x.ai/v1"
     assert all(str(offer.provider.credential).startswith("env:") for offer in offers)
+
+
+def test_what_is_offered_is_a_model_that_is_known_still_runs_and_answers_in_a_schema() -> None:
+    for offer in found_keys(KEYS):
+        known = offer.deployment
+        assert known.price is not None, known.model_name
+        assert known.lifecycle is Lifecycle.ACTIVE, known.model_name
+        assert "json_schema" in known.capabilities
+        sent = offer.parameters.model_dump(exclude_none=True)
+        assert known.supported_parameters is not None
+        assert sent.keys() <= set(known.supported_parameters)
+    other = found_keys({"OPENAI_API_KEY": "k", "OPENAI_MODEL": "nobody-knows-it"})[0]
+    assert (other.deployment.context_window, other.deployment.price) == (32_768, None)
+    assert other.parameters.model_dump(exclude_none=True) == {}
 
 
 async def test_a_server_on_this_machine_is_found_by_its_models() -> None:
@@ -169,5 +190,5 @@ async def test_a_server_on_this_machine_is_found_by_its_models() -> None:
     async with ScriptedVendor() as vendor:
         offer = await found_server(vendor.base_url)
     assert offer is not None
-    assert offer.deployment.model_name == "scripted"
+    assert (offer.deployment.model_name, offer.deployment.context_window) == ("scripted", 4_096)
     assert await found_server("http://127.0.0.1:1/v1") is None

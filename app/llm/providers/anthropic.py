@@ -11,12 +11,12 @@ from langchain_core.exceptions import ModelError
 from pydantic import PrivateAttr, SecretStr
 
 from app.llm.errors import ProviderError
-from app.llm.providers.chat import ChatProvider, Patience
+from app.llm.providers.chat import ChatProvider, Patience, sampling
 from app.llm.providers.guard import http_client
 from app.llm.providers.statuses import from_status, from_transport, inside_a_stream
 from app.llm.types import ModelRequest
 from app.pools.values import DeploymentFacts
-from app.vocabulary import PLATFORM, ModelClass
+from app.vocabulary import PLATFORM
 
 DEFAULT_URL = "https://api.anthropic.com"
 
@@ -50,9 +50,6 @@ class AnthropicProvider(ChatProvider):
         patience: Patience | None = None,
     ) -> None:
         http = http_client(private_allowed=deployment.provider.tenant_id == PLATFORM)
-        settings = dict(parameters)
-        if deployment.model_class is ModelClass.GENERAL:
-            settings.setdefault("temperature", 0.0)
         model = _Model(
             model_name=deployment.model_name,
             base_url=deployment.provider.base_url or DEFAULT_URL,
@@ -62,7 +59,7 @@ class AnthropicProvider(ChatProvider):
             # LangChain takes a number only; the connections have their own limits.
             timeout=None,
             stream_usage=True,
-            **settings,
+            **sampling(deployment, parameters),
         )
         model._guarded = http  # noqa: SLF001 - our own class
         super().__init__(deployment, model, http, patience)

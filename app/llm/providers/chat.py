@@ -75,6 +75,11 @@ class ChatProvider(ABC):
     def options(self, request: ModelRequest) -> dict[str, Any]:
         """The request's own arguments: output limit and schema, in the vendor's words."""
 
+    def messages(self, request: ModelRequest, messages: Sequence[Message]) -> Sequence[Message]:
+        """The messages to send: as they come, where the vendor takes a schema apart from them."""
+        del request
+        return messages
+
     @abstractmethod
     def translate(self, error: Exception) -> ProviderError:
         """One of `errors` in our tree; the message holds nothing of the request's content."""
@@ -83,7 +88,7 @@ class ChatProvider(ABC):
         self, request: ModelRequest, messages: Sequence[Message], *, timeout_seconds: float
     ) -> ModelResult:
         """Ask once; stream only where a person watches, because a stream costs thirty times the CPU."""
-        converted = [_MESSAGES[message.role](message.content) for message in messages]
+        converted = [_MESSAGES[one.role](one.content) for one in self.messages(request, messages)]
         options = self.options(request)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_seconds
@@ -121,6 +126,10 @@ class ChatProvider(ABC):
             return request.narrow_schema
         return request.response_schema
 
+    def usage(self, answer: BaseMessage) -> TokenUsage | None:
+        """What the vendor counted, in our form: cached input is part of input, reasoning part of output."""
+        return _usage(answer)
+
     def output_limit(self, request: ModelRequest) -> int:
         """The most tokens of the answer."""
         return min(request.max_output_tokens, self.deployment.max_output_tokens)
@@ -146,7 +155,7 @@ class ChatProvider(ABC):
 
     def _result(self, answer: BaseMessage) -> ModelResult:
         """The answer if it is whole. Raises: `ProviderError`."""
-        usage, facts = _usage(answer), answer.response_metadata
+        usage, facts = self.usage(answer), answer.response_metadata
         finish_reason, text = facts.get(self.finish_key), answer.text
         if finish_reason is None and usage is None and not text:
             raise Unavailable("the vendor answered 200 without an answer")
@@ -167,6 +176,15 @@ class ChatProvider(ABC):
             finish_reason=finish_reason,
             response_model=facts.get("model_name") or facts.get("model") or self.deployment.model_name,
         )
+
+
+def sampling(deployment: DeploymentFacts, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A member's parameters; a model that takes a temperature and does not think is asked without chance."""
+    settings = dict(parameters)
+    known = deployment.supported_parameters
+    if deployment.model_class is ModelClass.GENERAL and (known is None or "temperature" in known):
+        settings.setdefault("temperature", 0.0)
+    return settings
 
 
 def _usage(answer: BaseMessage) -> TokenUsage | None:

@@ -13,12 +13,12 @@ from langchain_google_genai.chat_models import ChatGoogleGenerativeAIError
 from pydantic import SecretStr
 
 from app.llm.errors import ProviderError
-from app.llm.providers.chat import ChatProvider, Patience
+from app.llm.providers.chat import ChatProvider, Patience, sampling
 from app.llm.providers.guard import http_client
 from app.llm.providers.statuses import from_status, from_transport
 from app.llm.types import ModelRequest
 from app.pools.values import DeploymentFacts
-from app.vocabulary import PLATFORM, ModelClass
+from app.vocabulary import PLATFORM
 
 DEFAULT_URL = "https://generativelanguage.googleapis.com"
 
@@ -39,9 +39,8 @@ class GoogleProvider(ChatProvider):
         patience: Patience | None = None,
     ) -> None:
         http = http_client(private_allowed=deployment.provider.tenant_id == PLATFORM)
-        settings = dict(parameters)
         # LangChain would send a temperature of its own.
-        settings.setdefault("temperature", 0.0 if deployment.model_class is ModelClass.GENERAL else None)
+        settings = {"temperature": None, **sampling(deployment, parameters)}
         base_url = deployment.provider.base_url or DEFAULT_URL
         model = ChatGoogleGenerativeAI(
             model=deployment.model_name,

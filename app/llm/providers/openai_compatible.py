@@ -1,28 +1,34 @@
-"""Vendors that speak OpenAI's chat completions: OpenAI itself, Azure, and every server that copies it."""
+"""Vendors that speak OpenAI's chat completions: OpenAI itself, Azure, and every server that copies it.
 
-from collections.abc import Awaitable, Callable, Mapping
+How the copies differ is no code but facts: `dialects` in app/pools/model_facts.yaml, by the provider's vendor.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx2
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_openai import AzureChatOpenAI, ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from pydantic import SecretStr
 
 from app.core.outbound import CONNECT_SECONDS
 from app.llm.errors import ProviderError
-from app.llm.providers.chat import ChatProvider, Patience
+from app.llm.providers.chat import ChatProvider, Patience, sampling
 from app.llm.providers.guard import http_client, unused_client
 from app.llm.providers.openai_errors import ERRORS, translate
-from app.llm.types import ModelRequest
+from app.llm.types import Message, ModelRequest, TokenUsage
+from app.pools.defaults import dialect_for
+from app.pools.model_facts import Dialect
 from app.pools.values import DeploymentFacts
-from app.vocabulary import PLATFORM, ModelClass, ProviderKind
+from app.vocabulary import PLATFORM, ProviderKind
 
 TokenSource = Callable[[], Awaitable[str]]
 """Gives an access token for the vendor; it is asked before each request and remembers by itself."""
 
-_NEW_LIMIT_KINDS = frozenset({ProviderKind.OPENAI, ProviderKind.AZURE_OPENAI, ProviderKind.AZURE_FOUNDRY})
-_NEW_LIMIT_VENDORS = frozenset({"openai", "azure"})
-"""Who calls the output limit `max_completion_tokens`; the others only know `max_tokens`."""
+_SCHEMA_IN_PROMPT = "Answer with one JSON object and nothing else. It fits this JSON Schema: "
 
 
 class OpenAICompatibleProvider(ChatProvider):
@@ -42,18 +48,26 @@ class OpenAICompatibleProvider(ChatProvider):
     ) -> None:
         http = http_client(private_allowed=deployment.provider.tenant_id == PLATFORM)
         self._unused = unused_client()
-        super().__init__(deployment, _model(deployment, key, parameters, http, self._unused), http, patience)
-        provider = deployment.provider
-        self._new_limit = provider.kind in _NEW_LIMIT_KINDS or provider.vendor in _NEW_LIMIT_VENDORS
+        self._dialect = dialect_for(deployment.provider.kind, deployment.provider.vendor)
+        clients = (http, self._unused)
+        model = _model(deployment, self._dialect, key, sampling(deployment, parameters), clients)
+        super().__init__(deployment, model, http, patience)
 
     def options(self, request: ModelRequest) -> dict[str, Any]:
         """Output limit under the name that the vendor knows, and the schema."""
         limit = self.output_limit(request)
         options: dict[str, Any] = (
-            {"max_tokens": limit} if self._new_limit else {"extra_body": {"max_tokens": limit}}
+            # LangChain renames what it knows as `max_tokens`.
+            {"max_tokens": limit}
+            if self._dialect.output_limit == "max_completion_tokens"
+            else {"extra_body": {"max_tokens": limit}}
         )
         schema = self.schema(request)
-        if schema is not None:
+        if schema is None or self._dialect.json_mode == "none":
+            return options
+        if self._dialect.json_mode == "json_object":
+            options["response_format"] = {"type": "json_object"}
+        else:
             options["response_format"] = {
                 "type": "json_schema",
                 "json_schema": {
@@ -63,6 +77,28 @@ class OpenAICompatibleProvider(ChatProvider):
                 },
             }
         return options
+
+    def messages(self, request: ModelRequest, messages: Sequence[Message]) -> Sequence[Message]:
+        """With the schema among the instructions where the vendor takes none: the answer is checked anyway."""
+        schema = self.schema(request)
+        if schema is None or self._dialect.json_mode == "json_schema":
+            return messages
+        said = _SCHEMA_IN_PROMPT + json.dumps(schema, ensure_ascii=False)
+        if messages and messages[0].role == "system":
+            # Templates of open models know one system message.
+            return [Message("system", f"{messages[0].content}\n\n{said}"), *messages[1:]]
+        return [Message("system", said), *messages]
+
+    def usage(self, answer: BaseMessage) -> TokenUsage | None:
+        """Where a vendor counts reasoning beside the answer, it is added: it is paid as output."""
+        counted = super().usage(answer)
+        if counted is None or not self._dialect.reasoning_apart:
+            return counted
+        together = counted.output_tokens + counted.reasoning_tokens
+        # Its own total tells whether it really did so.
+        if _total(answer) != counted.input_tokens + together:
+            return counted
+        return replace(counted, output_tokens=together)
 
     def translate(self, error: Exception) -> ProviderError:
         """See `openai_errors`."""
@@ -74,26 +110,31 @@ class OpenAICompatibleProvider(ChatProvider):
         self._unused.close()
 
 
+def _total(answer: BaseMessage) -> int | None:
+    """All tokens, as the vendor added them up."""
+    counted = answer.usage_metadata if isinstance(answer, AIMessage) else None
+    plain = answer.response_metadata.get("token_usage") or {}
+    total: int | None = plain.get("total_tokens") if counted is None else counted["total_tokens"]
+    return total
+
+
 def _model(
     deployment: DeploymentFacts,
+    dialect: Dialect,
     key: str | TokenSource | None,
-    parameters: Mapping[str, Any],
-    http: httpx2.AsyncClient,
-    unused: httpx2.Client,
+    settings: Mapping[str, Any],
+    clients: tuple[httpx2.AsyncClient, httpx2.Client],
 ) -> BaseChatOpenAI:
     """The chat model. Everything that would otherwise be read from the environment is given here."""
     provider = deployment.provider
-    settings = dict(parameters)
-    if deployment.model_class is ModelClass.GENERAL:
-        settings.setdefault("temperature", 0.0)
     common: dict[str, Any] = {
-        "http_client": unused,
-        "http_async_client": http,
+        "http_client": clients[1],
+        "http_async_client": clients[0],
         "openai_proxy": None,
         "http_socket_options": (),
         "max_retries": 0,
         "timeout": httpx2.Timeout(None, connect=CONNECT_SECONDS),
-        "stream_usage": True,
+        "stream_usage": dialect.usage_in_stream == "asked",
         "stream_chunk_timeout": None,
         "use_responses_api": False,
         "output_version": "v0",

@@ -23,6 +23,7 @@ _TOO_LONG = (
     "context length",
     "context window",
     "exceed_context",
+    "maximum prompt length",
     "prompt is too long",
     "exceeds the maximum number of tokens",
 )
