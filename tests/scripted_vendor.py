@@ -14,7 +14,7 @@ import contextlib
 import json
 import re
 import threading
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -164,6 +164,8 @@ class ScriptedVendor:
             else:
                 self.script(given["model"], *behaviours)
             return {}
+        if path == "/hits":
+            return Counter(asked.model for asked in self.asked)
         if path == "/seen":
             return {"seen": self.seen, "abandoned": self.abandoned}
         if path.endswith("/models"):

@@ -1,4 +1,4 @@
-"""CPU of the call loop over its bare client: `pytest -n 0 -s tests/benchmarks/bench_routing.py`.
+"""CPU of the call loop over its bare client: `pytest -n 0 -s tests/benchmarks/routing/bench_loop.py`.
 
 Figures are CPU milliseconds of this process a request, at 16 in flight; the vendor, Redis and Postgres are
 processes of their own. The ledger's SQL is reported apart: it is written with the checkpoint's database.
