@@ -169,6 +169,7 @@ class System:
         content: str,
         *,
         lane: Lane = Lane.INTERACTIVE,
+        host: OfficeHost = OfficeHost.WORD,
         idempotency: tuple[str, bytes] | None = None,
         **parameters: Any,
     ) -> UUID:
@@ -192,7 +193,7 @@ class System:
                 submission = Submission(
                     task_type="summarize",
                     parameters=parameters,
-                    host=OfficeHost.WORD,
+                    host=host,
                     lane=lane,
                     documents=[stored],
                     idempotency=idempotency,

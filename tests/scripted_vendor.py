@@ -22,6 +22,8 @@ from typing import Any, Self
 from tests.wire_formats import WIRE_FORMATS, Asked, Behaviour, WireFormat
 
 _BLOCK = re.compile(r"\[(B\d+)\]\s*(.+?)(?=\n*\[B\d+\]|\Z)", re.DOTALL)
+_KINDS = {"<": "text/html", "d": "text/event-stream"}
+"""Of a body that is given as it is, by how it begins."""
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 
 
@@ -227,6 +229,9 @@ class ScriptedVendor:
         if behaviour.cut_body_after is not None:
             await _send(writer, 200, completion, cut_after=behaviour.cut_body_after)
             return False
+        if behaviour.stall_after is not None:
+            await _send(writer, 200, completion, cut_after=len(json.dumps(completion)) // 2)
+            await asyncio.Event().wait()
         await _send(writer, 200, completion, behaviour.headers)
         return True
 
@@ -251,7 +256,7 @@ async def _send(
     raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Scripted')}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-    kind = "text/html" if isinstance(body, str) else "application/json"
+    kind = _KINDS.get(body[:1], "application/json") if isinstance(body, str) else "application/json"
     lines += [f"Content-Type: {kind}", f"Content-Length: {len(raw)}", "", ""]
     writer.write("\r\n".join(lines).encode() + (raw if cut_after is None else raw[:cut_after]))
     await writer.drain()
@@ -268,10 +273,13 @@ async def _stream(writer: asyncio.StreamWriter, events: list[str], behaviour: Be
         if number == behaviour.stall_after:
             await asyncio.Event().wait()
         raw = f"{event}\n\n".encode()
+        chunk = f"{len(raw):x}\r\n".encode() + raw + b"\r\n"
         if behaviour.cut_body_after is not None and sent + len(raw) > behaviour.cut_body_after:
+            writer.write(chunk[: len(chunk) // 2])
+            await writer.drain()
             return False
         sent += len(raw)
-        writer.write(f"{len(raw):x}\r\n".encode() + raw + b"\r\n")
+        writer.write(chunk)
         await writer.drain()
     writer.write(b"0\r\n\r\n")
     await writer.drain()

@@ -37,9 +37,9 @@ class Behaviour:
     stall: bool = False
     """Take the request and say nothing until the client goes away."""
     stall_after: int | None = None
-    """Say nothing more after so many events of a stream."""
+    """Say nothing more after so many events of a stream, or half of an answer in one piece."""
     cut_body_after: int | None = None
-    """Close the connection after so many bytes of the body."""
+    """Close the connection after so many bytes of the body; of a stream, in the middle of that chunk."""
     end_stream_after: int | None = None
     """End the stream cleanly after so many events: no finish reason, no usage, no end."""
 
@@ -116,7 +116,7 @@ class OpenAI:
         base["model"] = asked.model
         deltas: list[Any] = [
             {"index": 0, "delta": {"role": "assistant", "content": piece}}
-            for piece in _pieces(behaviour.answer or "")
+            for piece in _pieces(behaviour.answer or "") or [""]
         ]
         bodies = [{**base, "choices": [delta]} for delta in deltas]
         bodies.append(

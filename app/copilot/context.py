@@ -1,7 +1,7 @@
 """What a handler of one step sees: its input, the documents, the pool, and the people who watch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,7 +15,7 @@ from app.jobs.leases import ClaimedStep
 from app.llm.loop import Accepted, ModelCaller
 from app.llm.scope import CallScope
 from app.llm.types import ModelRequest
-from app.vocabulary import JobState, StepKind
+from app.vocabulary import JobState, Lane, StepKind
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,11 @@ class RunningStep:
 
     async def call(self, request: ModelRequest, verify: Verify) -> Answer:
         """Ask the pool. Raises: `llm.errors.CallFailed`, `llm.errors.AllResting`, `NoEligibleMember`."""
-        accepted = await self.caller.call(request, scope=self.scope, verify=verify)
+        # Whoever waits for the last step waits the less, the sooner a vendor that has fallen silent is left.
+        watched = self.step.lane == Lane.INTERACTIVE and self.kind is StepKind.FINAL
+        accepted = await self.caller.call(
+            replace(request, user_watches=watched), scope=self.scope, verify=verify
+        )
         self.accepted.append(accepted)
         return Answer(value=accepted.value, result=accepted.result, member=accepted.member)
 

@@ -8,11 +8,13 @@ from app.core.errors import AppError, TemporarilyUnavailable, Throttled
 from app.jobs.errors import Discard, NeedsUser, Postpone
 from app.jobs.states import backoff_seconds
 from app.jobs.waiting import BUDGET, NEEDS_USER
-from app.llm.errors import AllResting, CallFailed
+from app.llm.errors import AllResting, CallFailed, Hop
 from app.usage.errors import BudgetExhausted
 
 _PASSING_CODES = frozenset({"rate_limited", "unavailable", "timed_out", "bad_credential"})
 """Failures of vendors that may be over at the next attempt; any other would only be repeated."""
+_INTERRUPTED = "interrupted"
+"""Detail of an answer that broke off (`llm.errors.Interrupted`); one that was too long would be so again."""
 
 _TO_BE_RESUMED_SECONDS = 86_400.0
 _AWAY_SECONDS = 5.0
@@ -76,7 +78,7 @@ def _later(error: Postpone | AllResting | TemporarilyUnavailable | Throttled) ->
 
 
 def _failed(error: Exception, *, attempt: int, max_attempts: int, jitter: float) -> Again | Never:
-    passing = not isinstance(error, CallFailed) or any(hop.error_code in _PASSING_CODES for hop in error.hops)
+    passing = not isinstance(error, CallFailed) or any(map(_may_pass, error.hops))
     code = error.code if isinstance(error, CallFailed) else type(error).__name__
     if passing and attempt < max_attempts:
         return Again(backoff_seconds(attempt, jitter), counted=True, code=code)
@@ -84,6 +86,10 @@ def _failed(error: Exception, *, attempt: int, max_attempts: int, jitter: float)
         return Never({"code": error.code, "message": error.message})
     message = "Something went wrong on our side; send the job again or ask your operator."
     return Never({"code": "internal_error", "message": message}, is_bug=True)
+
+
+def _may_pass(hop: Hop) -> bool:
+    return hop.error_code in _PASSING_CODES or hop.detail == _INTERRUPTED
 
 
 def _shown(error: Discard | AppError) -> dict[str, Any]:

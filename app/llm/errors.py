@@ -9,6 +9,7 @@ ProviderError                     try_next  rest
 ├── ContentFiltered               yes       -
 ├── BadRequest                    yes       -
 ├── Truncated                     yes       -
+│   └── Interrupted               yes       -      (may be whole the next time)
 └── InvalidOutput                 yes       -      (raised by checks, not by a vendor)
 
 The call loop decides from `try_next` and `rest_seconds` only. What it raises itself is no ProviderError:
@@ -29,7 +30,7 @@ class ProviderError(Exception):
     code: ClassVar[str] = "provider_error"
     try_next: ClassVar[bool] = True
     rest_seconds: ClassVar[float] = 0.0
-    may_cost: ClassVar[bool] = False
+    may_cost: bool = False
     """Whether a vendor may charge for it without telling us the tokens."""
 
     def __init__(
@@ -39,8 +40,11 @@ class ProviderError(Exception):
         retry_after_seconds: float | None = None,
         status: int | None = None,
         usage: TokenUsage | None = None,
+        may_cost: bool | None = None,
     ) -> None:
         super().__init__(message)
+        if may_cost is not None:
+            self.may_cost = may_cost
         self.message = message
         self.retry_after_seconds = retry_after_seconds
         self.status = status
@@ -104,6 +108,15 @@ class Truncated(ProviderError):
 
     code = "truncated"
     may_cost = True
+
+
+class Interrupted(Truncated):
+    """It ended where nobody meant it to: the next attempt may well be whole, which a length limit's is not."""
+
+    @property
+    def detail(self) -> str:
+        """Tells it from an answer that was too long."""
+        return "interrupted"
 
 
 class InvalidOutput(ProviderError):

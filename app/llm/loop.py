@@ -21,6 +21,8 @@ from app.llm.clients import Clients
 from app.llm.errors import (
     AllResting,
     CallFailed,
+    ContentFiltered,
+    ContextTooLong,
     Hop,
     InvalidOutput,
     ProviderError,
@@ -42,7 +44,14 @@ from app.usage.ledger import CallIntent, CallRecord, open_call, settle
 from app.vocabulary import CallOutcome, ModelClass
 
 _NO_PLACE = "busy_or_resting"
-_TIMEOUT_SECONDS = {ModelClass.GENERAL: 120.0, ModelClass.REASONING: 300.0}
+TIMEOUT_SECONDS = {ModelClass.GENERAL: 120.0, ModelClass.REASONING: 300.0}
+"""How long one request may take in all, by model class."""
+_TRY_LATER = "Try again later"
+_ADVICE = {
+    ContextTooLong.code: "Send a shorter text",
+    ContentFiltered.code: "Leave out what a vendor's content filter may object to",
+}
+"""What a member can do where trying again would not help."""
 _FREE_HOPS = 2
 """The first attempt and the first fallback; more come out of the retry budget."""
 
@@ -275,7 +284,7 @@ class ModelCaller:
 
     def _timeout(self, scope: CallScope, member: PoolMemberFacts) -> float:
         left = scope.deadline - asyncio.get_running_loop().time()
-        return max(0.1, min(left, _TIMEOUT_SECONDS[member.deployment.model_class]))
+        return max(0.1, min(left, TIMEOUT_SECONDS[member.deployment.model_class]))
 
     def _end(self, attempts: _Attempts) -> AllResting | BudgetExhausted | CallFailed:
         """What to tell the runner when nobody is left: wait where waiting helps, else it failed."""
@@ -290,8 +299,8 @@ class ModelCaller:
         code = error.code if error is not None else "no_answer"
         names = ", ".join(f"{hop.deployment}: {hop.error_code}" for hop in attempts.hops)
         return CallFailed(
-            f"No model gave an answer that may be used ({names or code}). Try again later, or ask your"
-            " administrator to add another model to the pool.",
+            f"No model gave an answer that may be used ({names or code}). {_ADVICE.get(code, _TRY_LATER)}, or"
+            " ask your administrator to add another model to the pool.",
             code=code,
             hops=attempts.hops,
         )

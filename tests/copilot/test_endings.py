@@ -5,7 +5,7 @@ import pytest
 from app.copilot.endings import Again, Never, Waits, ending
 from app.core.errors import ErrorDetail, TemporarilyUnavailable, Throttled, Unprocessable
 from app.jobs.errors import Discard, NeedsUser, Postpone
-from app.llm.errors import AllResting, CallFailed, Hop
+from app.llm.errors import AllResting, CallFailed, Hop, Interrupted, Truncated
 from app.pools.errors import NoEligibleMember
 from app.usage.errors import BudgetExhausted
 from app.vocabulary import CallOutcome
@@ -80,3 +80,13 @@ def test_for_money_the_job_waits_until_the_budget_begins_anew() -> None:
     assert waits.waiting_for["resets_at"] == "2999-01-01T00:00:00+00:00"
     assert waits.seconds is not None
     assert waits.seconds > (resets_at - datetime.now(UTC)).total_seconds()
+
+
+def test_an_answer_that_broke_off_is_asked_for_again_and_one_that_was_too_long_is_not() -> None:
+    broken, long = (
+        CallFailed("no", code="truncated", hops=[Hop("a", CallOutcome.FAILED, "truncated", detail)])
+        for detail in (Interrupted("the connection ended").detail, Truncated("too long").detail)
+    )
+    assert isinstance(end(broken), Again)
+    assert isinstance(end(broken, attempt=4), Never)
+    assert isinstance(end(long), Never)

@@ -18,7 +18,15 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.runnables import RunnableConfig
 from langsmith.run_helpers import tracing_context
 
-from app.llm.errors import ContentFiltered, InvalidOutput, ProviderError, TimedOut, Truncated, Unavailable
+from app.llm.errors import (
+    ContentFiltered,
+    Interrupted,
+    InvalidOutput,
+    ProviderError,
+    TimedOut,
+    Truncated,
+    Unavailable,
+)
 from app.llm.types import Message, ModelRequest, ModelResult, TokenUsage
 from app.pools.values import DeploymentFacts
 from app.vocabulary import ModelClass
@@ -108,7 +116,7 @@ class ChatProvider(ABC):
         except json.JSONDecodeError as error:
             if not error.doc.lstrip().startswith("{"):
                 raise Unavailable("the vendor answered 200 with something else") from error
-            raise Truncated("the vendor's answer is not whole") from error
+            raise Interrupted("the vendor's answer is not whole") from error
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             # LangChain's way to say that a 200 did not carry an answer; Azure's filter is told so too.
             if "content filter" in str(error):
@@ -162,7 +170,7 @@ class ChatProvider(ABC):
         if finish_reason in self.filtered:
             raise ContentFiltered("the vendor's filter stopped the answer", usage=usage)
         if finish_reason is None:
-            raise Truncated("the answer ended without saying that it was finished", usage=usage)
+            raise Interrupted("the answer ended without saying that it was finished", usage=usage)
         if finish_reason not in self.finished:
             raise Truncated("the answer was cut off at its length limit", usage=usage)
         if usage is None or not usage.input_tokens:

@@ -18,7 +18,8 @@ def translate(error: Exception) -> ProviderError:
             usage = None if counted is None else TokenUsage(counted.prompt_tokens, counted.completion_tokens)
             return Truncated("the answer was cut off at its length limit", usage=usage)
         case openai.ContentFilterFinishReasonError():
-            return ContentFiltered("the vendor's filter stopped the answer")
+            # The client throws away what the vendor counted until then.
+            return ContentFiltered("the vendor's filter stopped the answer", may_cost=True)
         case openai.APIStatusError():
             return from_status(
                 error.status_code,

@@ -11,10 +11,10 @@ from app.llm.errors import (
     BadRequest,
     ContentFiltered,
     ContextTooLong,
+    Interrupted,
     ProviderError,
     RateLimited,
     TimedOut,
-    Truncated,
     Unavailable,
 )
 
@@ -96,6 +96,6 @@ def from_transport(error: BaseException) -> ProviderError:
         case httpx2.TimeoutException():
             return TimedOut("the vendor was too slow")
         case httpx2.ReadError() | httpx2.RemoteProtocolError():
-            return Truncated("the connection ended in the middle of the answer")
+            return Interrupted("the connection ended in the middle of the answer")
         case other:
             return Unavailable(f"the connection failed ({type(other).__name__})")
