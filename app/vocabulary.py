@@ -140,6 +140,15 @@ class ModelClass(StrEnum):
     GENERAL = "general"
 
 
+class Capability(StrEnum):
+    """What a deployment can beside answering in text."""
+
+    JSON_SCHEMA = "json_schema"
+    GRAMMAR = "grammar"
+    """Compiles a schema with patterns and lists, as llama.cpp and vLLM do."""
+    TOOLS = "tools"
+
+
 class Lifecycle(StrEnum):
     """A deployment's stage; retired ones serve nothing."""
 

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from redis.asyncio import Redis
@@ -43,6 +44,10 @@ class Policy:
     window_seconds: int = 60
 
 
+PROBES = Policy("probes", 10)
+"""Calls of models that administrators make to see whether they answer: each costs money."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """Where a caller stands under a policy after a request."""
@@ -69,9 +74,10 @@ class TooManyRequests(Throttled):
     title = "Too many requests"
 
     def __init__(self, standing: Standing) -> None:
-        whose = "Your organisation sends" if standing.policy.name == "tenant" else "You send"
+        whose = "You send" if standing.policy.name == "member" else "Your organisation sends"
+        what = "probes" if standing.policy is PROBES else "requests"
         super().__init__(
-            f"{whose} more than {standing.policy.quota} requests in {standing.policy.window_seconds} seconds;"
+            f"{whose} more than {standing.policy.quota} {what} in {standing.policy.window_seconds} seconds;"
             f" go on in {standing.reset_seconds} seconds. The RateLimit fields say how many are left.",
             target=standing.policy.name,
             retry_after_seconds=standing.reset_seconds,
@@ -109,6 +115,12 @@ class RateLimits:
         for standing in standings:
             if standing.is_exceeded:
                 raise TooManyRequests(standing)
+
+    async def admit_probe(self, tenant_id: UUID) -> None:
+        """Count a probe of a tenant's. Raises: `TooManyRequests`."""
+        (standing,) = await self._count(((PROBES, f"p/{tenant_id.hex}"),))
+        if standing.is_exceeded:
+            raise TooManyRequests(standing)
 
     async def _count(self, subjects: Sequence[tuple[Policy, str]]) -> list[Standing]:
         now = self._clock()

@@ -1,9 +1,11 @@
 """What the API process holds for its whole life."""
 
 import asyncio
+import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 from redis.asyncio import Redis
@@ -16,6 +18,7 @@ from app.documents.extraction import Extractor
 from app.http.places import Places
 from app.http.rate_limits import RateLimits
 from app.http.sign_in_limits import SignInLimits
+from app.identity.application_tokens import ApplicationTokens
 from app.identity.authenticate import Authenticator
 from app.identity.drive_files import DriveFiles
 from app.identity.id_tokens import IdTokens
@@ -32,6 +35,9 @@ from app.settings import Settings
 from app.tenants.app_clients import AppClients
 from app.tenants.directory import TenantDirectory
 from app.tenants.keys import TenantKeys
+
+if TYPE_CHECKING:
+    from app.llm.clients import Clients
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,19 @@ class Services:
                 anybody=settings.onboarding_is_open,
             ),
         )
+
+    async def model_clients(self) -> "Clients":
+        """Clients that call models, for one look at them; close them. They know of keys what is known now."""
+        # Vendors' libraries take seconds of CPU to import, and most processes never call a model.
+        made = await asyncio.to_thread(importlib.import_module, "app.llm.clients")
+        clients: Clients = made.Clients(
+            self.lookups,
+            self.keys,
+            self.settings.env,
+            tokens=ApplicationTokens(self.msal),
+            operator_directory=self.settings.operator_tenant,
+        )
+        return clients
 
     def start(self) -> None:
         """Begin to listen, to read events and to keep children ready."""

@@ -36,7 +36,9 @@ _log = get_logger(__name__)
 _ENTRA_SCOPE = "https://cognitiveservices.azure.com/.default"
 """Of Azure OpenAI and Azure AI Foundry alike (Microsoft Learn, "Configure keyless authentication")."""
 _FRESH_SECONDS = 1.0
-"""A changed key is in use this long after; meanwhile a call waits for no SQL."""
+"""A key that changed where nobody counts (a variable) is in use this long after; meanwhile a call waits for no
+SQL. A key that was entered is read by whoever knows of the provider's new `credential_version`.
+"""
 
 
 _IMPORTED_LATE = frozenset({ProviderKind.ANTHROPIC, ProviderKind.GOOGLE})
@@ -56,6 +58,8 @@ class _Secret:
     value: str | None
     usable: bool
     read_at: float
+    version: int = 0
+    """The provider's `credential_version` that was known when it was read."""
     renewal: asyncio.Task[None] | None = None
 
 
@@ -90,7 +94,8 @@ class Clients:
             if provider.kind is ProviderKind.EXTRACTIVE or provider.authentication is Authentication.NONE:
                 continue
             secret = self._secrets.get(provider.id)
-            if secret is None:
+            if secret is None or secret.version < provider.credential_version:
+                # Known to be past: the key that replaced it is read before anything is asked.
                 secret = self._secrets[provider.id] = await self._read(provider)
             elif secret.renewal is None and time.monotonic() - secret.read_at > _FRESH_SECONDS:
                 secret.renewal = asyncio.create_task(self._renew(provider))
@@ -169,8 +174,8 @@ class Clients:
                 value = await self._credentials.secret(provider)
         except TemporarilyUnavailable as error:
             _log.info("a provider has no usable key", provider=provider.name, reason=error.message)
-            return _Secret(None, usable=False, read_at=time.monotonic())
-        return _Secret(value, usable=True, read_at=time.monotonic())
+            return _Secret(None, False, time.monotonic(), provider.credential_version)
+        return _Secret(value, True, time.monotonic(), provider.credential_version)
 
     async def _token(self, provider: ProviderFacts) -> str:
         """A token for a vendor that knows us by Entra. Raises: `TemporarilyUnavailable`."""

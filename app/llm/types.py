@@ -71,6 +71,8 @@ class ModelResult:
     finish_reason: str
     response_model: str
     method: Literal["generative", "extractive"] = "generative"
+    first_token_seconds: float | None = None
+    """Of a stream: from the request until the first piece of the answer's text."""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 

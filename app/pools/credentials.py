@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from uuid import UUID
 
 from app.core.crypto import Place, SealBroken
 from app.core.database import Database
@@ -9,7 +10,7 @@ from app.pools.errors import CredentialUnavailable
 from app.pools.repository import PoolRepository
 from app.pools.values import ProviderFacts
 from app.tenants.keys import TenantKeys
-from app.vocabulary import Environment
+from app.vocabulary import PLATFORM, Authentication, Environment
 
 _REFERENCE = "env:"
 
@@ -31,14 +32,16 @@ class Credentials:
         self._variables = os.environ if variables is None else variables
 
     async def secret(self, provider: ProviderFacts) -> str | None:
-        """The provider's key; None when it has none, as a server on this machine may.
+        """The provider's key; None when it has none, as a server of the platform's on this machine may.
 
-        Raises: `CredentialUnavailable`.
+        Raises: `CredentialUnavailable`; also for a tenant's provider that wants a key and has none.
         """
         # In the owner's session: a tenant may use the platform's providers and never see their keys.
         async with self._database.tenant(provider.tenant_id) as session:
             row = await PoolRepository(session, provider.tenant_id).credential(provider.id)
         if row is None:
+            if provider.tenant_id != PLATFORM and provider.authentication is Authentication.KEY:
+                raise CredentialUnavailable(f"The provider {provider.name} has no key: enter one.")
             return None
         if row.reference is not None:
             return self._from_environment(provider, row.reference)
@@ -46,7 +49,7 @@ class Credentials:
             raise CredentialUnavailable(f"The key of the provider {provider.name} cannot be opened here.")
         sealer = await self._keys.sealer(provider.tenant_id)
         try:
-            opened: bytes = sealer.open(credential_place(provider), row.sealed)
+            opened: bytes = sealer.open(credential_place(provider.id), row.sealed)
         except SealBroken as error:
             raise CredentialUnavailable(
                 f"The key of the provider {provider.name} does not open: enter it again."
@@ -66,6 +69,6 @@ class Credentials:
         return value
 
 
-def credential_place(provider: ProviderFacts) -> Place:
+def credential_place(provider_id: UUID) -> Place:
     """Where a sealed key lives; whoever stores one seals it for this place."""
-    return Place("provider_credentials", provider.id, "sealed")
+    return Place("provider_credentials", provider_id, "sealed")

@@ -91,7 +91,7 @@ class PoolRepository:
             return None
         revision, pool = found
         rows = (await self._session.execute(self._members(revision))).all()
-        prices = await self._newest_prices(row[1].id for row in rows)
+        prices = await self.newest_prices(row[1].id for row in rows)
         return RevisionFacts(
             id=revision.id,
             tenant_id=revision.tenant_id,
@@ -116,7 +116,7 @@ class PoolRepository:
             .where(Deployment.tenant_id == self._visible[0], Deployment.archived_at.is_(None))
             .order_by(Deployment.name)
         )
-        return tuple(_deployment_facts(deployment, provider, None) for deployment, provider in rows)
+        return tuple(deployment_facts(deployment, provider, None) for deployment, provider in rows)
 
     async def own_providers(self) -> tuple[ProviderFacts, ...]:
         """Providers of this session's own tenant that are not archived."""
@@ -125,7 +125,7 @@ class PoolRepository:
             .where(Provider.tenant_id == self._visible[0], Provider.archived_at.is_(None))
             .order_by(Provider.name)
         )
-        return tuple(map(_provider_facts, rows))
+        return tuple(map(provider_facts, rows))
 
     async def credential(self, provider_id: UUID) -> ProviderCredential | None:
         """The key of a provider of this session's own tenant."""
@@ -172,7 +172,8 @@ class PoolRepository:
             .order_by(PoolMember.tier, PoolMember.id)
         )
 
-    async def _newest_prices(self, deployment_ids: Iterable[UUID]) -> dict[UUID, PriceRevision]:
+    async def newest_prices(self, deployment_ids: Iterable[UUID]) -> dict[UUID, PriceRevision]:
+        """The price that counts for each of these deployments that has one."""
         rows = await self._session.scalars(
             select(PriceRevision)
             .ext(distinct_on(PriceRevision.deployment_id))
@@ -192,7 +193,7 @@ def _member_facts(row: Any, prices: dict[UUID, PriceRevision]) -> PoolMemberFact
     member, deployment, provider, prompt_set = row
     return PoolMemberFacts(
         id=member.id,
-        deployment=_deployment_facts(deployment, provider, prices.get(deployment.id)),
+        deployment=deployment_facts(deployment, provider, prices.get(deployment.id)),
         prompt_set_id=prompt_set.id,
         prompts=prompt_set.prompts,
         prompt_name=prompt_set.name,
@@ -204,14 +205,35 @@ def _member_facts(row: Any, prices: dict[UUID, PriceRevision]) -> PoolMemberFact
     )
 
 
-def _deployment_facts(
+def provider_facts(row: Provider) -> ProviderFacts:
+    """A provider as the rest of the product knows it."""
+    return ProviderFacts(
+        tenant_id=row.tenant_id,
+        id=row.id,
+        name=row.name,
+        kind=ProviderKind(row.kind),
+        vendor=row.vendor,
+        base_url=row.base_url,
+        region=row.region,
+        processor=row.processor,
+        no_training=row.no_training,
+        zero_retention=row.zero_retention,
+        contract_until=row.contract_until,
+        authentication=Authentication(row.authentication),
+        api_version=row.api_version,
+        credential_version=row.credential_version,
+    )
+
+
+def deployment_facts(
     deployment: Deployment, provider: Provider, price: PriceRevision | None
 ) -> DeploymentFacts:
+    """A deployment with its provider and the price that counts."""
     return DeploymentFacts(
         tenant_id=deployment.tenant_id,
         id=deployment.id,
         name=deployment.name,
-        provider=_provider_facts(provider),
+        provider=provider_facts(provider),
         model_name=deployment.model_name,
         model_class=ModelClass(deployment.model_class),
         capabilities=frozenset(deployment.capabilities),
@@ -229,24 +251,6 @@ def _deployment_facts(
             None if deployment.supported_parameters is None else frozenset(deployment.supported_parameters)
         ),
         successor_id=deployment.successor_id,
-    )
-
-
-def _provider_facts(provider: Provider) -> ProviderFacts:
-    return ProviderFacts(
-        tenant_id=provider.tenant_id,
-        id=provider.id,
-        name=provider.name,
-        kind=ProviderKind(provider.kind),
-        vendor=provider.vendor,
-        base_url=provider.base_url,
-        region=provider.region,
-        processor=provider.processor,
-        no_training=provider.no_training,
-        zero_retention=provider.zero_retention,
-        contract_until=provider.contract_until,
-        authentication=Authentication(provider.authentication),
-        api_version=provider.api_version,
     )
 
 

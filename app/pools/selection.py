@@ -8,7 +8,7 @@ import hashlib
 import math
 import struct
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -291,3 +291,9 @@ def _nobody(
         ],
         retry_after_seconds=min(waits, default=None),
     )
+
+
+def may_process(member: PoolMemberFacts, policy: Policy, *, now: datetime) -> bool:
+    """Whether a tenant's text may reach a member at all, be it to serve or to be watched."""
+    serving = replace(member, purpose=MemberPurpose.SERVING)
+    return _policy_exclusion(member.deployment, policy) is None and _lifecycle_exclusion(serving, now) is None

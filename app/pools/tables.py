@@ -46,6 +46,8 @@ class Provider(TenantOwned, Base):
     )
     api_version: Mapped[str | None]
     """Of vendors whose addresses carry one (Azure); None for the vendor's current one."""
+    credential_version: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """Rises when the key is entered or removed: whoever has an older one reads anew."""
     version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     archived_at: Mapped[datetime | None]
 
@@ -66,6 +68,7 @@ class ProviderCredential(Base):
     reference: Mapped[str | None]
     sealed: Mapped[Sealed | None]
     last4: Mapped[str | None]
+    set_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Deployment(TenantOwned, Base):

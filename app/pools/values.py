@@ -63,6 +63,8 @@ class ProviderFacts:
     contract_until: datetime | None
     authentication: Authentication = Authentication.KEY
     api_version: str | None = None
+    credential_version: int = 0
+    """Another number, another key."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,12 @@ class DeploymentFacts:
 
     @cached_property
     def breaker_key(self) -> str:
-        """The breaker it shares with deployments of the same account, region and model.
+        """The breaker it shares with deployments of the same account, key, region and model.
 
-        A provider has one credential, so its id stands for both.
+        A new key begins with a closed one, in every process that knows of it.
         """
-        return f"breaker:{self.provider.id}:{self.provider.region}:{self.model_name}"
+        provider = self.provider
+        return f"breaker:{provider.id}:{provider.credential_version}:{provider.region}:{self.model_name}"
 
     @cached_property
     def limited(self) -> bool:

@@ -92,7 +92,7 @@ async def change_budget(
     return _shown(after, response)
 
 
-@router.delete("/{budget_id}", status_code=204, responses=refused(412))
+@router.delete("/{budget_id}", status_code=204, responses=refused(400, 412))
 async def delete_budget(
     budget_id: UUID, request: Request, caller: TenantAdmin, session: PortalSession, if_match: IfMatch = None
 ) -> None:

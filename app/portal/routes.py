@@ -6,6 +6,7 @@ from app.http.guards import member, visitor
 from app.portal import (
     app_clients,
     budgets,
+    deployments,
     erasures,
     graph_sessions,
     holds,
@@ -14,8 +15,11 @@ from app.portal import (
     members,
     notices,
     onboarding,
+    prompt_sets,
+    providers,
     settings,
     sign_in,
+    sub_processors,
     tenants,
 )
 
@@ -32,6 +36,10 @@ for part in (
     jobs,
     notices,
     tenants,
+    providers,
+    deployments,
+    prompt_sets,
+    sub_processors,
 ):
     _members_only.include_router(part.router)
 _signed_in = APIRouter(dependencies=[Depends(visitor)])

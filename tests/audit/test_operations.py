@@ -242,6 +242,7 @@ async def at_the_portal(witness: Witness) -> None:
         )
         await with_a_budget(witness, admin, alan)
         await with_a_program(witness, admin, alan)
+        await with_models(witness, admin, alan)
         await witness.sees(admin, alan, AuditAction.SIGN_OUT, "POST", "/sign-out")
         await admin.sign_in(ALAN)
         await witness.sees(admin, alan, AuditAction.SIGN_OUT, "POST", "/sign-out-everywhere")
@@ -264,6 +265,46 @@ async def with_a_program(witness: Witness, admin: Browser, alan: Who) -> None:
     async with door(witness.portal, "automation", witness.portal.entra.application_token()) as client:
         await work(witness, client, program)
     await witness.sees(admin, alan, AuditAction.APP_CLIENT_REVOKE, "DELETE", f"/app-clients/{made['id']}")
+
+
+async def with_models(witness: Witness, admin: Browser, alan: Who) -> None:
+    body = {
+        "name": "acme",
+        "kind": "openai_compatible",
+        "vendor": "acme",
+        "base_url": "https://api.acme.example.com/v1",
+        "region": "eu",
+        "processor": "Acme",
+    }
+    made = await witness.sees(admin, alan, AuditAction.PROVIDER_CREATE, "POST", "/providers", json=body)
+    provider = f"/providers/{made['id']}"
+    key = f"{provider}/credential"
+    await witness.sees(admin, alan, AuditAction.CREDENTIAL_SET, "PUT", key, json={"key": "sk-12345678"})
+    await witness.sees(admin, alan, AuditAction.CREDENTIAL_CLEAR, "DELETE", key)
+    model = {
+        "name": "m",
+        "provider_id": made["id"],
+        "model_name": "m",
+        "context_window": 1000,
+        "max_output_tokens": 100,
+    }
+    made = await witness.sees(admin, alan, AuditAction.DEPLOYMENT_CREATE, "POST", "/deployments", json=model)
+    deployment = f"/deployments/{made['id']}"
+    kinds = ("input", "cached_input", "output", "reasoning")
+    price = {"currency": "EUR", **{f"{kind}_micros": 1 for kind in kinds}}
+    await witness.sees(admin, alan, AuditAction.PRICE_ADD, "POST", f"{deployment}/prices", json=price)
+    await witness.sees(admin, alan, AuditAction.DEPLOYMENT_PROBE, "POST", f"{deployment}/probe")
+    prompts = next(one for one in load_prompt_files() if one.task_type == "summarize").prompts
+    ours = {"task_type": "summarize", "name": "ours", "prompts": prompts}
+    await witness.sees(admin, alan, AuditAction.PROMPT_SET_CREATE, "POST", "/prompt-sets", json=ours)
+    for action, method, path, more in (
+        (AuditAction.DEPLOYMENT_CHANGE, "PATCH", deployment, {"json": {"concurrency": 7}}),
+        (AuditAction.DEPLOYMENT_ARCHIVE, "POST", f"{deployment}/archive", {}),
+        (AuditAction.PROVIDER_CHANGE, "PATCH", provider, {"json": {"region": "us"}}),
+        (AuditAction.PROVIDER_ARCHIVE, "POST", f"{provider}/archive", {}),
+    ):
+        tag = (await admin.get(path.removesuffix("/archive"))).headers["ETag"]
+        await witness.sees(admin, alan, action, method, path, headers={"If-Match": tag}, **more)
 
 
 async def for_the_platform(witness: Witness) -> None:

@@ -240,6 +240,125 @@ def _administration() -> dict[str, Entry]:
     }
 
 
+def _models() -> dict[str, Entry]:
+    """Vendor accounts and what hangs on them. What is the platform's is everybody's to see."""
+    looks = partial(Entry, Guard.LOOKERS, ALAN)
+    acts = partial(Entry, Guard.ADMINISTRATORS, ALAN)
+    provider = Handle(things.provider)
+    words = {
+        f"body {name}": Plain("words of configuration; nothing of ours is looked up by them")
+        for name in ("name", "vendor", "region", "processor", "api_version")
+    }
+    address = {"body base_url": Plain("an address to call, judged by the outbound guard")}
+    version = {
+        "header if-match": Plain(
+            "a number, compared with the version of what the path names, which is a handle"
+        )
+    }
+    changed = Handle(things.provider, things.beside(body={"region": "us"}, headers={"if-match": '"1"'}))
+    archived = Handle(things.provider, things.beside(headers={"if-match": '"1"'}))
+    key = Handle(things.provider, things.beside(body={"key": "sk-12345678"}))
+    return {
+        "GET /portal/v1/providers": looks(
+            {"query after": Handle(things.with_one_before(things.provider), never=neighbour, status=200)},
+            whole=Whole(),
+        ),
+        "POST /portal/v1/providers": acts(words | address, whole=Whole(201, things.fresh_provider)),
+        "GET /portal/v1/providers/{provider_id}": looks({"path provider_id": provider}),
+        "PATCH /portal/v1/providers/{provider_id}": acts(
+            {"path provider_id": changed, **version, **words, **address}
+        ),
+        "POST /portal/v1/providers/{provider_id}/archive": acts({"path provider_id": archived, **version}),
+        "PUT /portal/v1/providers/{provider_id}/credential": acts(
+            {"path provider_id": key, "body key": Plain("a secret of the vendor's, kept and never looked up")}
+        ),
+        "DELETE /portal/v1/providers/{provider_id}/credential": acts(
+            {"path provider_id": Handle(things.provider_with_key)}
+        ),
+        **_deployments(version),
+        **_prompts(),
+    }
+
+
+def _deployments(version: Mapping[str, Plain]) -> dict[str, Entry]:
+    looks = partial(Entry, Guard.LOOKERS, ALAN)
+    acts = partial(Entry, Guard.ADMINISTRATORS, ALAN)
+    deployment = Handle(things.deployment)
+    words = {
+        f"body {name}": Plain("words of configuration; nothing of ours is looked up by them")
+        for name in ("name", "model_name", "languages[]", "supported_parameters[]")
+    }
+    successor = partial(Handle, things.deployment, status=422)
+    changed = Handle(things.deployment, things.beside(body={"concurrency": 7}, headers={"if-match": '"1"'}))
+    archived = Handle(things.deployment, things.beside(headers={"if-match": '"1"'}))
+    return {
+        "GET /portal/v1/deployments": looks(
+            {
+                "query after": Handle(things.with_one_before(things.deployment), never=neighbour, status=200),
+                "query provider_id": Handle(things.provider_of_deployment, status=200),
+            },
+            whole=Whole(),
+        ),
+        "POST /portal/v1/deployments": acts(
+            {
+                "body provider_id": Handle(things.provider, things.fresh_deployment),
+                "body successor_id": successor(things.fresh_deployment),
+                **words,
+            },
+            whole=Whole(201, things.fresh_deployment),
+        ),
+        "GET /portal/v1/deployments/{deployment_id}": looks({"path deployment_id": deployment}),
+        "PATCH /portal/v1/deployments/{deployment_id}": acts(
+            {
+                "path deployment_id": changed,
+                "body successor_id": successor(things.beside_own_deployment),
+                **version,
+                **words,
+            }
+        ),
+        "POST /portal/v1/deployments/{deployment_id}/archive": acts(
+            {"path deployment_id": archived, **version}
+        ),
+        "GET /portal/v1/deployments/{deployment_id}/prices": looks({"path deployment_id": deployment}),
+        "POST /portal/v1/deployments/{deployment_id}/prices": acts(
+            {
+                "path deployment_id": Handle(things.deployment, things.beside(body=things.PRICE)),
+                "body currency": Plain("three letters in a fixed form"),
+            }
+        ),
+        # Its account has no key, so nothing leaves.
+        "POST /portal/v1/deployments/{deployment_id}/probe": acts({"path deployment_id": deployment}),
+    }
+
+
+def _prompts() -> dict[str, Entry]:
+    looks = partial(Entry, Guard.LOOKERS, ALAN)
+    task_type = Plain("a word of the catalogue, the same for everybody")
+    return {
+        "GET /portal/v1/prompt-sets": looks(
+            {
+                "query after": Handle(things.with_one_before(things.prompt_set), never=neighbour, status=200),
+                "query task_type": task_type,
+            },
+            whole=Whole(),
+        ),
+        "POST /portal/v1/prompt-sets": Entry(
+            Guard.ADMINISTRATORS,
+            ALAN,
+            {
+                "body task_type": task_type,
+                "body name": _NAME,
+                "body prompts": Plain("texts under names that the task type asks for"),
+            },
+            whole=Whole(201, things.fresh_prompts),
+        ),
+        "GET /portal/v1/prompt-sets/{prompt_set_id}": looks(
+            {"path prompt_set_id": Handle(things.prompt_set)}
+        ),
+        "GET /portal/v1/sub-processors": Entry(Guard.MEMBERS, ALAN, whole=Whole()),
+    }
+
+
 def _operator() -> dict[str, Entry]:
     acts = partial(Entry, Guard.OPERATORS, BARBARA)
     customer = Handle(things.tenant_id)
@@ -323,7 +442,7 @@ def _entrance() -> dict[str, Entry]:
 DOORS: Mapping[str, Mapping[str, Entry]] = {
     "add-in": _addin(),
     "automation": _automation(),
-    "administration": _administration(),
+    "administration": _administration() | _models(),
     "operator": _operator() | _entrance(),
 }
 TABLE: Mapping[str, Entry] = {

@@ -9,11 +9,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
+from app.copilot.prompt_files import load_prompt_files
 from app.core.clock import new_id
 from app.jobs.events import EventWriter, current_epoch
 from app.jobs.leases import claim
 from app.jobs.waiting import NEEDS_USER, wait
 from app.local.entra.registrations import PORTAL_CLIENT_ID
+from app.vocabulary import Role
 from tests.entra import NORTHWIND
 from tests.isolation.actors import ADA, ALAN, BARBARA, KATHERINE, Actor, Kind
 from tests.isolation.places import Make, Shape
@@ -213,6 +215,107 @@ async def settings_version(world: World) -> str:
         await world.made(ALAN, "PATCH", "/portal/v1/settings", changed)
     found: str = (await world.send(ALAN, "GET", "/portal/v1/settings")).headers["etag"]
     return found
+
+
+async def provider(world: World) -> str:
+    """A vendor account of the owning tenant's."""
+    shape = await fresh_provider(world, ALAN)
+    named = Shape(body={**(shape.body or {}), "vendor": TENANT_CANARY})
+    return str((await world.made(ALAN, "POST", "/portal/v1/providers", named))["id"])
+
+
+async def provider_with_key(world: World) -> str:
+    found = await provider(world)
+    path = f"/portal/v1/providers/{found}/credential"
+    await world.made(ALAN, "PUT", path, Shape(body={"key": f"sk-{TENANT_CANARY}"}))
+    return found
+
+
+async def fresh_provider(_world: World, _actor: Actor) -> Shape:
+    """An account under a name that nobody has."""
+    return Shape(
+        body={
+            "name": f"acme-{new_id().hex}",
+            "kind": "openai_compatible",
+            "vendor": "acme",
+            "base_url": "https://api.acme.example.com/v1",
+            "region": "eu",
+            "processor": "Acme",
+        }
+    )
+
+
+PRICE = {
+    "currency": "EUR",
+    "input_micros": 1,
+    "cached_input_micros": 1,
+    "output_micros": 1,
+    "reasoning_micros": 1,
+}
+
+
+async def deployment(world: World) -> str:
+    """A model at a vendor account of the owning tenant's."""
+    return str((await _deployment(world))["id"])
+
+
+async def provider_of_deployment(world: World) -> str:
+    return str((await _deployment(world))["provider_id"])
+
+
+async def _deployment(world: World) -> dict[str, Any]:
+    shape = Shape(body=_model(await provider(world)) | {"model_name": TENANT_CANARY})
+    return await world.made(ALAN, "POST", "/portal/v1/deployments", shape)
+
+
+def _model(provider_id: str) -> dict[str, Any]:
+    """A deployment under a name that nobody has."""
+    return {
+        "name": f"model-{new_id().hex}",
+        "provider_id": provider_id,
+        "model_name": "model",
+        "context_window": 1000,
+        "max_output_tokens": 100,
+    }
+
+
+async def fresh_deployment(world: World, actor: Actor) -> Shape:
+    """One at an account of the actor's own; who administers nothing has none."""
+    if Role.TENANT_ADMIN not in actor.roles:
+        return Shape(body=_model(str(new_id())))
+    return Shape(body=_model(await own(world, actor, "provider", _own_provider)))
+
+
+async def _own_provider(world: World, actor: Actor, _text: str) -> str:
+    shape = await fresh_provider(world, actor)
+    return str((await world.made(actor, "POST", "/portal/v1/providers", shape))["id"])
+
+
+async def beside_own_deployment(world: World, actor: Actor) -> Shape:
+    """A change of a deployment of the actor's own."""
+    found = str(new_id())
+    if Role.TENANT_ADMIN in actor.roles:
+        found = await own(world, actor, "deployment", _own_deployment)
+    return Shape(path={"deployment_id": found}, headers={"if-match": '"1"'}, body={})
+
+
+async def _own_deployment(world: World, actor: Actor, _text: str) -> str:
+    shape = await fresh_deployment(world, actor)
+    return str((await world.made(actor, "POST", "/portal/v1/deployments", shape))["id"])
+
+
+async def prompt_set(world: World) -> str:
+    """Prompts of the owning tenant's."""
+    shape = await fresh_prompts(world, ALAN)
+    named = Shape(body={**(shape.body or {}), "name": f"{TENANT_CANARY}-{new_id().hex}"})
+    return str((await world.made(ALAN, "POST", "/portal/v1/prompt-sets", named))["id"])
+
+
+async def fresh_prompts(_world: World, _actor: Actor) -> Shape:
+    """Prompts under a name that nobody has."""
+    ours = next(one for one in load_prompt_files() if (one.task_type, one.name) == ("summarize", "default"))
+    name = f"ours-{new_id().hex}"
+    return Shape(body={"task_type": "summarize", "name": name, "prompts": ours.prompts})
 
 
 async def tenant_name(world: World) -> str:

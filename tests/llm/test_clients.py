@@ -6,14 +6,15 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
+from app.core.clock import new_id
 from app.core.keyring import LocalKeyring
 from app.llm.clients import Clients
 from app.llm.providers.extractive import ExtractiveProvider
 from app.pools.credentials import Credentials, credential_place
 from app.pools.errors import CredentialUnavailable
-from app.pools.values import ProviderFacts
+from app.pools.values import PoolMemberFacts, ProviderFacts
 from app.tenants.keys import TenantKeys
-from app.vocabulary import PLATFORM, Environment, ProviderKind
+from app.vocabulary import PLATFORM, Authentication, Environment, ProviderKind
 from tests.conftest import TestDatabase
 from tests.pools.builders import deployment, member, provider
 
@@ -94,7 +95,7 @@ async def test_a_sealed_key_opens_with_its_owners_data_key_and_in_its_own_place(
     keys = TenantKeys(database.app, keyring)
     mine, moved = provider(tenant_id=database.tenant_id), provider(tenant_id=PLATFORM)
     sealer = await keys.sealer(database.tenant_id)
-    sealed = sealer.seal(credential_place(mine), b"sk-sealed")
+    sealed = sealer.seal(credential_place(mine.id), b"sk-sealed")
     await stored(database, mine, sealed=bytes(sealed))
     await stored(database, moved, sealed=bytes(sealed))
     credentials = Credentials(database.app, keys, environment=Environment.PRODUCTION)
@@ -102,4 +103,39 @@ async def test_a_sealed_key_opens_with_its_owners_data_key_and_in_its_own_place(
     with pytest.raises(CredentialUnavailable, match="does not open"):
         await credentials.secret(moved)
     # Another tenant's provider of the same id is another row, and there is none.
-    assert await credentials.secret(replace(mine, tenant_id=database.other_tenant_id)) is None
+    with pytest.raises(CredentialUnavailable, match="has no key"):
+        await credentials.secret(replace(mine, tenant_id=database.other_tenant_id))
+    without = replace(mine, id=new_id(), authentication=Authentication.NONE)
+    assert await credentials.secret(without) is None
+
+
+async def test_the_first_call_that_knows_of_a_new_key_uses_it_and_finds_its_breaker_closed(
+    database: TestDatabase, keyring: LocalKeyring
+) -> None:
+    keys = TenantKeys(database.app, keyring)
+    account = provider(tenant_id=database.tenant_id)
+    place, sealer = credential_place(account.id), await keys.sealer(database.tenant_id)
+    await stored(database, account, sealed=bytes(sealer.seal(place, b"sk-old")))
+    before = member(deployment(provider=account))
+    newer = replace(account, credential_version=1)
+    after = replace(before, deployment=replace(before.deployment, provider=newer))
+    clients = Clients(database.app, keys, Environment.PRODUCTION)
+    assert await key_of(clients, before) == "sk-old"
+    async with database.owner.system() as session:
+        await session.execute(
+            text("UPDATE provider_credentials SET sealed = :sealed"),
+            {"sealed": bytes(sealer.seal(place, b"sk-new"))},
+        )
+    assert await key_of(clients, after) == "sk-new"
+    # A step that began before calls with what is known now.
+    assert await key_of(clients, before) == "sk-new"
+    assert before.deployment.breaker_key != after.deployment.breaker_key
+    await clients.close()
+
+
+async def key_of(clients: Clients, one: PoolMemberFacts) -> str:
+    """The key that a call would go with."""
+    assert await clients.without_credential((one,)) == frozenset()
+    async with clients.lease(one) as client:
+        key: str = client._model.openai_api_key.get_secret_value()  # type: ignore[attr-defined]
+        return key

@@ -31,8 +31,18 @@ BEYOND_CHANCE = {
     "POST /portal/v1/erasures/{erasure_id}/cancel",
     "POST /portal/v1/onboarding",
     "GET /portal/v1/onboarding/consent",
+    "POST /portal/v1/budgets",
     "PATCH /portal/v1/budgets/{budget_id}",
     "DELETE /portal/v1/budgets/{budget_id}",
+    "POST /portal/v1/deployments",
+    "PATCH /portal/v1/deployments/{deployment_id}",
+    "POST /portal/v1/deployments/{deployment_id}/archive",
+    "POST /portal/v1/deployments/{deployment_id}/prices",
+    "POST /portal/v1/prompt-sets",
+    "POST /portal/v1/providers",
+    "PATCH /portal/v1/providers/{provider_id}",
+    "PUT /portal/v1/providers/{provider_id}/credential",
+    "POST /portal/v1/providers/{provider_id}/archive",
     "PATCH /portal/v1/settings",
     "GET /portal/v1/sign-in/callback",
     "POST /portal/v1/tenants/{tenant_id}/erase",
@@ -111,6 +121,7 @@ class Doors:
                 "/portal/v1/tenants", json={"entra_tenant_id": NORTHWIND, "name": "Northwind"}
             ),
         }
+        made |= await self._models()
         leave = await self._made("/addin/v1/graph-sessions", json={})
         made["/portal/v1/graph-sessions/{session_id} session_id"] = await self._made(
             "/addin/v1/graph-sessions", json={}
@@ -134,6 +145,36 @@ class Doors:
         over = await self._made("/addin/v1/jobs", json=text)
         await self._made(f"/addin/v1/jobs/{over}/cancel")
         return made | {"/addin/v1/jobs/{job_id}/events job_id": over}
+
+    async def _models(self) -> dict[str, str]:
+        """A vendor account with a key, a model at another one, and prompts."""
+        account = {
+            "name": "acme",
+            "kind": "openai_compatible",
+            "vendor": "acme",
+            "base_url": "https://api.acme.example.com/v1",
+            "region": "eu",
+            "processor": "Acme",
+        }
+        provider = await self._made("/portal/v1/providers", json=account)
+        path = f"/portal/v1/providers/{provider}/credential"
+        entered = await self._http.put(path, headers=await self.headers(path), json={"key": "sk-12345678"})
+        assert entered.is_success, entered.text
+        # Without a key nothing is called.
+        model = {
+            "name": "m",
+            "provider_id": await self._made("/portal/v1/providers", json=account | {"name": "keyless"}),
+            "model_name": "m",
+            "context_window": 1000,
+            "max_output_tokens": 100,
+        }
+        prompts = next(one for one in load_prompt_files() if one.task_type == "summarize").prompts
+        ours = {"task_type": "summarize", "name": "ours", "prompts": prompts}
+        return {
+            "provider_id": provider,
+            "deployment_id": await self._made("/portal/v1/deployments", json=model),
+            "prompt_set_id": await self._made("/portal/v1/prompt-sets", json=ours),
+        }
 
     async def _made(self, path: str, **options: Any) -> str:
         headers = await self.headers(path)

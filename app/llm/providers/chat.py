@@ -9,7 +9,7 @@ import contextlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import httpx2
@@ -99,13 +99,14 @@ class ChatProvider(ABC):
         converted = [_MESSAGES[one.role](one.content) for one in self.messages(request, messages)]
         options = self.options(request)
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_seconds
+        began, first_text_at = loop.time(), None
+        deadline = began + timeout_seconds
         try:
             async with asyncio.timeout_at(deadline) as limit:
                 # Off whatever the environment says.
                 with tracing_context(enabled=False):
                     if request.user_watches:
-                        answer = await self._stream(converted, options, limit, deadline)
+                        answer, first_text_at = await self._stream(converted, options, limit, deadline)
                     else:
                         answer = await self._model.ainvoke(converted, _NO_CALLBACKS, **options)
         except TimeoutError as error:
@@ -122,7 +123,8 @@ class ChatProvider(ABC):
             if "content filter" in str(error):
                 raise ContentFiltered("the vendor's filter stopped the answer") from error
             raise Unavailable("the vendor answered 200 without an answer") from error
-        return self._result(answer)
+        result = self._result(answer)
+        return result if first_text_at is None else replace(result, first_token_seconds=first_text_at - began)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -148,8 +150,10 @@ class ChatProvider(ABC):
         options: Mapping[str, Any],
         limit: asyncio.Timeout,
         deadline: float,
-    ) -> AIMessage:
+    ) -> tuple[AIMessage, float | None]:
+        """The whole answer, and when its text began."""
         loop = asyncio.get_running_loop()
+        first_text_at: float | None = None
         limit.reschedule(min(deadline, loop.time() + self._patience.first_token_seconds))
         whole: AIMessage | None = None
         chunks: AsyncIterator[Any] = self._model.astream(list(messages), _NO_CALLBACKS, **options)
@@ -157,9 +161,11 @@ class ChatProvider(ABC):
             async for chunk in chunks:
                 limit.reschedule(min(deadline, loop.time() + self._patience.idle_seconds))
                 whole = chunk if whole is None else whole + chunk
+                if first_text_at is None and chunk.text:
+                    first_text_at = loop.time()
         if whole is None:
             raise ValueError("a stream without a chunk")
-        return whole
+        return whole, first_text_at
 
     def _result(self, answer: BaseMessage) -> ModelResult:
         """The answer if it is whole. Raises: `ProviderError`."""
