@@ -2,28 +2,24 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
-from starlette.requests import ClientDisconnect
 
+from app.addin.bodies import BODY_SECONDS, arriving
 from app.addin.schemas import DocumentResource, DriveItem
 from app.core.crypto import Sealer
-from app.core.errors import BadRequest
 from app.documents import service
-from app.documents.errors import FileTooLarge
-from app.documents.names import display_name
 from app.documents.reading import read
-from app.documents.segments import Extracted
+from app.documents.taking import ReadFile, Taker
 from app.http.contract import refused
 from app.http.guards import Caller, InProcess, RawToken, TenantSealer, TenantSession, actor_kind
 from app.http.routes import GuardedRoute
 from app.identity.principal import Principal
 
 router = APIRouter(prefix="/documents", tags=["documents"], route_class=GuardedRoute)
-_BODY_SECONDS = 120.0
 FILE_BODY: dict[str, Any] = {
     "requestBody": {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
@@ -32,13 +28,12 @@ FILE_BODY: dict[str, Any] = {
 """For handlers that read their body themselves, piece by piece."""
 
 
-@dataclass(frozen=True)
-class ReadFile:
-    """A file that has been read, but not yet kept."""
+def taker(caller: Caller, state: InProcess, sealer: TenantSealer) -> Taker:
+    """Takes the caller's files that come in one go."""
+    return Taker(state.database, state.extractor, sealer, caller.tenant_id, caller.member_id)
 
-    name: str
-    content: bytes
-    extracted: Extracted
+
+Taking = Annotated[Taker, Depends(taker)]
 
 
 @router.post("", status_code=201, openapi_extra=FILE_BODY)
@@ -48,14 +43,14 @@ async def upload(
     state: InProcess,
     session: TenantSession,
     sealer: TenantSealer,
+    taking: Taking,
     name: Annotated[str, Query(min_length=1, max_length=255, description="File name with its extension.")],
 ) -> DocumentResource:
     """Take a document; the body is the file itself."""
-    name = display_name(name)
+    late = f"The file did not arrive whole within {BODY_SECONDS:.0f} seconds; send it again."
     async with state.uploads.place(caller.tenant_id):
-        content = await _body(request, state.settings.max_upload_bytes)
-        extracted = await state.extractor.extract(name, content, group=caller.tenant_id)
-        prepared = await prepare(sealer, ReadFile(name, content, extracted))
+        file = await taking.take(name, arriving(request, late=late), announced_bytes=_announced(request))
+        prepared = await prepare(sealer, file)
         stored = await keep(session, caller, prepared)
     return DocumentResource.model_validate(asdict(stored))
 
@@ -68,24 +63,26 @@ async def take_drive_item(
     state: InProcess,
     session: TenantSession,
     sealer: TenantSealer,
+    taking: Taking,
 ) -> DocumentResource:
     """Take a file from Microsoft 365, fetched on behalf of the caller; then it is read like an upload."""
     async with state.uploads.place(caller.tenant_id):
-        fetched = await state.files.fetch(caller, token, body.ref())
-        extracted = await state.extractor.extract(fetched.name, fetched.content, group=caller.tenant_id)
+        async with state.files.open(caller, token, body.ref()) as fetched:
+            file = await taking.take(fetched.name, fetched.pieces)
         prepared = await prepare(
             sealer,
-            ReadFile(fetched.name, fetched.content, extracted),
+            file,
             source={"drive_id": body.drive_id, "item_id": body.item_id, "etag": fetched.etag},
         )
         stored = await keep(session, caller, prepared)
     return DocumentResource.model_validate(asdict(stored))
 
 
-async def read_text(text: str) -> ReadFile:
+async def read_text(sealer: Sealer, text: str) -> ReadFile:
     """The pane's text as a file; plain text needs no process to read it safely."""
-    content = text.encode()
-    return ReadFile("selection.txt", content, await asyncio.to_thread(read, "selection.txt", content))
+    name, content = "selection.txt", text.encode()
+    extracted = await asyncio.to_thread(read, name, content)
+    return ReadFile(name, len(content), sealer.digest("document", content), extracted)
 
 
 async def prepare(
@@ -95,8 +92,8 @@ async def prepare(
     return await service.prepare(
         sealer,
         name=file.name,
-        size_bytes=len(file.content),
-        sha256=sealer.digest("document", file.content),
+        size_bytes=file.size_bytes,
+        sha256=file.sha256,
         extracted=file.extracted,
         source=source,
     )
@@ -115,23 +112,6 @@ async def keep(
     )
 
 
-async def _body(request: Request, limit: int) -> bytes:
-    """The body, refused as soon as it is known to be too large or too slow."""
-    announced = request.headers.get("content-length", "0")
-    if not announced.isdigit() or int(announced) > limit:
-        raise _too_large(limit)
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            async for piece in request.stream():
-                body += piece
-                if len(body) > limit:
-                    raise _too_large(limit)
-    except (TimeoutError, ClientDisconnect):
-        message = f"The file did not arrive whole within {_BODY_SECONDS:.0f} seconds; send it again."
-        raise BadRequest(message, target="content") from None
-    return bytes(body)
-
-
-def _too_large(limit: int) -> FileTooLarge:
-    return FileTooLarge(f"The file has more than {limit // 2**20} MB; split it or send the part you need.")
+def _announced(request: Request) -> int | None:
+    announced = request.headers.get("content-length", "")
+    return int(announced) if announced.isdigit() else None

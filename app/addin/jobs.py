@@ -53,7 +53,9 @@ async def submit_job(
         else (idempotency_key, request_hash(sealer, body.model_dump(mode="json")))
     )
     # Reading and sealing take their time: they come before the transaction does anything.
-    text = None if body.input.text is None else await prepare(sealer, await read_text(body.input.text))
+    text = (
+        None if body.input.text is None else await prepare(sealer, await read_text(sealer, body.input.text))
+    )
     # The key comes before whatever is written for the job: a replay leaves nothing behind.
     job_id = await _replayed(session, caller, key)
     if job_id is None:

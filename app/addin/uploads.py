@@ -1,14 +1,13 @@
 """Upload sessions: a large file in parts, resumable after any break; `Content-Range` as Graph takes it."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Request, Response
-from starlette.requests import ClientDisconnect
 
+from app.addin.bodies import BODY_SECONDS, arriving
 from app.addin.content_range import parse
 from app.addin.documents import FILE_BODY
 from app.addin.schemas import DocumentResource, NewUploadRequest, UploadResource
@@ -21,7 +20,6 @@ from app.http.guards import Caller, InProcess, TenantSealer, TenantSession, acto
 from app.http.routes import GuardedRoute
 
 router = APIRouter(prefix="/upload_sessions", tags=["documents"], route_class=GuardedRoute)
-_PART_SECONDS = 120.0
 
 
 def receiver(caller: Caller, state: InProcess, sealer: TenantSealer) -> Receiver:
@@ -135,20 +133,9 @@ async def _body(request: Request, length: int) -> AsyncIterator[bytes]:
             f"The body has {announced[:20]} bytes and its Content-Range names {length}; make them agree.",
             target="Content-Range",
         )
-    loop = asyncio.get_running_loop()
-    until = loop.time() + _PART_SECONDS
-    stream = request.stream()
-    try:
-        while True:
-            # Writing what has arrived is not the client's time; waiting for it is.
-            async with asyncio.timeout_at(until):
-                chunk = await anext(stream, None)
-            if chunk is None:
-                return
-            yield chunk
-    except (TimeoutError, ClientDisconnect):
-        raise BadRequest(
-            f"The part did not arrive whole within {_PART_SECONDS:.0f} seconds; look at the session and go"
-            " on from the range that it expects.",
-            target="content",
-        ) from None
+    late = (
+        f"The part did not arrive whole within {BODY_SECONDS:.0f} seconds; look at the session and go on from"
+        " the range that it expects."
+    )
+    async for chunk in arriving(request, late=late):
+        yield chunk

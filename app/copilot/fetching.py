@@ -17,7 +17,7 @@ from app.core.crypto import Sealer
 from app.core.errors import AppError, ErrorDetail
 from app.core.logging import get_logger
 from app.documents import service as documents
-from app.documents.segments import Extracted
+from app.documents.taking import ReadFile, Taker
 from app.identity.errors import ClaimsChallenge
 from app.identity.graph import DriveItemRef
 from app.identity.graph_errors import (
@@ -49,10 +49,7 @@ class Fetched:
     """A file that has been fetched and read, but not yet kept."""
 
     ref: DriveItemRef
-    name: str
-    size_bytes: int
-    sha256: bytes
-    extracted: Extracted
+    file: ReadFile
 
 
 async def fetch(runtime: Runtime, step: ClaimedStep, sealer: Sealer, events: StepEvents) -> list[Fetched]:
@@ -67,6 +64,7 @@ async def fetch(runtime: Runtime, step: ClaimedStep, sealer: Sealer, events: Ste
         DriveItemRef(**one)
         for one in open_json(sealer, input_place(step.id), step.sealed_input)["drive_items"]
     ]
+    taker = Taker(runtime.database, runtime.extractor, sealer, step.tenant_id, step.member_id)
     fetched: list[Fetched] = []
     for number, ref in enumerate(refs):
         told = f"{number} of {len(refs)} files fetched"
@@ -74,18 +72,16 @@ async def fetch(runtime: Runtime, step: ClaimedStep, sealer: Sealer, events: Ste
             "progress", {"phase": step.kind, "done": number, "total": len(refs), "message": told}
         )
         try:
-            file = await runtime.files.fetch_in_session(
+            async with runtime.files.open_in_session(
                 tenant_id=step.tenant_id,
                 member_id=step.member_id,
                 session_id=step.graph_session_id,
                 ref=ref,
-            )
+            ) as opened:
+                file = await taker.take(opened.name, opened.pieces)
         except (ConsentRequired, ClaimsChallenge, InteractionRequired, GraphSessionNotFound) as error:
             raise _needs_user(error, step) from None
-        extracted = await runtime.extractor.extract(file.name, file.content, group=step.tenant_id)
-        digest = sealer.digest("document", file.content)
-        seen = DriveItemRef(ref.drive_id, ref.item_id, file.etag)
-        fetched.append(Fetched(seen, file.name, len(file.content), digest, extracted))
+        fetched.append(Fetched(DriveItemRef(ref.drive_id, ref.item_id, opened.etag), file))
     return fetched
 
 
@@ -98,13 +94,13 @@ async def keep(runtime: Runtime, step: ClaimedStep, sealer: Sealer, fetched: Seq
     prepared = [
         await documents.prepare(
             sealer,
-            name=file.name,
-            size_bytes=file.size_bytes,
-            sha256=file.sha256,
-            extracted=file.extracted,
-            source={name: value for name, value in asdict(file.ref).items() if value is not None},
+            name=one.file.name,
+            size_bytes=one.file.size_bytes,
+            sha256=one.file.sha256,
+            extracted=one.file.extracted,
+            source={name: value for name, value in asdict(one.ref).items() if value is not None},
         )
-        for file in fetched
+        for one in fetched
     ]
     async with runtime.database.tenant(step.tenant_id) as session:
         stored = [

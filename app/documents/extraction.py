@@ -53,7 +53,7 @@ class Extractor:
     """The pool of reading processes. Use it on one event loop; close it there."""
 
     def __init__(self, settings: Settings) -> None:
-        self._largest = settings.max_upload_bytes
+        self.most_bytes = settings.max_upload_bytes
         self._seconds = settings.extraction_seconds
         self._memory = settings.extraction_memory_bytes
         self._free: asyncio.Queue[_Child] = asyncio.Queue()
@@ -87,9 +87,9 @@ class Extractor:
     def _check_size(self, size_bytes: int) -> None:
         if not size_bytes:
             raise EmptyFile
-        if size_bytes > self._largest:
+        if size_bytes > self.most_bytes:
             raise FileTooLarge(
-                f"The file has {size_bytes / 2**20:.1f} MiB and may have {self._largest / 2**20:.0f};"
+                f"The file has {size_bytes / 2**20:.1f} MiB and may have {self.most_bytes / 2**20:.0f};"
                 " split it and send the parts."
             )
 

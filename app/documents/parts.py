@@ -4,7 +4,7 @@ This is the one way in which a file is kept. Nothing of it is ever whole in this
 is open while bytes are awaited: every part has one of its own.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -82,7 +82,7 @@ async def pieces_of(body: AsyncIterable[bytes], length: int) -> AsyncIterator[by
         yield piece
 
 
-async def cut(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+async def cut(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
     """The same bytes in pieces of `PIECE_BYTES`, the last one smaller; that one once the chunks have ended."""
     buffer = bytearray()
     async for chunk in chunks:

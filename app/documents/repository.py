@@ -72,19 +72,19 @@ class UploadRepository:
 
     def __init__(self, session: AsyncSession, tenant_id: UUID, member_id: UUID) -> None:
         self._session = session
-        self._tenant_id = tenant_id
-        self._member_id = member_id
+        self.tenant_id = tenant_id
+        self.member_id = member_id
 
     def _mine(self) -> list[ColumnElement[bool]]:
         return [
-            UploadSession.tenant_id == self._tenant_id,
-            UploadSession.member_id == self._member_id,
+            UploadSession.tenant_id == self.tenant_id,
+            UploadSession.member_id == self.member_id,
             UploadSession.expires_at > func.now(),
         ]
 
     async def count_open(self) -> int:
         """How many sessions wait for bytes; until the transaction ends, nobody else counts them."""
-        key = f"upload_sessions|{self._tenant_id}|{self._member_id}"
+        key = f"upload_sessions|{self.tenant_id}|{self.member_id}"
         await self._session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
         is_open = [UploadSession.document_id.is_(None), UploadSession.refused_code.is_(None)]
         counted = select(func.count()).select_from(UploadSession).where(*self._mine(), *is_open)
@@ -124,7 +124,7 @@ class UploadRepository:
         found: UploadPart | None = await self._session.scalar(
             select(UploadPart)
             .where(
-                UploadPart.tenant_id == self._tenant_id,
+                UploadPart.tenant_id == self.tenant_id,
                 UploadPart.session_id == session_id,
                 UploadPart.start <= place,
             )
@@ -137,7 +137,7 @@ class UploadRepository:
         """Remove the parts of a session that needs them no more."""
         await self._session.execute(
             delete(UploadPart).where(
-                UploadPart.tenant_id == self._tenant_id, UploadPart.session_id == session_id
+                UploadPart.tenant_id == self.tenant_id, UploadPart.session_id == session_id
             )
         )
 

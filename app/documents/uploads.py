@@ -9,7 +9,7 @@ What has arrived is always the file's beginning. A process that dies loses at mo
 in memory. Each verb is one short transaction; `app.documents.receiving` puts them together.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -33,6 +33,8 @@ STEP_BYTES = 64 * 2**10
 """Every part but the last is a multiple of it, so that nobody makes a row of every byte. The 320 KiB that
 clients of Microsoft Graph send in are one."""
 _EXPIRED_AT_ONCE = 50
+_UNLISTED_HOURS = 1.0
+"""Many times as long as a body may take to arrive and then to be read."""
 
 
 class UploadState(StrEnum):
@@ -120,21 +122,18 @@ async def create(
     repository = UploadRepository(session, tenant_id, member_id)
     if await repository.count_open() >= limits.most_sessions:
         raise TooManyUploadSessions(limits.most_sessions)
-    session_id = new_id()
-    upload = UploadSession(
-        tenant_id=tenant_id,
-        id=session_id,
-        member_id=member_id,
-        sealed_name=sealer.seal(_place(session_id, "sealed_name"), name.encode()),
-        sealed_sha256=None
-        if new.sha256 is None
-        else sealer.seal(_place(session_id, "sealed_sha256"), new.sha256),
-        size_bytes=new.size_bytes,
-        received_bytes=0,
-        expires_at=now() + timedelta(hours=limits.hours),
-    )
-    await repository.add(upload)
-    return _view(sealer, upload)
+    return _view(sealer, await _add(repository, sealer, replace(new, name=name), hours=limits.hours))
+
+
+async def create_unlisted(
+    session: AsyncSession, sealer: Sealer, name: str, *, tenant_id: UUID, member_id: UUID, most_bytes: int
+) -> UUID:
+    """A session for a file that comes in one go, of a size that only its end will tell; gives its id.
+
+    Nobody is told of it. Whoever makes it deletes it; what a process that dies leaves behind expires soon.
+    """
+    repository = UploadRepository(session, tenant_id, member_id)
+    return (await _add(repository, sealer, NewUpload(name, most_bytes), hours=_UNLISTED_HOURS)).id
 
 
 async def find(
@@ -252,6 +251,26 @@ async def remove_expired(system: Database) -> int:
         total += gone
         if gone < _EXPIRED_AT_ONCE:
             return total
+
+
+async def _add(
+    repository: UploadRepository, sealer: Sealer, new: NewUpload, *, hours: float
+) -> UploadSession:
+    session_id = new_id()
+    upload = UploadSession(
+        tenant_id=repository.tenant_id,
+        id=session_id,
+        member_id=repository.member_id,
+        sealed_name=sealer.seal(_place(session_id, "sealed_name"), new.name.encode()),
+        sealed_sha256=None
+        if new.sha256 is None
+        else sealer.seal(_place(session_id, "sealed_sha256"), new.sha256),
+        size_bytes=new.size_bytes,
+        received_bytes=0,
+        expires_at=now() + timedelta(hours=hours),
+    )
+    await repository.add(upload)
+    return upload
 
 
 async def _arrived(

@@ -109,7 +109,7 @@ class Services:
                 # A trigger of the table of tenants tells there, too.
                 {CONFIGURATION: partial(_tell_each, (configuration.changed, directory.changed))},
             ),
-            # Bodies are held in memory: eight of the largest are what a process can bear.
+            # Of each a few pieces of 4 MiB are in memory, then what a reader found in it.
             uploads=Places("uploads", most=8, most_each=4),
             streams=Places("event streams", most=2000, most_each=20),
             rate_limits=RateLimits(redis, settings),

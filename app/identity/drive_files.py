@@ -1,5 +1,7 @@
 """Files of people in Microsoft 365: a token on their behalf, then the file. One a process, on its loop."""
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
 from app.core.database import Database
@@ -28,16 +30,20 @@ class DriveFiles:
         """Close the connections to Graph."""
         await self.graph.close()
 
-    async def fetch(self, caller: Principal, raw_token: str, ref: DriveItemRef) -> DriveFile:
-        """A file that the caller may read. Raises: as `OnBehalf.graph_token`, `Graph.fetch`."""
-        return await self.graph.fetch(await self._on_behalf.graph_token(caller, raw_token), ref)
+    @asynccontextmanager
+    async def open(self, caller: Principal, raw_token: str, ref: DriveItemRef) -> AsyncIterator[DriveFile]:
+        """A file that the caller may read. Raises: as `OnBehalf.graph_token`, `Graph.open`."""
+        token = await self._on_behalf.graph_token(caller, raw_token)
+        async with self.graph.open(token, ref) as file:
+            yield file
 
-    async def fetch_in_session(
+    @asynccontextmanager
+    async def open_in_session(
         self, *, tenant_id: UUID, member_id: UUID, session_id: UUID, ref: DriveItemRef
-    ) -> DriveFile:
+    ) -> AsyncIterator[DriveFile]:
         """A file that the session's member may read, nobody being there.
 
-        Raises: as `LongSessions.token`, `Graph.fetch`.
+        Raises: as `LongSessions.token`, `Graph.open`.
         """
 
         async def token(claims: str | None = None) -> str:
@@ -45,8 +51,11 @@ class DriveFiles:
                 tenant_id=tenant_id, member_id=member_id, session_id=session_id, claims=claims
             )
 
-        try:
-            return await self.graph.fetch(await token(), ref)
-        except ClaimsChallenge as challenge:
-            # Entra may be content with the session as it is; else it says what it wants of the person.
-            return await self.graph.fetch(await token(challenge.claims), ref)
+        async with AsyncExitStack() as stack:
+            try:
+                file = await stack.enter_async_context(self.graph.open(await token(), ref))
+            except ClaimsChallenge as challenge:
+                # Entra may be content with the session as it is; else it says what it wants of the person.
+                again = await token(challenge.claims)
+                file = await stack.enter_async_context(self.graph.open(again, ref))
+            yield file

@@ -11,6 +11,8 @@ import contextlib
 import json
 import re
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +22,7 @@ from app.core.outbound import (
     AddressNotAllowed,
     DownloadFailed,
     DownloadTooLarge,
-    download,
+    open_download,
 )
 from app.identity.errors import ClaimsChallenge
 from app.identity.graph_errors import (
@@ -62,11 +64,12 @@ class DriveItemRef:
 
 @dataclass(frozen=True)
 class DriveFile:
-    """A fetched file, and the version it is."""
+    """A file that is being fetched, and the version it is."""
 
     name: str
-    content: bytes
     etag: str
+    pieces: AsyncIterator[bytes]
+    """Its content as it comes. They end with an error if this is not the version that was asked for."""
 
 
 def graph_scope(settings: Settings) -> str:
@@ -95,10 +98,11 @@ class Graph:
         """Close the connections."""
         await self._http.aclose()
 
-    async def fetch(self, token: str, ref: DriveItemRef) -> DriveFile:
+    @asynccontextmanager
+    async def open(self, token: str, ref: DriveItemRef) -> AsyncIterator[DriveFile]:
         """The file with its name and version; its size is known to fit before a byte of it is fetched.
 
-        Raises: the errors of `graph_errors`, `ClaimsChallenge`.
+        Raises: the errors of `graph_errors`, `ClaimsChallenge`, also while the pieces are read.
         """
         path = f"/v1.0/drives/{ref.drive_id}/items/{ref.item_id}"
         item = await self._item(token, path, ref.etag)
@@ -108,11 +112,17 @@ class Graph:
         if answer.status_code != httpx.codes.FOUND:
             _refuse(answer)
             raise GraphUnavailable("no_redirect")
-        content = await self._download(answer.headers.get("location", ""))
-        if ref.etag is not None:
+        async with self._download(answer.headers.get("location", "")) as pieces:
+            yield DriveFile(item["name"], item["eTag"], self._unchanged(pieces, token, path, ref.etag))
+
+    async def _unchanged(
+        self, pieces: AsyncIterator[bytes], token: str, path: str, etag: str | None
+    ) -> AsyncIterator[bytes]:
+        async for piece in pieces:
+            yield piece
+        if etag is not None:
             # The content may be newer than what was looked at before: its address names no version.
-            await self._item(token, path, ref.etag)
-        return DriveFile(item["name"], content, item["eTag"])
+            await self._item(token, path, etag)
 
     async def read(self, token: str, path: str) -> dict[str, Any]:
         """One JSON object about the person themselves. Raises: the errors of `graph_errors`, `ClaimsChallenge`."""
@@ -150,16 +160,18 @@ class Graph:
             raise GraphUnavailable(type(error).__name__) from None
         return answer, bytes(body)
 
-    async def _download(self, address: str) -> bytes:
+    @asynccontextmanager
+    async def _download(self, address: str) -> AsyncIterator[AsyncIterator[bytes]]:
         try:
-            return await download(
+            async with open_download(
                 address,
                 allowed_hosts=self._hosts,
                 largest_bytes=self._most_bytes,
                 seconds=_DOWNLOAD_SECONDS,
                 ca=self._ca,
                 private_allowed=self._is_development,
-            )
+            ) as pieces:
+                yield pieces
         except DownloadTooLarge:
             raise DriveItemTooLarge(self._most_bytes) from None
         except (DownloadFailed, AddressNotAllowed) as error:

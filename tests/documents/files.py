@@ -1,6 +1,7 @@
 """Files for tests: Word packages written by hand, hostile containers, PDFs."""
 
 import io
+import random
 import struct
 import zipfile
 import zlib
@@ -40,6 +41,7 @@ def word_file(
     parts: Mapping[str, tuple[str, bytes]] | None = None,
     main: str = "word/document.xml",
     content_type: str = _WORD_MAIN,
+    packed: bool = True,
 ) -> bytes:
     """A .docx around a body. `parts` maps relationship kind to (part name, content)."""
     relationships = _RELATIONSHIPS[namespace]
@@ -64,7 +66,17 @@ def word_file(
         main: word_xml("document", f"<w:body>{body}</w:body>", namespace=namespace),
     }
     entries.update(dict((parts or {}).values()))
-    return zip_file(entries)
+    return zip_file(entries, packed=packed)
+
+
+def bulky_word_file(size_bytes: int) -> bytes:
+    """A sound .docx of a sentence and a picture, which is all but a thousand bytes of that size."""
+    picture = random.Random(size_bytes).randbytes(size_bytes - 2_000)
+    return word_file(
+        paragraph("The harbour was closed for three days."),
+        parts={"image": ("word/media/image1.png", picture)},
+        packed=False,
+    )
 
 
 def zip_file(entries: Mapping[str, bytes], *, packed: bool = True) -> bytes:

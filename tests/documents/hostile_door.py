@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import httpx
 import psutil
@@ -48,12 +49,8 @@ class Door:
     async def send(self, file: Hostile) -> Outcome:
         """Upload a file in a session, whole in one part, and watch."""
         content = await asyncio.to_thread(file.make)
-        before, api_before = self._cpu(), self._resident()[0]
-        watch = _Watch(self)
-        started = time.perf_counter()
-        async with watch:
+        async with self.watch() as seen:
             answer = await in_session(self.client, file.name, content)
-        seconds = time.perf_counter() - started
         body = answer.json()
         refused = body.get("error", {"code": "", "message": ""})
         return Outcome(
@@ -62,16 +59,25 @@ class Door:
             status=answer.status_code,
             code=refused["code"],
             message=refused["message"],
-            seconds=seconds,
-            cpu_seconds=self._cpu() - before,
-            api_mb=(watch.api - api_before) / 2**20,
-            child_mb=watch.child / 2**20,
+            seconds=seen.seconds,
+            cpu_seconds=seen.cpu_seconds,
+            api_mb=(seen.api - seen.api_before) / 2**20,
+            child_mb=seen.child / 2**20,
         )
+
+    def watch(self) -> "Watch":
+        """Measure what happens within the context."""
+        return Watch(self)
+
+    def signed_in(self, token: str) -> httpx.AsyncClient:
+        """A client of the process for whoever the token is of."""
+        return _client(str(self.client.base_url), token)
 
     def _processes(self) -> Sequence[psutil.Process]:
         return [self.process, *self.process.children()]
 
-    def _cpu(self) -> float:
+    def cpu(self) -> float:
+        """Seconds of CPU time that the API and its children have used."""
         total = 0.0
         for one in self._processes():
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -79,7 +85,7 @@ class Door:
                 total += spent.user + spent.system
         return total
 
-    def _resident(self) -> tuple[int, int]:
+    def resident(self) -> tuple[int, int]:
         """Bytes that the API holds, and the largest of its children."""
         sizes = []
         for one in self._processes():
@@ -88,20 +94,26 @@ class Door:
         return sizes[0], max(sizes[1:], default=0)
 
 
-class _Watch:
-    """Looks at the processes' memory all the while."""
+class Watch:
+    """Looks at the processes' memory all the while. Bytes; seconds of clock and CPU."""
 
     def __init__(self, door: Door) -> None:
         self._door = door
-        self.api = self.child = 0
+        self.api = self.child = self.api_before = 0
+        self.seconds = self.cpu_seconds = 0.0
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> Self:
+        self._cpu_before, self.api_before = self._door.cpu(), self._door.resident()[0]
+        self._started = time.perf_counter()
         self._task = asyncio.create_task(self._look())
+        return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.seconds = time.perf_counter() - self._started
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._note()
+        self.cpu_seconds = self._door.cpu() - self._cpu_before
 
     async def _look(self) -> None:
         while True:
@@ -109,7 +121,7 @@ class _Watch:
             await asyncio.sleep(_EVERY_SECONDS)
 
     def _note(self) -> None:
-        api, child = self._door._resident()
+        api, child = self._door.resident()
         self.api, self.child = max(self.api, api), max(self.child, child)
 
 
@@ -135,12 +147,7 @@ async def api_process(house: House, **settings: str) -> AsyncIterator[Door]:
         SWITCHBOARD_API_PORT=str(port),
         **settings,
     )
-    client = httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{port}/addin/v1",
-        headers={"Authorization": f"Bearer {house.entra.token()}"},
-        timeout=60.0,
-        trust_env=False,
-    )
+    client = _client(f"http://127.0.0.1:{port}/addin/v1", house.entra.token())
 
     async def answers() -> bool:
         with contextlib.suppress(httpx.TransportError):
@@ -153,3 +160,9 @@ async def api_process(house: House, **settings: str) -> AsyncIterator[Door]:
     finally:
         await client.aclose()
         child.kill()
+
+
+def _client(base_url: str, token: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=base_url, headers={"Authorization": f"Bearer {token}"}, timeout=60.0, trust_env=False
+    )
