@@ -201,14 +201,6 @@ async def open_download(
         raise DownloadFailed from None
 
 
-async def download(url: str, *, allowed_hosts: Collection[str], largest_bytes: int, **options: Any) -> bytes:
-    """The whole of `open_download` in memory. Raises: the same."""
-    async with open_download(
-        url, allowed_hosts=allowed_hosts, largest_bytes=largest_bytes, **options
-    ) as pieces:
-        return b"".join([piece async for piece in pieces])
-
-
 async def _bounded(answer: aiohttp.ClientResponse, largest_bytes: int) -> AsyncIterator[bytes]:
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise DownloadFailed(answer.status)

@@ -5,21 +5,15 @@ pytest -o addopts= -s tests/benchmarks/bench_upload_memory.py
 
 import asyncio
 
-import httpx
 import pytest
 
 from tests.documents.files import bulky_word_file
-from tests.documents.hostile_door import api_process, in_session
+from tests.documents.hostile_door import api_process, in_session, simply
 from tests.entra import ADA, GRACE
 from tests.house import House
 
 _SIZE_BYTES = 90 * 2**20
 _OF_EACH_TENANT = 4
-
-
-async def simply(client: httpx.AsyncClient, name: str, content: bytes) -> httpx.Response:
-    """Send a file as the body of one request."""
-    return await client.post("/documents", params={"name": name}, content=content, timeout=300)
 
 
 @pytest.mark.processes

@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from app.core.outbound import AddressNotAllowed, DownloadFailed, DownloadTooLarge, allowed_address, download
+from app.core.outbound import (
+    AddressNotAllowed,
+    DownloadFailed,
+    DownloadTooLarge,
+    allowed_address,
+    open_download,
+)
 from app.local.entra.certificates import certificates
 
 _HOSTS = (".sharepoint.com", "files.contoso.example")
@@ -25,16 +31,17 @@ class _Files:
     requests: list[str] = field(default_factory=list)
 
     async def fetch(self, **options: Any) -> bytes:
-        return await download(
-            f"https://localhost:{self.port}/file?sig=1",
-            **{
-                "allowed_hosts": ("localhost",),
-                "largest_bytes": 1000,
-                "ca": self.ca,
-                "private_allowed": True,
-                **options,
-            },
-        )
+        """The whole of a file."""
+        given = {
+            "allowed_hosts": ("localhost",),
+            "largest_bytes": 1000,
+            "ca": self.ca,
+            "private_allowed": True,
+            **options,
+        }
+        url = given.pop("url", f"https://localhost:{self.port}/file?sig=1")
+        async with open_download(url, **given) as pieces:
+            return b"".join([piece async for piece in pieces])
 
 
 def _answer(body: bytes, *fields: str, status: str = "200 OK") -> bytes:
@@ -116,9 +123,7 @@ async def test_a_certificate_of_somebody_else_is_refused(files: _Files) -> None:
 
 async def test_outside_of_development_a_host_on_the_list_may_not_lead_inside(files: _Files) -> None:
     with pytest.raises(AddressNotAllowed):
-        await download(
-            "https://localhost/file", allowed_hosts=("localhost",), largest_bytes=1000, ca=files.ca
-        )
+        await files.fetch(private_allowed=False, url="https://localhost/file")
     assert files.requests == []
 
 

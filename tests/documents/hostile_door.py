@@ -133,6 +133,11 @@ async def in_session(client: httpx.AsyncClient, name: str, content: bytes) -> ht
     return await Upload(client, content, created.json()).put(0, len(content))
 
 
+async def simply(client: httpx.AsyncClient, name: str, content: bytes) -> httpx.Response:
+    """Send a file as the body of one request."""
+    return await client.post("/documents", params={"name": name}, content=content)
+
+
 @contextlib.asynccontextmanager
 async def api_process(house: House, **settings: str) -> AsyncIterator[Door]:
     """The API as its own process over the house's database, with a signed-in client."""
