@@ -32,7 +32,13 @@ configure("console", process="tests")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# No key or address of the machine may reach a test: no real model call can leave it.
+# No key or address of the machine may reach a test: no real model call can leave it. Live tests take theirs here.
+KEYS_OF_THE_MACHINE = {
+    name: value
+    for name, value in os.environ.items()
+    if name.endswith("_API_KEY")
+    or name in {"AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_DEPLOYMENT", "OPENAI_COMPATIBLE_URL"}
+}
 for name in os.environ.keys() - {"SWITCHBOARD_TEST_MARKED"}:
     if name.endswith("_API_KEY") or name.startswith(
         ("SWITCHBOARD_", "DATABASE_", "REDIS_", "OPENAI_", "AZURE_OPENAI", "LANGSMITH_", "LANGCHAIN_")

@@ -42,8 +42,9 @@ class _Vendor:
         return f"{self.prefix}_API_KEY"
 
 
+_UNTHINKING = SeedParameters(reasoning_effort="none")
 _VENDORS = (
-    # It would think before each sentence of a summary, and that counts as output.
+    # They would think before they write, and that counts as output.
     _Vendor(
         "openai",
         "OPENAI",
@@ -51,11 +52,11 @@ _VENDORS = (
         "gpt-6-luna",
         ProviderKind.OPENAI,
         "https://api.openai.com/v1",
-        SeedParameters(reasoning_effort="none"),
+        _UNTHINKING,
     ),
     _Vendor("anthropic", "ANTHROPIC", "Anthropic", "claude-haiku-4-5", ProviderKind.ANTHROPIC),
     _Vendor("xai", "XAI", "xAI", "grok-4.20-0309-non-reasoning"),
-    _Vendor("deepseek", "DEEPSEEK", "DeepSeek", "deepseek-flash"),
+    _Vendor("deepseek", "DEEPSEEK", "DeepSeek", "deepseek-flash", parameters=_UNTHINKING),
     _Vendor("mistral", "MISTRAL", "Mistral AI", "mistral-small-latest"),
     _Vendor("meta", "META", "Meta", "muse-spark-1.3"),
     _Vendor("google", "GEMINI", "Google", "gemini-3.5-flash-lite", ProviderKind.GOOGLE),

@@ -16,6 +16,8 @@ _OWN_VENDOR = {
 _AZURE = frozenset({ProviderKind.AZURE_OPENAI, ProviderKind.AZURE_FOUNDRY})
 _MICROSOFT = "microsoft"
 _OPEN = "open"
+_SHARE = 4
+"""Of the window, the output's part is one in so many."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class ModelDefaults:
     reserved for them.
     """
     max_output_tokens: int | None
+    """At most a quarter of the window: all of it is kept free for the answer, and some vendors allow the whole."""
     supported_parameters: tuple[str, ...] | None
     price: DefaultPrice | None
     lifecycle: Lifecycle
@@ -88,14 +91,14 @@ def _defaults(kind: ProviderKind, vendor: str, model_name: str, day: date) -> Mo
     if family is None:
         return None
     price = None if elsewhere else family.price_on(day)
+    priced = family.priced_up_to_tokens if price else None
+    window = _least(family.context_window, priced, dialect.served_window)
     return ModelDefaults(
         model_class=family.model_class,
         capabilities=_capabilities(kind, family, dialect),
         languages=None if family.languages is None else tuple(family.languages),
-        context_window=_least(
-            family.context_window, family.priced_up_to_tokens if price else None, dialect.served_window
-        ),
-        max_output_tokens=family.max_output_tokens,
+        context_window=window,
+        max_output_tokens=_least(family.max_output_tokens, window // _SHARE if window else None),
         supported_parameters=_parameters(kind, family, dialect),
         price=None if price is None else _price(price),
         lifecycle=Lifecycle.ACTIVE if elsewhere else _lifecycle(family, day),

@@ -8,7 +8,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
@@ -46,6 +46,7 @@ class Dialect(_Strict):
     json_mode: Literal["json_schema", "json_object", "none"] = Field("json_schema", alias="json")
     usage_in_stream: Literal["asked", "always"] = "asked"
     reasoning_apart: bool = False
+    unthinking: dict[str, Any] | None = None
     grammar: bool = False
     serves_open_models: bool = False
     served_window: int | None = Field(None, gt=0)

@@ -13,11 +13,14 @@ import pytest
 from app.llm.clients import make_provider
 from app.llm.errors import ProviderError
 from app.llm.types import ModelResult, TokenUsage
-from app.pools.defaults import dialect_for
+from app.local.vendors import found_keys
+from app.pools.defaults import defaults_for, dialect_for
+from app.pools.offers import Offer
 from app.vocabulary import ModelClass, ProviderKind
 from tests.llm.conftest import request
 from tests.llm.test_vendor_contracts import MESSAGES, SCHEMA
-from tests.pools.builders import deployment, member, provider
+from tests.pools.builders import deployment, member, offered, provider
+from tests.pools.test_seed import KEYS
 from tests.scripted_vendor import ScriptedVendor
 from tests.wire_formats import Behaviour
 
@@ -179,3 +182,57 @@ async def test_a_model_that_takes_no_temperature_is_sent_none(vendor: ScriptedVe
     await ask("meta", vendor, {"reasoning_effort": "low"}, place={"model_class": ModelClass.REASONING})
     assert [sent.get("temperature") for sent in vendor.seen] == [None, 0.0, None]
     assert vendor.seen[-1]["reasoning_effort"] == "low"
+
+
+@pytest.mark.parametrize("offer", found_keys(KEYS), ids=lambda offer: offer.provider.vendor)
+@WATCHED
+async def test_what_a_key_in_development_offers_is_asked_with_what_the_model_takes(
+    vendor: ScriptedVendor, offer: Offer, *, watched: bool
+) -> None:
+    root = "/v1" if offer.provider.kind in {ProviderKind.OPENAI, ProviderKind.OPENAI_COMPATIBLE} else ""
+    of = offered(offer, base_url=f"{vendor.origin}{root}")
+    vendor.always("*", Behaviour(usage_unasked=offer.provider.vendor == "mistral"))
+    client = make_provider(of, "k")
+    try:
+        result = await client.complete(request(user_watches=watched), MESSAGES, timeout_seconds=30)
+    finally:
+        await client.close()
+    assert result.text == "A plain answer."
+    assert vendor.asked[0].model == offer.deployment.model_name
+    (sent,) = vendor.seen
+    assert (sent.get("reasoning_effort") == "none") is (offer.provider.vendor == "openai")
+    assert (sent.get("thinking") == {"type": "disabled"}) is (offer.provider.vendor == "deepseek")
+    assert ("'temperature': 0" in str(sent)) is (offer.deployment.model_class is ModelClass.GENERAL)
+
+
+@pytest.mark.parametrize(
+    ("kind", "root", "model_name"),
+    [
+        (ProviderKind.OPENAI, "/v1", "gpt-6-luna"),
+        (ProviderKind.ANTHROPIC, "", "claude-opus-5-5"),
+        (ProviderKind.GOOGLE, "", "gemini-3.5-flash"),
+    ],
+)
+async def test_how_hard_to_think_is_said_in_each_protocols_words(
+    vendor: ScriptedVendor, kind: ProviderKind, root: str, model_name: str
+) -> None:
+    known = defaults_for(kind, kind.value, model_name)
+    assert known is not None
+    assert "reasoning_effort" in (known.supported_parameters or ())
+    account = provider(kind=kind, vendor=kind.value, base_url=f"{vendor.origin}{root}")
+    place = deployment(
+        "alpha",
+        provider=account,
+        model_name=model_name,
+        model_class=known.model_class,
+        supported_parameters=frozenset(known.supported_parameters or ()),
+    )
+    client = make_provider(member(place, parameters={"reasoning_effort": "low"}), "k")
+    try:
+        await client.complete(request(response_schema=SCHEMA), MESSAGES, timeout_seconds=30)
+    finally:
+        await client.close()
+    sent = json.dumps(vendor.seen[0]).lower()
+    assert '"low"' in sent
+    assert "temperature" not in sent
+    assert vendor.asked[0].schema == SCHEMA

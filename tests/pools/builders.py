@@ -1,10 +1,12 @@
 """Facts for tests, with defaults that pass every hard limit."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
 from app.core.clock import new_id
+from app.pools.offers import Offer
 from app.pools.values import DeploymentFacts, PoolMemberFacts, Price, ProviderFacts, RevisionFacts
 from app.vocabulary import PLATFORM, Lifecycle, MemberPurpose, ModelClass, ProviderKind, Strategy
 
@@ -74,6 +76,18 @@ def member(
         weight=weight,
         purpose=purpose,
     )
+
+
+def offered(offer: Offer, **changes: Any) -> PoolMemberFacts:
+    """The member that an offer of the environment becomes; `changes` are its provider's."""
+    columns = {field.name for field in fields(ProviderFacts)}
+    account = provider(**{**{key: value for key, value in offer.provider if key in columns}, **changes})
+    columns = {field.name for field in fields(DeploymentFacts)} - {"provider", "price"}
+    said = {key: value for key, value in offer.deployment if key in columns}
+    for name in ("capabilities", "supported_parameters"):
+        said[name] = None if said[name] is None else frozenset(said[name])
+    of = deployment(provider=account, price=None, **said)
+    return member(of, parameters=offer.parameters.model_dump(exclude_none=True))
 
 
 def revision(

@@ -1,6 +1,7 @@
 """The file of facts about models: whole, unambiguous, with its sources; and what a deployment is by default."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,6 +155,31 @@ def test_open_models_are_known_by_what_the_server_gives_them() -> None:
     assert vllm.price is None
 
 
+def test_the_answers_part_of_the_window_leaves_room_for_what_is_asked() -> None:
+    for family in model_facts().families:
+        for kind in ProviderKind:
+            known = defaults_for(kind, family.vendor, family.models[0], on=TODAY)
+            if known is not None and known.context_window and known.max_output_tokens:
+                assert known.max_output_tokens * 4 <= known.context_window
+    all_of_it = defaults_for(COMPATIBLE, "mistral", "mistral-small-latest")
+    assert all_of_it is not None
+    assert (all_of_it.context_window, all_of_it.max_output_tokens) == (256_000, 64_000)
+
+
+def test_the_operators_page_says_what_the_facts_say() -> None:
+    page = Path("docs/models.md").read_text(encoding="utf-8")
+    for dialect in model_facts().dialects[1:-1]:
+        (line,) = [
+            line for line in page.splitlines() if line.startswith(f"| `openai_compatible`, `{dialect.name}` ")
+        ]
+        assert f"| `{dialect.output_limit}` |" in line
+        assert ("object" in line) is (dialect.json_mode == "json_object")
+        assert ("grammar" in line) is dialect.grammar
+        assert ("counted apart" in line) is dialect.reasoning_apart
+        assert ("unasked" in line) is (dialect.usage_in_stream == "always")
+        assert dialect.served_window is None or f"{dialect.served_window:,}" in line
+
+
 def test_what_nobody_knows_has_no_defaults_and_the_common_dialect() -> None:
     assert defaults_for(COMPATIBLE, "acme", "alpha") is None
     assert defaults_for(ProviderKind.EXTRACTIVE, "switchboard", "extractive") is None
@@ -187,6 +213,6 @@ def test_the_configuration_file_may_leave_out_what_is_known_and_overrules_the_re
     everything, own = parse(seed).deployments
     assert everything.price is not None
     assert (everything.context_window, everything.price.output_micros) == (1_000_000, 15_000_000)
-    assert everything.supported_parameters == ["temperature", "top_p"]
+    assert everything.supported_parameters == ["temperature", "top_p", "reasoning_effort"]
     assert (own.context_window, own.price, own.capabilities) == (9_000, None, [])
     assert own.max_output_tokens == 128_000

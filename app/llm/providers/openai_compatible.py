@@ -49,19 +49,26 @@ class OpenAICompatibleProvider(ChatProvider):
         http = http_client(private_allowed=deployment.provider.tenant_id == PLATFORM)
         self._unused = unused_client()
         self._dialect = dialect_for(deployment.provider.kind, deployment.provider.vendor)
-        clients = (http, self._unused)
-        model = _model(deployment, self._dialect, key, sampling(deployment, parameters), clients)
+        settings = sampling(deployment, parameters)
+        self._always: dict[str, Any] = {}
+        if settings.get("reasoning_effort") == "none" and self._dialect.unthinking is not None:
+            del settings["reasoning_effort"]
+            self._always = self._dialect.unthinking
+        model = _model(deployment, self._dialect, key, settings, (http, self._unused))
         super().__init__(deployment, model, http, patience)
 
     def options(self, request: ModelRequest) -> dict[str, Any]:
         """Output limit under the name that the vendor knows, and the schema."""
         limit = self.output_limit(request)
-        options: dict[str, Any] = (
-            # LangChain renames what it knows as `max_tokens`.
-            {"max_tokens": limit}
-            if self._dialect.output_limit == "max_completion_tokens"
-            else {"extra_body": {"max_tokens": limit}}
-        )
+        options: dict[str, Any] = {}
+        if self._dialect.output_limit == "max_completion_tokens":
+            # LangChain renames it.
+            options["max_tokens"] = limit
+            body = self._always
+        else:
+            body = {**self._always, "max_tokens": limit}
+        if body:
+            options["extra_body"] = body
         schema = self.schema(request)
         if schema is None or self._dialect.json_mode == "none":
             return options
