@@ -218,20 +218,20 @@ async def check(stage: Stage, name: str, lane: Lane, host: OfficeHost) -> None:
     assert job["error"] == events[-1].body["error"] == {"code": expected.code, "message": words(expected)}
 
 
-@pytest.mark.parametrize("lane", Lane)
 @pytest.mark.parametrize("name", FAULTS)
 async def test_a_fault_comes_to_what_the_table_says(
-    stage: Stage, name: str, lane: Lane, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fault = FAULTS[name]
-    if fault.silent and lane is Lane.INTERACTIVE:
+    if fault.silent:
         first_token = 0.2 if fault.streamed.stall else 30.0
         patience = {**chat.PATIENCE, ModelClass.REASONING: Patience(first_token, 0.2)}
         monkeypatch.setattr(chat, "PATIENCE", patience)
-    elif fault.silent:
-        monkeypatch.setitem(loop.TIMEOUT_SECONDS, ModelClass.REASONING, 0.2)
-    for host in (PAIR, ALONE):
-        await check(stage, name, lane, host)
+    for lane in (Lane.INTERACTIVE, Lane.BACKGROUND):
+        if fault.silent and lane is Lane.BACKGROUND:
+            monkeypatch.setitem(loop.TIMEOUT_SECONDS, ModelClass.REASONING, 0.2)
+        for host in (PAIR, ALONE):
+            await check(stage, name, lane, host)
 
 
 def test_the_page_is_written_from_the_table() -> None:
