@@ -197,6 +197,23 @@ class NoticeKind(StrEnum):
     """From then on none of the provider's deployments may serve."""
 
 
+class WebhookState(StrEnum):
+    """Whether notices are sent there."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    """By an administrator, or because the receiver said that it is gone."""
+
+
+class DeliveryState(StrEnum):
+    """How far a message to a webhook is."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    """Given up: a day has passed, the receiver is gone, or its webhook is paused."""
+
+
 class BudgetScope(StrEnum):
     """Whose spending a budget bounds."""
 

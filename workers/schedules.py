@@ -25,8 +25,10 @@ from app.identity.long_sessions import remove_over
 from app.jobs import schedules
 from app.lifecycle.erasing import Erasing
 from app.lifecycle.retention import Retention
+from app.notices.delivering import Delivering
 from app.notices.watching import Watching
 from app.settings import Settings
+from app.tenants.keys import TenantKeys
 
 _log = get_logger(__name__)
 
@@ -44,6 +46,7 @@ class Maintenance:
     """One tenant at a time, as the doors see it."""
     redis: Redis
     wrapping: WrappingKeys
+    keys: TenantKeys
     chains: ChainWriter
     anchors: AnchorFile | None
 
@@ -59,7 +62,10 @@ class Maintenance:
         wrapping = open_wrapping_keys(settings)
         anchors = None if settings.audit_anchors is None else AnchorFile(settings.audit_anchors)
         redis = connect(settings.required("redis_url"))
-        return cls(settings, system, eraser, app, redis, wrapping, ChainWriter(system, wrapping), anchors)
+        keys = TenantKeys(app, wrapping)
+        return cls(
+            settings, system, eraser, app, redis, wrapping, keys, ChainWriter(system, wrapping), anchors
+        )
 
     async def close(self) -> None:
         """Close every connection."""
@@ -185,6 +191,10 @@ async def _write_notices(maintenance: Maintenance) -> str | None:
     return await Watching(maintenance.system, maintenance.app).run()
 
 
+async def _deliver(maintenance: Maintenance) -> str | None:
+    return await Delivering(maintenance.system, maintenance.app, maintenance.keys).run()
+
+
 _BACKLOG = 1000
 SCHEDULES: tuple[Schedule, ...] = (
     Schedule("expired-uploads", 600.0, _remove_expired_uploads),
@@ -192,6 +202,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     Schedule("retention", 3600.0, _retain),
     Schedule("forget-tokens", 300.0, _forget_tokens),
     Schedule("notices", 600.0, _write_notices),
+    Schedule("webhooks", 5.0, _deliver, longest_seconds=100.0),
     Schedule("audit-chain", 2.0, _chain_audit, longest_seconds=60.0),
     Schedule("audit-anchors", 60.0, _anchor_audit, longest_seconds=60.0),
 )

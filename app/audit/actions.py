@@ -73,6 +73,11 @@ class AuditAction(StrEnum):
 
     NOTICE_ACKNOWLEDGE = "notice.acknowledge", "an administrator has seen a notice"
 
+    WEBHOOK_CREATE = "webhook.create", "a webhook was made, with a fresh secret"
+    WEBHOOK_CHANGE = "webhook.change", "a webhook's address, events or state was changed"
+    WEBHOOK_DELETE = "webhook.delete", "a webhook was deleted"
+    WEBHOOK_TEST = "webhook.test", "a test message was sent to a webhook"
+
     DOCUMENT_UPLOAD = "document.upload", "a document was uploaded or fetched from Microsoft 365"
     DOCUMENT_DELETE = "document.delete", "a document was deleted because its time was over"
     JOB_ACCEPT = "job.accept", "a job was submitted"

@@ -196,7 +196,7 @@ async def open_download(
                 raise DownloadTooLarge(largest_bytes)
             yield _bounded(answer, largest_bytes)
     except (aiohttp.ClientError, TimeoutError) as error:
-        if isinstance(_cause(error), AddressRefused):
+        if was_refused(error):
             raise AddressNotAllowed("it leads into a private network") from None
         raise DownloadFailed from None
 
@@ -210,6 +210,11 @@ async def _bounded(answer: aiohttp.ClientResponse, largest_bytes: int) -> AsyncI
         if seen > largest_bytes:
             raise DownloadTooLarge(largest_bytes)
         yield piece
+
+
+def was_refused(error: BaseException) -> bool:
+    """Whether a client's error means that an address was not public, so that nothing was connected to."""
+    return isinstance(_cause(error), AddressRefused)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from app.core.errors import NotFound
+from app.core.errors import Conflict, NotFound
 
 
 class NoticeNotFound(NotFound):
@@ -13,3 +13,23 @@ class NoticeNotFound(NotFound):
 
     def __init__(self, notice_id: UUID) -> None:
         super().__init__(f"There is no notice {notice_id}; list them with GET /portal/v1/notices.")
+
+
+class WebhookNotFound(NotFound):
+    """No such webhook in this tenant."""
+
+    code = "webhook_not_found"
+    title = "No such webhook"
+
+    def __init__(self, webhook_id: UUID) -> None:
+        super().__init__(f"There is no webhook {webhook_id}; list them with GET /portal/v1/webhooks.")
+
+
+class TooManyWebhooks(Conflict):
+    """The tenant has as many webhooks as one may have."""
+
+    code = "too_many_webhooks"
+    title = "Too many webhooks"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"A tenant has at most {most} webhooks; delete one that is not needed any more.")

@@ -14,6 +14,7 @@ from app.audit.actions import AuditAction
 from app.audit.record import Actor, record
 from app.core.clock import new_id
 from app.notices.errors import NoticeNotFound
+from app.notices.outbox import post
 from app.notices.tables import Notice
 from app.pools.endings import Ending, endings
 from app.pools.in_use import in_use
@@ -42,6 +43,18 @@ class NoticeView:
     acknowledged_at: datetime | None
     acknowledged_by: UUID | None
 
+    def as_json(self) -> dict[str, Any]:
+        """As webhooks send it."""
+        return {
+            "id": str(self.id),
+            "subject_id": str(self.subject_id),
+            "subject_name": self.subject_name,
+            "owner": self.owner,
+            "threshold_days": self.threshold_days,
+            "ends_at": self.ends_at.isoformat(),
+            "pools": list(self.pools),
+        }
+
 
 _VIEW = tuple(NoticeView.__dataclass_fields__)
 
@@ -66,9 +79,18 @@ async def write(session: AsyncSession, *, tenant_id: UUID, now: datetime) -> lis
     written = []
     for ending in soon:
         days = threshold(ending.ends_at, now)
-        if days is not None:
-            notice = await _write(session, tenant_id, ending, days)
-            written += [] if notice is None else [_view(notice)]
+        notice = None if days is None else await _write(session, tenant_id, ending, days)
+        if notice is not None:
+            view = _view(notice)
+            await post(
+                session,
+                tenant_id=tenant_id,
+                event_type=view.kind,
+                data=view.as_json(),
+                created_at=view.created_at,
+                notice_id=view.id,
+            )
+            written.append(view)
     return written
 
 

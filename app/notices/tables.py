@@ -4,11 +4,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, UniqueConstraint, func
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.crypto import Sealed
 from app.core.database import Base, TenantOwned
+from app.vocabulary import DeliveryState, WebhookState
 
 
 class Notice(TenantOwned, Base):
@@ -36,3 +38,43 @@ class Notice(TenantOwned, Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     acknowledged_at: Mapped[datetime | None]
     acknowledged_by: Mapped[UUID | None]
+
+
+class Webhook(TenantOwned, Base):
+    """Where a tenant's notices are sent."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),)
+
+    url: Mapped[str]
+    events: Mapped[list[str]]
+    """Kinds of notices."""
+    state: Mapped[str] = mapped_column(default=WebhookState.ACTIVE)
+    sealed_secret: Mapped[Sealed]
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Delivery(TenantOwned, Base):
+    """A message to a webhook, and how far it is. Its id is the `webhook-id`. See outbox.py."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "webhook_id"], ["webhooks.tenant_id", "webhooks.id"], ondelete="CASCADE"
+        ),
+        Index(None, "tenant_id", "webhook_id"),
+        Index("ix_webhook_deliveries_due", "next_attempt_at", postgresql_where="state = 'pending'"),
+    )
+
+    webhook_id: Mapped[UUID]
+    event_type: Mapped[str]
+    notice_id: Mapped[UUID | None]
+    payload: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(default=DeliveryState.PENDING)
+    attempts: Mapped[int] = mapped_column(default=0)
+    last_status: Mapped[int | None]
+    last_error: Mapped[str | None]
+    next_attempt_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    finished_at: Mapped[datetime | None]

@@ -7,6 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.core.clock import now
 from app.core.database import Database
 from app.core.logging import get_logger
+from app.notices.outbox import remove_old
 from app.notices.service import write
 from app.tenants.erasure import kept_days
 
@@ -15,7 +16,7 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Watching:
-    """Writes the notices that are due, a transaction for each tenant; run twice at once, it writes nothing twice."""
+    """Writes the notices that are due and forgets old messages, a transaction for each tenant; run twice at once, it writes nothing twice."""
 
     system: Database
     app: Database
@@ -29,6 +30,7 @@ class Watching:
             try:
                 async with self.app.tenant(tenant_id) as session:
                     written += len(await write(session, tenant_id=tenant_id, now=now()))
+                    await remove_old(session, tenant_id=tenant_id, now=now())
             except (SQLAlchemyError, OSError) as error:
                 _log.info("notices interrupted", tenant_id=str(tenant_id), reason=type(error).__name__)
                 failed = error

@@ -1,12 +1,13 @@
-"""Notices in JSON."""
+"""Notices and webhooks in JSON."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from app.vocabulary import NoticeKind
+from app.portal.schemas import Closed
+from app.vocabulary import DeliveryState, NoticeKind, WebhookState
 
 
 class AffectedPoolResource(BaseModel):
@@ -35,3 +36,62 @@ class NoticeResource(BaseModel):
     created_at: datetime
     acknowledged_at: datetime | None
     acknowledged_by: UUID | None
+
+
+Url = Annotated[
+    str,
+    Field(
+        max_length=2048,
+        description="https, on the public internet. It is shown to administrators and auditors: put no secret in it.",
+    ),
+]
+Events = Annotated[list[NoticeKind], Field(min_length=1, max_length=20)]
+
+
+class NewWebhook(Closed):
+    """Where to send which notices."""
+
+    url: Url
+    events: Events
+
+
+class ChangeWebhook(Closed):
+    """What shall be different; what is left out stays."""
+
+    url: Url | None = None
+    events: Events | None = None
+    state: WebhookState | None = None
+
+
+class WebhookResource(BaseModel):
+    """Where notices are sent; the ETag of the answer goes into `If-Match` of a change."""
+
+    id: UUID
+    url: str
+    events: list[NoticeKind]
+    state: WebhookState
+    created_at: datetime
+
+
+class WebhookWithSecret(WebhookResource):
+    """A webhook that was just made."""
+
+    secret: str
+    """Signs what is sent, as Standard Webhooks says; shown this once."""
+
+
+class DeliveryResource(BaseModel):
+    """A message to a webhook; its id is the `webhook-id` that the receiver sees."""
+
+    id: UUID
+    webhook_id: UUID
+    event_type: str
+    notice_id: UUID | None
+    state: DeliveryState
+    attempts: int
+    last_status: int | None
+    """The receiver's; null where it gave none."""
+    last_error: str | None
+    next_attempt_at: datetime
+    created_at: datetime
+    finished_at: datetime | None

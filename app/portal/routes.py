@@ -21,6 +21,7 @@ from app.portal import (
     sign_in,
     sub_processors,
     tenants,
+    webhooks,
 )
 
 _members_only = APIRouter(dependencies=[Depends(member)])
@@ -40,6 +41,7 @@ for part in (
     deployments,
     prompt_sets,
     sub_processors,
+    webhooks,
 ):
     _members_only.include_router(part.router)
 _signed_in = APIRouter(dependencies=[Depends(visitor)])

@@ -70,6 +70,7 @@ SEALED = (
     ("job_steps", "sealed_input sealed_output"),
     ("provider_credentials", "sealed"),
     ("token_caches", "sealed_cache"),
+    ("webhooks", "sealed_secret"),
 )
 """Columns of content and secrets: sealed with the tenant's data key."""
 
@@ -110,6 +111,8 @@ NOT_CONTENT = (
     ("schedules", "name"),
     ("tenants", "state"),
     ("upload_sessions", "refused_code"),
+    ("webhook_deliveries", "event_type state last_error"),
+    ("webhooks", "events state"),
     # Sentences and records that our code makes from codes, ids and figures; app/documents/errors.py and
     # app/llm/errors.py say that theirs never hold a document's name or text, a prompt or an answer.
     ("audit_entries", "detail"),
@@ -122,6 +125,7 @@ NOT_CONTENT = (
     ("retention_runs", "removed"),
     ("schedules", "last_error last_note"),
     ("upload_sessions", "refused_message"),
+    ("webhook_deliveries", "payload"),
     # Chosen by a client to name one request.
     ("idempotency_keys", "key"),
     # Written by administrators to configure the product, and read by everybody whom it serves.
@@ -139,6 +143,7 @@ NOT_CONTENT = (
     ("routes", "name conditions"),
     ("tenant_policies", "allowed_regions allowed_processors allowed_vendors allowed_model_classes"),
     ("tenants", "name suspended_reason"),
+    ("webhooks", "url"),
     # Who somebody is and where a request came from, not what they write; goes with the member's erasure.
     ("audit_entries", "actor address"),
     ("audit_pseudonyms", "pseudonym"),

@@ -12,6 +12,7 @@ _OPEN_THEM = {
     # Addresses of tenants: judged when the socket is made.
     "app/core/outbound.py",
     "app/llm/providers/guard.py",
+    "app/notices/delivering.py",
     # Addresses of the platform's settings: Microsoft's hosts in production.
     "app/core/key_vault.py",
     "app/identity/keys.py",

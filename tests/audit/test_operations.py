@@ -241,6 +241,7 @@ async def at_the_portal(witness: Witness) -> None:
             headers={"If-Match": tag},
         )
         await with_a_budget(witness, admin, alan)
+        await with_a_webhook(witness, admin, alan)
         await with_a_program(witness, admin, alan)
         await with_models(witness, admin, alan)
         await witness.sees(admin, alan, AuditAction.SIGN_OUT, "POST", "/sign-out")
@@ -256,6 +257,23 @@ async def with_a_budget(witness: Witness, admin: Browser, alan: Who) -> None:
     made = await witness.sees(admin, alan, AuditAction.BUDGET_CHANGE, "PATCH", own, json=limits, headers=tag)
     tag = {"If-Match": made["etag"]}
     await witness.sees(admin, alan, AuditAction.BUDGET_DELETE, "DELETE", own, headers=tag)
+
+
+async def with_a_webhook(witness: Witness, admin: Browser, alan: Who) -> None:
+    body = {"url": "https://hooks.contoso.example/switchboard", "events": ["contract.end"]}
+    made = await witness.sees(admin, alan, AuditAction.WEBHOOK_CREATE, "POST", "/webhooks", json=body)
+    path = f"/webhooks/{made['id']}"
+    await witness.sees(
+        admin,
+        alan,
+        AuditAction.WEBHOOK_CHANGE,
+        "PATCH",
+        path,
+        json={"state": "paused"},
+        headers={"If-Match": (await admin.get(path)).headers["ETag"]},
+    )
+    await witness.sees(admin, alan, AuditAction.WEBHOOK_TEST, "POST", f"{path}/test")
+    await witness.sees(admin, alan, AuditAction.WEBHOOK_DELETE, "DELETE", path)
 
 
 async def with_a_program(witness: Witness, admin: Browser, alan: Who) -> None:

@@ -157,6 +157,8 @@ def _administration() -> dict[str, Entry]:
         own=True,
         control="its own registration, when it was made; a second one is a conflict",
     )
+    address = Plain("where the caller wants messages sent; nothing of ours is looked up by it")
+    webhook_body = {"url": "https://hooks.example.com/in", "events": ["contract.end"]}
     name = Handle(things.tenant_name, never=lambda _handle: "Nobody and Sons", status=422)
     return {
         "GET /portal/v1/me": Entry(Guard.MEMBERS, ALAN, whole=Whole()),
@@ -222,6 +224,34 @@ def _administration() -> dict[str, Entry]:
                 "body currency": Plain("three letters, compared with those of the tenant's own budgets"),
             }
         ),
+        "GET /portal/v1/webhooks": looks(whole=Whole()),
+        "POST /portal/v1/webhooks": acts(
+            {"body url": address}, whole=Whole(201, things.beside(body=webhook_body))
+        ),
+        "GET /portal/v1/webhooks/{webhook_id}": looks({"path webhook_id": Handle(things.webhook)}),
+        "PATCH /portal/v1/webhooks/{webhook_id}": acts(
+            {
+                "path webhook_id": Handle(
+                    things.webhook,
+                    things.beside(headers={"if-match": '"1"'}, body={"state": "paused"}),
+                ),
+                "header if-match": _VERSION,
+                "body url": address,
+            }
+        ),
+        "POST /portal/v1/webhooks/{webhook_id}/test": acts({"path webhook_id": Handle(things.webhook)}),
+        "GET /portal/v1/webhooks/{webhook_id}/deliveries": looks(
+            {
+                "path webhook_id": Handle(things.webhook),
+                "query before": Handle(
+                    things.with_one_before(things.delivery),
+                    things.beside_own_webhook,
+                    never=neighbour,
+                    status=200,
+                ),
+            }
+        ),
+        "DELETE /portal/v1/webhooks/{webhook_id}": acts({"path webhook_id": Handle(things.webhook)}),
         "GET /portal/v1/holds": looks(
             {"query before": cursor(things.with_one_before(things.released_hold))}, whole=Whole()
         ),

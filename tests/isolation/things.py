@@ -17,7 +17,7 @@ from app.jobs.waiting import NEEDS_USER, wait
 from app.local.entra.registrations import PORTAL_CLIENT_ID
 from app.vocabulary import Role
 from tests.entra import NORTHWIND
-from tests.isolation.actors import ADA, ALAN, BARBARA, KATHERINE, Actor, Kind
+from tests.isolation.actors import ADA, ALAN, BARBARA, EDSGER, KATHERINE, Actor, Kind
 from tests.isolation.places import Make, Shape
 from tests.isolation.world import CONTENT_CANARY, TENANT_CANARY, TEXT, World
 from tests.notices.ends import told
@@ -200,6 +200,32 @@ async def budget(world: World) -> str:
     """One for a group that nobody else has a budget for."""
     body = {"scope": "group", "subject": str(new_id()), "currency": "EUR", "hard_micros": 10**9}
     return str((await world.made(ALAN, "POST", "/portal/v1/budgets", Shape(body=body)))["id"])
+
+
+async def webhook(world: World) -> str:
+    body = {"url": f"https://{TENANT_CANARY}.example/hook", "events": ["contract.end"]}
+    return str((await world.made(ALAN, "POST", "/portal/v1/webhooks", Shape(body=body)))["id"])
+
+
+async def delivery(world: World) -> str:
+    """A message to the kept webhook."""
+    path = f"/portal/v1/webhooks/{await _kept_webhook(world, ALAN)}/test"
+    return str((await world.made(ALAN, "POST", path))["id"])
+
+
+async def _kept_webhook(world: World, admin: Actor) -> str:
+    if (admin, "webhook") not in world.kept:
+        body = {"url": "https://hooks.example.com/kept", "events": ["contract.end"]}
+        made = await world.made(admin, "POST", "/portal/v1/webhooks", Shape(body=body))
+        world.kept[admin, "webhook"] = str(made["id"])
+    return world.kept[admin, "webhook"]
+
+
+async def beside_own_webhook(world: World, actor: Actor) -> Shape:
+    """That of the caller's tenant; the owner's is the one with the messages."""
+    admins = [admin for admin in (ALAN, EDSGER) if admin.tenant == actor.tenant]
+    found = await _kept_webhook(world, admins[0]) if admins else str(new_id())
+    return Shape(path={"webhook_id": found})
 
 
 async def erasure(world: World) -> str:

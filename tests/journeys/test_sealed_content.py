@@ -49,8 +49,9 @@ SEALED = {
     "upload_parts.content",
     "upload_sessions.sealed_name",
     "upload_sessions.sealed_sha256",
+    "webhooks.sealed_secret",
 }
-"""Documents, uploads, parameters, results, checkpoints, credentials, token caches. A new one stands here."""
+"""Documents, uploads, parameters, results, checkpoints, credentials, token caches, secrets of webhooks. A new one stands here."""
 
 UNSEALED_BYTES = {
     "audit_chains.mac": "the head of a chain of keyed hashes",
@@ -395,6 +396,21 @@ class Story:
                         " VALUES (:t, :id, :sealed, 'last')"
                     ),
                     {**values, "sealed": bytes(sealed)},
+                )
+                await session.execute(
+                    text(
+                        "INSERT INTO webhooks (tenant_id, id, url, events, state, sealed_secret)"
+                        " VALUES (:t, :id, 'https://hooks.example.com/', '[]', 'active', :sealed)"
+                    ),
+                    {
+                        **values,
+                        "sealed": bytes(
+                            sealer.seal(
+                                Place("webhooks", values["id"], "sealed_secret"),
+                                one.words["password"].encode(),
+                            )
+                        ),
+                    },
                 )
 
 

@@ -44,6 +44,8 @@ BEYOND_CHANCE = {
     "PUT /portal/v1/providers/{provider_id}/credential",
     "POST /portal/v1/providers/{provider_id}/archive",
     "PATCH /portal/v1/settings",
+    "POST /portal/v1/webhooks",
+    "PATCH /portal/v1/webhooks/{webhook_id}",
     "GET /portal/v1/sign-in/callback",
     "POST /portal/v1/tenants/{tenant_id}/erase",
     "POST /portal/v1/tenants/{tenant_id}/resume",
@@ -116,6 +118,10 @@ class Doors:
             "hold_id": await self._made("/portal/v1/holds", json={"member_id": member, "reason": "A case"}),
             "budget_id": await self._made(
                 "/portal/v1/budgets", json={"scope": "tenant", "currency": "EUR", "hard_micros": 10**12}
+            ),
+            "webhook_id": await self._made(
+                "/portal/v1/webhooks",
+                json={"url": "https://hooks.example.com/in", "events": ["contract.end"]},
             ),
             "tenant_id": await self._made(
                 "/portal/v1/tenants", json={"entra_tenant_id": NORTHWIND, "name": "Northwind"}
