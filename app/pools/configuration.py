@@ -22,6 +22,8 @@ from app.tenants.policy import Policy, load_policy
 
 _log = get_logger(__name__)
 _POLL_SECONDS = 0.5
+_GAP_SECONDS = 0.05
+"""Between two looks at least: an import raises the counter hundreds of times, and each time everybody is told."""
 CHANNEL = "switchboard_configuration"
 """Postgres notifies here; give `changed` to the listener."""
 
@@ -132,8 +134,10 @@ class Configuration:
                 if number != self.number:
                     # Loads under way keep writing into the old dictionary, which nobody reads any more.
                     self.number, self._cache = number, {}
+                    _log.info("configuration renewed", number=number)
                     async with self._renewed:
                         self._renewed.notify_all()
+            await asyncio.sleep(_GAP_SECONDS)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_POLL_SECONDS):
+                async with asyncio.timeout(_POLL_SECONDS - _GAP_SECONDS):
                     await self._look.wait()

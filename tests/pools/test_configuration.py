@@ -1,6 +1,7 @@
 """Configuration is cached, isolated by tenant, and renewed in under a second after a change."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -133,3 +134,23 @@ async def test_a_revision_that_is_not_there_says_so(
 ) -> None:
     with pytest.raises(UnknownRevision):
         await configuration.revision(database.tenant_id, new_id())
+
+
+async def test_a_storm_of_notifications_costs_few_looks(database: TestDatabase) -> None:
+    looks: list[str] = []
+    event.listen(
+        database.system.engine.sync_engine,
+        "before_cursor_execute",
+        lambda _c, _cur, statement, *_: looks.append(statement) if "configuration_rev" in statement else None,
+    )
+    configuration = Configuration(database.system)
+    configuration.start()
+    await configuration.newer_than(-1)
+    began = time.monotonic()
+    for _ in range(300):
+        configuration.changed("")
+        # As notifications arrive: one by one, with the loop running between them.
+        await asyncio.sleep(0.001)
+    elapsed = time.monotonic() - began
+    await configuration.close()
+    assert 1 < len(looks) <= elapsed / 0.05 + 2
