@@ -22,6 +22,8 @@ from app.core.logging import get_logger
 _log = get_logger(__name__)
 FORMAT = b"\x01"
 KEY_BYTES = 32
+FIRST_VERSION = 1
+"""Of every tenant's data key. Versions are added and, but for an erasure, none is removed."""
 NONCE_BYTES = 12
 _HEAD_BYTES = 5
 _MOST_TOLD = 10_000
@@ -100,15 +102,23 @@ class Sealer:
             raise SealBroken from error
 
     def digest(self, purpose: str, content: bytes) -> bytes:
-        """A keyed hash under the tenant's oldest key, so that it is stable and says nothing outside."""
+        """A keyed hash under the tenant's first key, so that it is stable and says nothing outside.
+
+        Raises: `SealBroken` when that key does not open: under another one, the same would be something else.
+        """
         hasher = self.hasher(purpose)
         hasher.update(content)
         return hasher.digest()
 
     def hasher(self, purpose: str) -> hmac.HMAC:
-        """What `digest` gives, for content that comes piece by piece."""
-        key = hmac.digest(self.keys[min(self.keys)], purpose.encode(), hashlib.sha256)
-        return hmac.new(key, digestmod=hashlib.sha256)
+        """What `digest` gives, for content that comes piece by piece. Raises: `SealBroken`."""
+        first = self.keys.get(FIRST_VERSION)
+        if first is None:
+            raise SealBroken(
+                "The first key of your organisation does not open, so nothing new can be taken; give the"
+                " request-id to your operator."
+            )
+        return hmac.new(hmac.digest(first, purpose.encode(), hashlib.sha256), digestmod=hashlib.sha256)
 
     def _context(self, place: Place, version: int) -> bytes:
         return f"{self.tenant_id}|{place.table}|{place.row}|{place.column}|{version}".encode()

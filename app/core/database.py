@@ -5,7 +5,7 @@ A session is made for one tenant (`Database.tenant`) or, in the system role, acr
 `after_begin` sets at the start of each transaction; a session without either raises.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, ClassVar
@@ -83,6 +83,13 @@ def _set_tenant(session: Session, _transaction: SessionTransaction, connection: 
         )
     elif not session.info.get("across_tenants"):
         raise TenantRequired("open a session with Database.tenant(...) or Database.system()")
+
+
+def after_commit(session: AsyncSession, call: Callable[[], None]) -> None:
+    """Call once this session's transaction has committed, and never if it does not: what was cached of the rows
+    before is then out of date, and what is read afterwards is not.
+    """
+    event.listen(session.sync_session, "after_commit", lambda _session: call(), once=True)
 
 
 class Database:

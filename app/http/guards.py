@@ -16,6 +16,7 @@ from app.audit.record import Actor, ActorKind
 from app.core.crypto import Sealer
 from app.http.browsers import SESSION_COOKIE, address, check_same_origin
 from app.http.services import Services, services
+from app.http.sign_in_limits import Door
 from app.identity.browser_secrets import BrowserSecret
 from app.identity.errors import InvalidToken, RoleMissing, SessionRequired
 from app.identity.principal import Principal, PrincipalKind
@@ -68,13 +69,13 @@ async def _enter(
         return entered[guard]
     token = None if credentials is None else credentials.credentials
     from_where = address(request)
-    state.sign_in_limits.check(from_where, token)
+    state.sign_in_limits.check(Door.TOKEN, from_where, token)
     try:
         if token is None:
             raise InvalidToken
         found = await believe(token)
     except InvalidToken:
-        state.sign_in_limits.refused(from_where)
+        state.sign_in_limits.refused(Door.TOKEN, from_where)
         raise
     state.sign_in_limits.believed(token)
     await state.rate_limits.admit(request.scope, found)
@@ -133,13 +134,13 @@ async def visitor(
     if found is not None:
         return found
     from_where, secret = address(request), BrowserSecret.read(cookie)
-    state.sign_in_limits.check(from_where, cookie)
+    state.sign_in_limits.check(Door.SESSION, from_where, cookie)
     if secret is not None:
         check_same_origin(request, state.settings.portal_origin)
     try:
         found = await state.sign_in.session(secret)
     except SessionRequired:
-        state.sign_in_limits.refused(from_where)
+        state.sign_in_limits.refused(Door.SESSION, from_where)
         raise
     if cookie is not None:
         state.sign_in_limits.believed(cookie)

@@ -29,7 +29,7 @@ from app.identity.portal_sign_in import PortalSignIn
 from app.identity.sessions import Sessions
 from app.identity.tokens import AccessTokens
 from app.jobs.events import EventHub
-from app.jobs.notify import CONFIGURATION
+from app.jobs.notify import CONFIGURATION, PEOPLE
 from app.pools.configuration import Configuration
 from app.settings import Settings
 from app.tenants.app_clients import AppClients
@@ -50,6 +50,7 @@ class Services:
     redis: Redis
     signing_keys: SigningKeys
     directory: TenantDirectory
+    programs: AppClients
     authenticator: Authenticator
     keys: TenantKeys
     configuration: Configuration
@@ -77,7 +78,7 @@ class Services:
         lookups = Database(url, pool_size=max(1, connections // 4), application_name="switchboard-lookups")
         redis = connect(settings.required("redis_url"))
         signing_keys = SigningKeys(settings.entra_authority, ca=settings.entra_ca)
-        directory = TenantDirectory(lookups)
+        directory, programs = TenantDirectory(lookups), AppClients(lookups)
         tokens = AccessTokens(
             signing_keys,
             authority=settings.entra_authority,
@@ -94,10 +95,11 @@ class Services:
             redis=redis,
             signing_keys=signing_keys,
             directory=directory,
+            programs=programs,
             authenticator=Authenticator(
                 tokens,
                 directory,
-                app_clients=AppClients(lookups),
+                app_clients=programs,
                 operator_tenant=settings.operator_tenant,
             ),
             keys=keys,
@@ -107,7 +109,10 @@ class Services:
             listener=Listener(
                 settings.direct_url(),
                 # A trigger of the table of tenants tells there, too.
-                {CONFIGURATION: partial(_tell_each, (configuration.changed, directory.changed))},
+                {
+                    CONFIGURATION: partial(_tell_each, (configuration.changed, directory.changed)),
+                    PEOPLE: partial(_tell_each, (directory.changed, programs.changed)),
+                },
             ),
             # Of each a few pieces of 4 MiB are in memory, then what a reader found in it.
             uploads=Places("uploads", most=8, most_each=4),
@@ -151,6 +156,11 @@ class Services:
             operator_directory=self.settings.operator_tenant,
         )
         return clients
+
+    def forget_people(self) -> None:
+        """Ask for everybody and every program anew at once: call it when a change is committed."""
+        self.directory.changed()
+        self.programs.changed()
 
     def start(self) -> None:
         """Begin to listen, to read events and to keep children ready."""

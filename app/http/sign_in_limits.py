@@ -4,7 +4,8 @@ Only refused tokens count, because a whole office may share one address; and who
 the same token is let in still, so that one broken client does not lock out its colleagues. Each process
 counts for itself: this protects its processor, not a secret.
 
-Sign-ins that are begun at the portal count by themselves: each leaves something in Redis for ten minutes.
+What is refused at one door counts at no other, so that an add-in that is broken does not keep its office out
+of the portal. Sign-ins that are begun there count by themselves: each leaves something in Redis for ten minutes.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ import secrets
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from enum import Enum, auto
 
 from app.core.errors import Throttled
 
@@ -51,8 +53,19 @@ class TooManyStarts(Throttled):
         )
 
 
+class Door(Enum):
+    """Where somebody proves who they are, and by what."""
+
+    TOKEN = auto()
+    """By an access token of Entra: the doors of people's and programs' API."""
+    SESSION = auto()
+    """By the cookie of a session of the portal."""
+    SIGN_IN = auto()
+    """By what Entra sends a browser back with."""
+
+
 class SignInLimits:
-    """Counts refused tokens, and sign-ins begun, by address, in windows of a minute, in bounded memory."""
+    """Counts refused proofs, and sign-ins begun, by address, in windows of a minute, in bounded memory."""
 
     def __init__(
         self, most: int, *, most_starts: int = 120, clock: Callable[[], float] = time.monotonic
@@ -61,14 +74,14 @@ class SignInLimits:
         self._most_starts = most_starts
         self._clock = clock
         self._window = 0
-        self._refused: Counter[str] = Counter()
+        self._refused: Counter[tuple[Door, str]] = Counter()
         self._begun: Counter[str] = Counter()
         self._believed: OrderedDict[bytes, None] = OrderedDict()
         self._key = secrets.token_bytes(32)
 
-    def check(self, address: str, token: str | None) -> None:
-        """Refuse an address that has used up its attempts. Raises: `TooManySignIns`."""
-        if self._counted()[network(address)] < self._most:
+    def check(self, door: Door, address: str, token: str | None) -> None:
+        """Refuse an address that has used up its attempts at a door. Raises: `TooManySignIns`."""
+        if self._counted()[door, network(address)] < self._most:
             return
         if token is None or self._digest(token) not in self._believed:
             raise TooManySignIns(self._seconds_left())
@@ -82,9 +95,9 @@ class SignInLimits:
         if subject in self._begun or len(self._begun) < _MOST_ADDRESSES:
             self._begun[subject] += 1
 
-    def refused(self, address: str) -> None:
+    def refused(self, door: Door, address: str) -> None:
         """Count a token that was not believed."""
-        counted, subject = self._counted(), network(address)
+        counted, subject = self._counted(), (door, network(address))
         if subject in counted or len(counted) < _MOST_ADDRESSES:
             counted[subject] += 1
 
@@ -96,7 +109,7 @@ class SignInLimits:
         if len(self._believed) > _MOST_TOKENS:
             self._believed.popitem(last=False)
 
-    def _counted(self) -> Counter[str]:
+    def _counted(self) -> Counter[tuple[Door, str]]:
         """The refusals of this minute."""
         self._turn()
         return self._refused

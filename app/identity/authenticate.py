@@ -75,7 +75,8 @@ class Authenticator:
     ) -> Principal:
         """The principal of somebody whose token has been believed, as our rows stand now.
 
-        `groups` are those that the token names, to be remembered; None leaves what we know.
+        `groups` are those that the token names, to be remembered; None (of a session, or where the token had
+        no room) leaves what we know.
 
         Raises: `TenantNotOnboarded`, `GuestRefused`, `MemberBlocked`.
         """

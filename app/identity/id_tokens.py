@@ -11,7 +11,7 @@ from uuid import UUID
 
 from app.identity.errors import InvalidToken
 from app.identity.keys import SigningKeys
-from app.identity.tokens import SignedTokens, guid, is_guest, texts
+from app.identity.tokens import SignedTokens, guid, has_more_groups, is_guest, texts
 
 _LONGEST_NAME = 200
 _MOST_GROUPS = 200
@@ -67,7 +67,7 @@ class IdTokens:
 
 def _read(claims: dict[str, Any]) -> IdClaims:
     groups = texts(claims, "groups")
-    overage = len(groups) > _MOST_GROUPS or _has_overage(claims)
+    overage = len(groups) > _MOST_GROUPS or has_more_groups(claims)
     name, auth_time = claims.get("name"), claims.get("auth_time")
     return IdClaims(
         entra_tenant_id=UUID(claims["tid"]),
@@ -96,9 +96,3 @@ def _check_nonce(claims: dict[str, Any], nonce: str) -> None:
         given.encode("utf-8", "replace"), nonce.encode()
     ):
         raise InvalidToken("nonce")
-
-
-def _has_overage(claims: dict[str, Any]) -> bool:
-    """Whether Entra left the groups out because they were too many."""
-    names = claims.get("_claim_names")
-    return claims.get("hasgroups") is True or (isinstance(names, dict) and "groups" in names)

@@ -41,7 +41,7 @@ class Claims:
     roles: frozenset[str]
     is_guest: bool
     groups: frozenset[str] | None = None
-    """Object ids of groups; None where the token does not name them: not asked for, none, or too many."""
+    """Object ids of groups, none where the token names none; None where it says that there are too many."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class AccessTokens:
             scopes=frozenset(claims["scp"].split()),
             roles=texts(claims, "roles"),
             is_guest=is_guest(claims),
-            groups=texts(claims, "groups") if "groups" in claims else None,
+            groups=None if has_more_groups(claims) else texts(claims, "groups"),
         )
 
     async def verify_application(self, raw: str) -> ApplicationClaims:
@@ -182,6 +182,16 @@ def texts(claims: dict[str, Any], name: str) -> frozenset[str]:
     if not isinstance(values, list):
         raise InvalidToken(name)
     return frozenset(value for value in values if isinstance(value, str))
+
+
+def has_more_groups(claims: dict[str, Any]) -> bool:
+    """Whether Entra left the groups out because they were too many.
+
+    Of somebody in no group the claim is left out without a word, so that it is no sign of anything else.
+    Source: Microsoft, "Configure group claims", groups overage.
+    """
+    names = claims.get("_claim_names")
+    return claims.get("hasgroups") is True or (isinstance(names, dict) and "groups" in names)
 
 
 def group_ids(groups: Iterable[str]) -> list[UUID]:

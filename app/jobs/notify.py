@@ -11,6 +11,8 @@ CANCELLED = "switchboard_cancelled"
 """The payload is the id of a job whose running steps must stop."""
 CONFIGURATION = "switchboard_configuration"
 """Raised by a trigger on the configuration tables."""
+PEOPLE = "switchboard_people"
+"""Raised by a trigger when somebody's role or state, or a program's registration, has changed."""
 
 
 async def notify_steps(session: AsyncSession) -> None:

@@ -12,7 +12,7 @@ from app.audit.actions import AuditAction
 from app.audit.record import Actor, record
 from app.core.clock import new_id
 from app.lifecycle.errors import ErasureUnderWay, HeldByLegalHold, HoldIsOver, HoldNotFound
-from app.lifecycle.states import ErasureState
+from app.lifecycle.states import OPEN, ErasureState
 from app.lifecycle.tables import Erasure, LegalHold
 
 
@@ -84,14 +84,17 @@ async def place(
     actor: Actor,
 ) -> HoldView:
     """Hold a member or the whole tenant. The member exists. Raises: `ErasureUnderWay` if it came too late."""
-    # A hold over an erasure that is only asked for is allowed: it keeps it from beginning.
-    begun = select(Erasure.id).where(
-        Erasure.tenant_id == tenant_id,
-        Erasure.state == ErasureState.RUNNING,
-        or_(Erasure.member_id.is_(None), Erasure.member_id == member_id),
+    # A hold over an erasure that is only asked for is allowed: it keeps it from beginning. The lock says which
+    # of two comes first, since neither sees the other's row before it is committed.
+    asked = (
+        select(Erasure.state, Erasure.member_id)
+        .where(Erasure.tenant_id == tenant_id, Erasure.state.in_(OPEN))
+        .order_by(Erasure.id)
+        .with_for_update(read=True)
     )
-    if await session.scalar(begun.limit(1)) is not None:
-        raise ErasureUnderWay
+    for state, of_member in (await session.execute(asked)).all():
+        if state == ErasureState.RUNNING and of_member in {None, member_id}:
+            raise ErasureUnderWay
     hold = LegalHold(
         tenant_id=tenant_id,
         id=new_id(),

@@ -7,8 +7,9 @@ from fastapi import APIRouter, Request, Response
 
 from app.audit.actions import AuditAction
 from app.audit.record import record
+from app.core.database import after_commit
 from app.http.contract import refused
-from app.http.guards import AdminOrAuditor, PortalSession, TenantAdmin, actor
+from app.http.guards import AdminOrAuditor, InProcess, PortalSession, TenantAdmin, actor
 from app.http.routes import GuardedRoute
 from app.portal.schemas import AppClientResource, NewAppClient, Page
 from app.tenants import app_clients
@@ -26,7 +27,12 @@ async def list_app_clients(caller: AdminOrAuditor, session: PortalSession) -> Pa
 
 @router.post("", status_code=201, responses=refused(409))
 async def register_app_client(
-    body: NewAppClient, request: Request, response: Response, caller: TenantAdmin, session: PortalSession
+    body: NewAppClient,
+    request: Request,
+    response: Response,
+    caller: TenantAdmin,
+    session: PortalSession,
+    state: InProcess,
 ) -> AppClientResource:
     """Let a program in that Entra has granted its application role, with a member row of its own that pays for it."""
     made = await app_clients.register_app_client(
@@ -43,13 +49,14 @@ async def register_app_client(
         target_type="app_client",
         target_id=str(made.id),
     )
+    after_commit(session, state.forget_people)
     response.headers["Location"] = f"/portal/v1/app-clients/{made.id}"
     return _resource(made)
 
 
 @router.delete("/{app_client_id}")
 async def revoke_app_client(
-    app_client_id: UUID, request: Request, caller: TenantAdmin, session: PortalSession
+    app_client_id: UUID, request: Request, caller: TenantAdmin, session: PortalSession, state: InProcess
 ) -> AppClientResource:
     """Let a program in no more, from its next request on; its jobs stay."""
     revoked = await app_clients.revoke_app_client(
@@ -63,6 +70,7 @@ async def revoke_app_client(
         target_type="app_client",
         target_id=str(app_client_id),
     )
+    after_commit(session, state.forget_people)
     return _resource(revoked)
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.database import after_commit
 from app.core.errors import ErrorDetail, Unprocessable
 from app.http.contract import refused
 from app.http.guards import AdminOrAuditor, InProcess, PortalSession, TenantAdmin, actor
@@ -97,7 +98,7 @@ async def change_member(
         )
     if (after.role, after.state) != (before.role, before.state):
         await state.sessions.end_member(caller.tenant_id, member_id)
-        state.directory.forget(caller.entra_tenant_id)
+        after_commit(session, state.forget_people)
     return (await _resources(session, caller.tenant_id, [after]))[0]
 
 

@@ -23,6 +23,8 @@ async def start_onboarding(
     body: StartOnboarding, request: Request, visit: Visitor, services: InProcess
 ) -> ConsentPage:
     """Where an administrator of a directory consents for everybody in it."""
+    # Nobody's quota counts whoever is no customer yet, and each state is kept for ten minutes.
+    services.sign_in_limits.begin(address(request))
     place = await services.onboarding.start(
         _applicant(visit, request),
         redirect_uri=f"{services.settings.portal_origin}{CONSENT_PATH}",

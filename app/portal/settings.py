@@ -1,9 +1,11 @@
 """What a tenant's administrators decide about their tenant. Changes name the version they change."""
 
 from dataclasses import replace
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
+from app.core.database import after_commit
 from app.http.contract import refused
 from app.http.etags import IfMatch, expected_version, show_version
 from app.http.guards import AdminOrAuditor, InProcess, PortalSession, TenantAdmin, actor
@@ -42,7 +44,7 @@ async def change_settings(
         wanted=replace(before, version=expected_version(if_match, "settings"), **changes),
         actor=actor(request, caller),
     )
-    state.directory.forget(caller.entra_tenant_id)
+    after_commit(session, partial(state.directory.forget, caller.entra_tenant_id))
     return _shown(after, response)
 
 

@@ -13,6 +13,7 @@ from app.http.browsers import FLOW_COOKIE, SESSION_COOKIE, address, clear_cookie
 from app.http.contract import refused
 from app.http.guards import InProcess, Visitor
 from app.http.services import Services
+from app.http.sign_in_limits import Door
 from app.identity.admission import admit, record_sign_out
 from app.identity.browser_secrets import BrowserSecret
 from app.identity.errors import SignInRefused
@@ -54,11 +55,11 @@ async def begin_sign_in(
 async def finish_sign_in(request: Request, state: InProcess) -> RedirectResponse:
     """Take the answer of Microsoft Entra, begin a session, and go on to the page that was asked for."""
     browser = BrowserSecret.read(request.cookies.get(FLOW_COOKIE))
-    state.sign_in_limits.check(address(request), None)
+    state.sign_in_limits.check(Door.SIGN_IN, address(request), None)
     try:
         finished = await state.sign_in.finish(browser, request.query_params)
     except SignInRefused:
-        state.sign_in_limits.refused(address(request))
+        state.sign_in_limits.refused(Door.SIGN_IN, address(request))
         raise
     session = await admit(
         finished.session,

@@ -85,12 +85,14 @@ class AppClients:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[tuple[UUID, UUID], tuple[float, ProgramView | None]] = {}
+        self._forgotten = 0
 
     async def find(self, tenant_id: UUID, client_id: UUID) -> ProgramView | None:
         """The program, or None if this tenant has not registered it. No row is made."""
         until, view = self._known.get((tenant_id, client_id), (0.0, None))
         if time.monotonic() < until:
             return view
+        forgotten = self._forgotten
         query = (
             select(AppClient, Member.state)
             .join(Member, (Member.tenant_id == AppClient.tenant_id) & (Member.id == AppClient.member_id))
@@ -107,10 +109,17 @@ class AppClients:
                 active=row.state == AppClientState.ACTIVE,
                 permissions=frozenset(row.permissions),
             )
-        if len(self._known) >= _MOST_ENTRIES:
-            self._known.clear()
-        self._known[tenant_id, client_id] = (time.monotonic() + _CACHE_SECONDS, view)
+        # What was read before a change was told of is an answer, but nothing to remember.
+        if forgotten == self._forgotten:
+            if len(self._known) >= _MOST_ENTRIES:
+                self._known.clear()
+            self._known[tenant_id, client_id] = (time.monotonic() + _CACHE_SECONDS, view)
         return view
+
+    def changed(self, _payload: str = "") -> None:
+        """Ask for every program anew: somewhere one was registered or revoked, or a member blocked. For a listener."""
+        self._forgotten += 1
+        self._known.clear()
 
 
 async def register_app_client(

@@ -1,7 +1,7 @@
 """Tenants and members as identity asks for them, with a short cache.
 
-A suspended tenant and a blocked member are seen within half a second, whoever has changed them; a tenant at
-once in every process that listens to Postgres, which says so at each commit that changes one.
+A suspended tenant and a blocked member are seen within half a second, whoever has changed them; at once in
+every process that listens to Postgres, which says so at each commit that changes one.
 """
 
 import time
@@ -86,15 +86,15 @@ class TenantDirectory:
     def forget(self, entra_tenant_id: UUID) -> None:
         """Ask for this tenant and its people anew at once: a door of this process has changed them.
 
-        Other processes hear of a tenant by `changed`, and ask for people anew within half a second.
+        Call it once that is committed. Other processes hear of it by `changed`.
         """
         self._forgotten += 1
         _, tenant = self._tenants.pop(entra_tenant_id, (0.0, None))
         if tenant is not None:
             self._members = {key: one for key, one in self._members.items() if key[0] != tenant.id}
 
-    def changed(self, _payload: str) -> None:
-        """Ask for every tenant and everybody anew: somewhere a tenant was suspended, resumed or erased.
+    def changed(self, _payload: str = "") -> None:
+        """Ask for every tenant and everybody anew: somewhere one was suspended, resumed, blocked or erased.
 
         Give it to the listener: the job that erases and the command line are processes of their own.
         """

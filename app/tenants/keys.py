@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.crypto import KEY_BYTES, SealBroken, Sealer
+from app.core.crypto import FIRST_VERSION, KEY_BYTES, SealBroken, Sealer
 from app.core.database import Database
 from app.core.logging import get_logger
 from app.core.wrapping import WrappedKey, WrappingKeys
@@ -65,10 +65,10 @@ class TenantKeys:
         rows, seals_with = await self._read(tenant_id)
         if not rows:
             # No transaction is open while the vault is asked.
-            fresh = await self._wrapping.wrap(tenant_id, 1, secrets.token_bytes(KEY_BYTES))
+            fresh = await self._wrapping.wrap(tenant_id, FIRST_VERSION, secrets.token_bytes(KEY_BYTES))
             async with self._database.tenant(tenant_id) as session:
                 # Of several processes that find no key one makes it, and all read that one.
-                await add_version(session, tenant_id, 1, fresh)
+                await add_version(session, tenant_id, FIRST_VERSION, fresh)
             rows, seals_with = await self._read(tenant_id)
         versions = sorted(rows)
         found = await asyncio.gather(

@@ -59,6 +59,8 @@ FUNCTIONS = {
     "change_tenant_settings(integer,text,boolean,boolean,integer)": Function(("switchboard_app",)),
     # Fired before a chained entry would be changed or deleted; refuses.
     "keep_audit_entries()": Function(with_owners_rights=False),
+    # Fired by changes of people's roles and states, and of programs; notifies.
+    "tell_of_people()": Function(with_owners_rights=False),
 }
 
 SEALED = (

@@ -20,7 +20,7 @@ from app.http.problems import Bugs
 from app.http.rate_limits import STANDINGS, RateLimits
 from app.http.request_ids import RequestIds
 from app.http.response_headers import ResponseHeaders
-from app.http.sign_in_limits import SignInLimits
+from app.http.sign_in_limits import Door, SignInLimits
 from app.identity.principal import Principal
 from app.local.valkey import EmbeddedValkey
 from app.settings import Settings
@@ -86,7 +86,7 @@ async def _limits() -> None:
 
     async def sign_ins() -> None:
         for _ in range(_REQUESTS):
-            known.check("192.0.2.1", _TOKEN)
+            known.check(Door.TOKEN, "192.0.2.1", _TOKEN)
             known.believed(_TOKEN)
 
     await _cpu("address and token of a caller", sign_ins, _REQUESTS)

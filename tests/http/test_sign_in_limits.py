@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from app.http.sign_in_limits import SignInLimits, TooManySignIns, TooManyStarts, network
+from app.http.sign_in_limits import Door, SignInLimits, TooManySignIns, TooManyStarts, network
 from tests.entra import ADA, KEYS_PATH, part
 from tests.house import House, serve
 
@@ -22,23 +22,23 @@ def test_after_so_many_refusals_an_address_waits_for_the_next_minute() -> None:
     clock = _Clock()
     limits = SignInLimits(2, clock=clock)
     for _ in range(2):
-        limits.check("192.0.2.1", "a token")
-        limits.refused("192.0.2.1")
+        limits.check(Door.TOKEN, "192.0.2.1", "a token")
+        limits.refused(Door.TOKEN, "192.0.2.1")
     clock.now += 17
 
     for token in ("a token", "another", None):
         with pytest.raises(TooManySignIns) as refused:
-            limits.check("192.0.2.1", token)
+            limits.check(Door.TOKEN, "192.0.2.1", token)
         assert refused.value.retry_after_seconds == 43
-    limits.check("192.0.2.2", None)
+    limits.check(Door.TOKEN, "192.0.2.2", None)
     clock.now += 43
-    limits.check("192.0.2.1", None)
+    limits.check(Door.TOKEN, "192.0.2.1", None)
 
 
 def test_sign_ins_begun_count_by_themselves_and_by_address() -> None:
     clock = _Clock()
     limits = SignInLimits(1, most_starts=2, clock=clock)
-    limits.refused("192.0.2.1")
+    limits.refused(Door.TOKEN, "192.0.2.1")
     for _ in range(2):
         limits.begin("192.0.2.1")
     clock.now += 17
@@ -47,19 +47,31 @@ def test_sign_ins_begun_count_by_themselves_and_by_address() -> None:
         limits.begin("192.0.2.1")
     assert refused.value.retry_after_seconds == 43
     limits.begin("192.0.2.2")
-    limits.check("192.0.2.2", None)
+    limits.check(Door.TOKEN, "192.0.2.2", None)
     clock.now += 43
     limits.begin("192.0.2.1")
+
+
+@pytest.mark.parametrize("broken", Door)
+def test_what_is_refused_at_one_door_closes_no_other(broken: Door) -> None:
+    limits = SignInLimits(1)
+    limits.refused(broken, "192.0.2.1")
+
+    for door in Door:
+        if door is not broken:
+            limits.check(door, "192.0.2.1", None)
+    with pytest.raises(TooManySignIns):
+        limits.check(broken, "192.0.2.1", None)
 
 
 def test_whoever_was_let_in_from_there_is_let_in_still() -> None:
     limits = SignInLimits(1)
     limits.believed("good")
-    limits.refused("192.0.2.1")
+    limits.refused(Door.TOKEN, "192.0.2.1")
 
-    limits.check("192.0.2.1", "good")
+    limits.check(Door.TOKEN, "192.0.2.1", "good")
     with pytest.raises(TooManySignIns):
-        limits.check("192.0.2.1", "goo")
+        limits.check(Door.TOKEN, "192.0.2.1", "goo")
 
 
 @pytest.mark.parametrize(
@@ -84,13 +96,13 @@ def test_memory_is_bounded_whatever_comes(monkeypatch: pytest.MonkeyPatch) -> No
     limits = SignInLimits(1)
     for number in range(10):
         limits.begin(f"192.0.2.{number}")
-        limits.refused(f"192.0.2.{number}")
+        limits.refused(Door.TOKEN, f"192.0.2.{number}")
         limits.believed(f"token {number}")
 
     assert len(limits._refused) == len(limits._begun) == len(limits._believed) == 3
-    limits.check("192.0.2.1", "token 9")
+    limits.check(Door.TOKEN, "192.0.2.1", "token 9")
     with pytest.raises(TooManySignIns):
-        limits.check("192.0.2.1", "token 0")
+        limits.check(Door.TOKEN, "192.0.2.1", "token 0")
 
 
 async def test_a_flood_of_forged_tokens_costs_no_work_on_tokens(house: House) -> None:

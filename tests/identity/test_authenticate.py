@@ -14,6 +14,7 @@ from app.identity.tokens import AccessTokens
 from app.local.entra.keys import SigningKey
 from app.local.entra.registrations import ADDIN_CLIENT_ID, SCOPE_NAME
 from app.tenants.directory import TenantDirectory
+from app.tenants.members import groups_of
 from app.vocabulary import Role
 from tests.conftest import TestDatabase
 from tests.entra import ADA, ALAN, GRACE, RunningEntra, seed_tenants
@@ -55,6 +56,22 @@ async def test_a_person_becomes_a_principal_of_their_tenant(
     assert ada.client_id == ADDIN_CLIENT_ID
     assert ada.scopes == {SCOPE_NAME}
     assert ada == await authenticator.principal(entra.token(ADA), scope=SCOPE_NAME)
+
+
+async def test_groups_are_those_of_the_last_token_unless_they_had_no_room_in_it(
+    entra: RunningEntra, tokens: AccessTokens, customers: TestDatabase
+) -> None:
+    async def known_after(**claims: Any) -> int:
+        door = Authenticator(tokens, TenantDirectory(customers.app))
+        ada = await door.principal(entra.token(ADA, **claims), scope=SCOPE_NAME)
+        async with customers.app.tenant(ada.tenant_id) as session:
+            return len(await groups_of(session, tenant_id=ada.tenant_id, member_id=ada.member_id))
+
+    assert await known_after() == len(entra.app.person(ADA).groups) > 0
+    for too_many in ({"_claim_names": {"groups": "src1"}}, {"hasgroups": True}):
+        assert await known_after(groups=None, **too_many) > 0
+    # Of somebody who is in no group any more Entra leaves the claim out.
+    assert await known_after(groups=None) == 0
 
 
 async def test_the_same_object_id_in_another_tenant_is_another_member(

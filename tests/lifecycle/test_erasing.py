@@ -8,7 +8,8 @@ from sqlalchemy.exc import ProgrammingError
 
 from app.core.clock import new_id
 from app.core.crypto import Place, SealBroken, Sealed
-from app.lifecycle import erasure
+from app.lifecycle import erasure, holds
+from app.lifecycle.erasing import Subject
 from app.lifecycle.errors import ErasureUnderWay, HeldByLegalHold
 from app.lifecycle.states import ErasureState
 from tests.lifecycle.conftest import SECRET, Archive
@@ -131,6 +132,29 @@ async def test_a_hold_forbids_to_ask_and_keeps_what_was_asked_from_beginning(arc
     assert await archive.count("documents", archive.database.tenant_id) == 1
     await archive.release(late.id)
     assert (await run_to_the_end(archive)).state is ErasureState.FINISHED
+
+
+async def test_a_hold_that_is_just_being_placed_keeps_an_erasure_from_beginning(archive: Archive) -> None:
+    database = archive.database
+    await archive.fill()
+    asked = await archive.ask(database.member_id)
+    subject = Subject(database.tenant_id, asked.id, database.member_id)
+
+    async with database.app.tenant(database.tenant_id) as session:
+        await holds.place(
+            session,
+            tenant_id=database.tenant_id,
+            member_id=database.member_id,
+            reason="case 8",
+            until=None,
+            placed_by=database.colleague_id,
+            actor=archive.actor(),
+        )
+        # Nobody else sees the hold yet.
+        assert not await archive.erasing().advance(subject)
+
+    assert not await archive.erasing().advance(subject)
+    assert (await archive.erasure()).state is ErasureState.REQUESTED
 
 
 async def test_a_request_can_be_taken_back_until_it_begins_and_only_one_is_open(archive: Archive) -> None:

@@ -157,3 +157,22 @@ class TestInvited:
         await browser.sign_in(KATHERINE)
         assert code(await ask(browser)) == (403, "not_invited")
         assert await tenants(database) == []
+
+
+class TestMany:
+    """An address that begins consent after consent."""
+
+    @pytest.fixture
+    def changes(self) -> dict[str, Any]:
+        return {"rate_limit_sign_in_starts": 2}
+
+    async def test_it_waits_for_the_next_minute(self, portal: Portal, browser: Browser) -> None:
+        # The minute must not end meanwhile.
+        portal.services.sign_in_limits._clock = lambda: 600.0
+        await browser.sign_in(KATHERINE)
+        assert (await ask(browser)).status_code == 200
+
+        refused = await ask(browser)
+
+        assert code(refused) == (429, "too_many_sign_ins")
+        assert refused.headers["Retry-After"] == "60"

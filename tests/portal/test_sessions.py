@@ -1,12 +1,15 @@
 """How long a session of the portal lasts, and what ends it."""
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
+from sqlalchemy import event
+from sqlalchemy.orm import Session
 
 from app.http.browsers import SESSION_COOKIE
 from app.identity.browser_secrets import BrowserSecret
@@ -96,6 +99,30 @@ async def test_a_change_by_an_administrator_ends_the_members_sessions(
         assert code(await person.get("/me")) == GONE
         again = await person.sign_in(ADA)
         assert again.status_code == (403 if change.get("state") else 302)
+
+
+async def test_what_a_request_caches_before_the_commit_keeps_nobody_in(portal: Portal) -> None:
+    # Nobody tells this process of the change: what it has done itself it knows.
+    await portal.services.listener.close()
+    directory = portal.services.directory
+    async with portal.browser() as admin, portal.browser() as person:
+        await admin.sign_in(ALAN)
+        await person.sign_in(ADA)
+        member_id = (await person.get("/me")).json()["member_id"]
+        tenant_id = UUID((await admin.get("/me")).json()["tenant_id"])
+        object_id = UUID(portal.entra.app.person(ADA).object_id)
+        let_in = await directory.member(tenant_id, object_id, "Ada")
+
+        def cache(_session: Session) -> None:
+            directory._members[tenant_id, object_id] = (time.monotonic() + 60, let_in)
+
+        event.listen(Session, "before_commit", cache)
+        try:
+            blocked = await admin.send("PATCH", f"/members/{member_id}", json={"state": "blocked"})
+        finally:
+            event.remove(Session, "before_commit", cache)
+        assert blocked.status_code == 200, blocked.text
+        assert code(await person.sign_in(ADA)) == (403, "member_blocked")
 
 
 async def test_a_change_of_our_rows_counts_in_sessions_that_nobody_ended(

@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from app.http.browsers import FLOW_COOKIE, SESSION_COOKIE
+from app.http.sign_in_limits import Door, TooManySignIns
 from app.local.entra.registrations import PORTAL_CLIENT_ID
 from tests.conftest import TestDatabase
 from tests.entra import ADA, ALAN, EDSGER, GRACE, KATHERINE
@@ -193,6 +194,21 @@ async def test_a_guest_is_refused_unless_the_tenant_lets_guests_in(
     await execute(database, "UPDATE tenants SET allow_guests = true WHERE entra_tenant_id = :id", id=contoso)
     portal.services.directory.forget(contoso)
     assert (await browser.sign_in(ALAN)).status_code == 302
+
+
+async def test_an_office_with_a_broken_client_signs_in_at_the_portal(
+    portal: Portal, browser: Browser
+) -> None:
+    limits = portal.services.sign_in_limits
+    limits._clock = lambda: 600.0
+    await browser.sign_in(ADA)
+    for _ in range(portal.services.settings.rate_limit_sign_ins):
+        limits.refused(Door.TOKEN, "127.0.0.1")
+    with pytest.raises(TooManySignIns):
+        limits.check(Door.TOKEN, "127.0.0.1", None)
+
+    assert (await browser.sign_in(ADA)).status_code == 302
+    assert (await browser.get("/me")).status_code == 200
 
 
 async def test_somebody_who_names_a_directory_must_come_from_it(portal: Portal, browser: Browser) -> None:

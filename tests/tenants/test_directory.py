@@ -8,6 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from app.core.clock import new_id
+from app.core.database import after_commit
+from app.core.listener import Listener
+from app.jobs.notify import PEOPLE
 from app.tenants.directory import TenantDirectory
 from app.vocabulary import MemberState, Role, TenantState
 from tests.conftest import TestDatabase
@@ -99,6 +102,71 @@ async def test_within_half_a_second_the_last_answer_is_given_again(
 
     assert await directory.by_entra_id(entra_id) is tenant
     assert await directory.member(database.tenant_id, object_id, "Ada") is member
+
+
+async def test_what_a_request_caches_before_the_commit_of_a_change_is_forgotten(
+    database: TestDatabase,
+) -> None:
+    directory = TenantDirectory(database.app)
+    object_id = await _object_id(database, database.member_id)
+
+    async with database.app.tenant(database.tenant_id) as session:
+        await session.execute(text("UPDATE members SET state = 'blocked'"))
+        after_commit(session, directory.changed)
+        # Somebody else's request, which cannot see the change yet.
+        before = await directory.member(database.tenant_id, object_id, "Ada")
+
+    assert before.state is MemberState.ACTIVE
+    assert (await directory.member(database.tenant_id, object_id, "Ada")).state is MemberState.BLOCKED
+
+
+async def test_a_change_that_is_not_committed_is_told_to_nobody(database: TestDatabase) -> None:
+    told: list[bool] = []
+
+    async def change() -> None:
+        async with database.app.tenant(database.tenant_id) as session:
+            await session.execute(text("UPDATE members SET state = 'blocked'"))
+            after_commit(session, lambda: told.append(True))
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await change()
+
+    assert not told
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE members SET state = 'blocked' WHERE id = :member",
+        "UPDATE members SET role = 'Auditor' WHERE id = :member",
+        (
+            "INSERT INTO app_clients (tenant_id, id, client_id, name, member_id, permissions, state)"
+            " VALUES (:tenant, :member, :member, 'A program', :member, '[]', 'active')"
+        ),
+    ],
+)
+async def test_postgres_tells_of_roles_states_and_programs_but_not_of_sign_ins(
+    database: TestDatabase, change: str
+) -> None:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    listener = Listener(database.app_url, {PEOPLE: heard.put_nowait})
+    listener.start()
+    values = {"tenant": database.tenant_id, "member": database.member_id}
+    try:
+        assert await heard.get() == ""
+        for statement in (
+            "UPDATE members SET last_seen_at = now(), state = 'active' WHERE id = :member",
+            change,
+            f"SELECT pg_notify('{PEOPLE}', 'the end')",
+        ):
+            async with database.owner.system() as session:
+                await session.execute(text(statement), values)
+        told = [await asyncio.wait_for(heard.get(), 20) for _ in range(2)]
+    finally:
+        await listener.close()
+
+    assert told == ["", "the end"]
 
 
 async def test_members_are_kept_apart_by_tenant(database: TestDatabase) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from app.core.clock import new_id
 from app.core.crypto import Place, SealBroken
 from app.core.keyring import LocalKeyring
-from app.tenants.keys import TenantKeys
+from app.tenants.keys import TenantKeys, add_version
 from tests.conftest import TestDatabase
 
 _PLACE = Place("documents", new_id(), "name")
@@ -78,6 +78,24 @@ async def test_a_keyring_without_the_wrapping_key_opens_nothing(
 
     with pytest.raises(SealBroken):
         await TenantKeys(database.app, another).sealer(database.tenant_id)
+
+
+async def test_without_the_first_key_nothing_is_digested_under_another(
+    database: TestDatabase, keyring: LocalKeyring
+) -> None:
+    first = await TenantKeys(database.app, keyring).sealer(database.tenant_id)
+    second = await keyring.wrap(database.tenant_id, 2, bytes(32))
+    async with database.app.tenant(database.tenant_id) as session:
+        await add_version(session, database.tenant_id, 2, second)
+    async with database.owner.system() as session:
+        await session.execute(text("UPDATE tenant_keys SET wrapped = 'damaged' WHERE version = 1"))
+
+    sealer = await TenantKeys(database.app, keyring).sealer(database.tenant_id)
+
+    assert sealer.open(_PLACE, sealer.seal(_PLACE, b"a memo")) == b"a memo"
+    assert first.digest("document", b"a memo")
+    with pytest.raises(SealBroken, match="first key"):
+        sealer.digest("document", b"a memo")
 
 
 async def test_a_wrapped_key_moved_to_another_tenant_does_not_unwrap(
