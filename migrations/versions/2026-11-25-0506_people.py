@@ -1,13 +1,13 @@
 """Tell of a change of somebody's role or state, and of a program's registration. Runs before the deploy.
 
-Revision: 0013
-Follows: 0012
+Revision: 0014
+Follows: 0013
 """
 
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
