@@ -1,13 +1,13 @@
 """Tell of a change of somebody's role or state, and of a program's registration. Runs before the deploy.
 
-Revision: 0014
-Follows: 0013
+Revision: 0015
+Follows: 0014
 """
 
 from alembic import op
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
