@@ -307,6 +307,24 @@ def audit_pseudonym(
     raise typer.Exit(commands.audit_pseudonym(_out, tenant_id=tenant, member_id=member))
 
 
+ledger = typer.Typer(
+    help="The ledger of model calls: prove that it adds up. Needs DATABASE_SYSTEM_URL.", no_args_is_help=True
+)
+app.add_typer(ledger, name="ledger")
+
+
+@ledger.command("check")
+def ledger_check(
+    tenant: Tenants = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set sums of budgets that differ to those of their calls.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Compare budgets with their calls and costs with tokens and prices. Status 1 if anything differs."""
+    raise typer.Exit(commands.ledger_check(_out, tenants=tenant or [], repair=repair, as_json=as_json))
+
+
 def main() -> None:
     """Run the command; an error that we expected becomes one plain message and exit status 1."""
     as_json = "--json" in itertools.takewhile(lambda argument: argument != "--", sys.argv[1:])

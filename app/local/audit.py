@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import IO, Any
 from uuid import UUID
 
-from pydantic import SecretStr
 from rich.console import Console
 from rich.text import Text
 
@@ -23,24 +22,24 @@ from app.audit.ocsf import to_ocsf
 from app.audit.record import Actor, ActorKind, record
 from app.audit.repository import SystemAuditRepository
 from app.audit.verify import Verdict, Verifier, read_links
-from app.core.database import Database, psycopg_url
+from app.core.database import Database
 from app.core.key_encryption import open_wrapping_keys
 from app.core.wrapping import WrappingKeys
-from app.local.migrate import remembered_urls
-from app.local.running import Ports, read_running
-from app.local.state import ANCHORS, State
+from app.local.system_role import of_this_machine, system_database
 from app.settings import Settings
-from app.vocabulary import Environment
 
 
 def verify(out: Console, settings: Settings, *, tenants: Sequence[UUID], as_json: bool) -> int:
     """Verify chains and print what was found; 0 if nothing is wrong. Raises: `MissingSetting`, `AnchorsUnusable`."""
-    settings = _of_this_machine(settings)
+    settings = of_this_machine(settings)
     path = settings.audit_anchors
     anchors = None if path is None else AnchorFile(path)
 
     async def work() -> tuple[list[Verdict], list[int]]:
-        async with _system(settings) as system, _wrapping(settings) as wrapping:
+        async with (
+            system_database(settings, name="switchboard-audit") as system,
+            _wrapping(settings) as wrapping,
+        ):
             verifier = Verifier(system, wrapping, anchors)
             return await verifier.run(tenants), verifier.anchor_gaps
 
@@ -70,11 +69,11 @@ class Selection:
 
 def export(file: IO[str], settings: Settings, selection: Selection) -> int:
     """Write entries as JSON lines, tenant by tenant in order; gives how many. Raises: `MissingSetting`."""
-    settings = _of_this_machine(settings)
+    settings = of_this_machine(settings)
 
     async def work() -> int:
         count = 0
-        async with _system(settings) as system:
+        async with system_database(settings, name="switchboard-audit") as system:
             async with system.system() as session:
                 known = await SystemAuditRepository(session).tenants()
             for tenant_id in sorted(known.intersection(selection.tenants) if selection.tenants else known):
@@ -89,10 +88,13 @@ def export(file: IO[str], settings: Settings, selection: Selection) -> int:
 
 def pseudonym(settings: Settings, *, tenant_id: UUID, member_id: UUID) -> str:
     """How the record calls a member; empty if the tenant has no record or is erased. Raises: `MissingSetting`."""
-    settings = _of_this_machine(settings)
+    settings = of_this_machine(settings)
 
     async def work() -> str:
-        async with _system(settings) as system, _wrapping(settings) as wrapping:
+        async with (
+            system_database(settings, name="switchboard-audit") as system,
+            _wrapping(settings) as wrapping,
+        ):
             keys = await AuditKeys(system, wrapping).existing(tenant_id)
             if keys is None:
                 return ""
@@ -152,35 +154,6 @@ def _print(out: Console, verdict: Verdict) -> None:
         out.print(Text(f"        entry {one.position}: {one.flaw}: {one.message}"), soft_wrap=True)
     if verdict.flaws > len(verdict.findings):
         out.print(Text(f"        and {verdict.flaws - len(verdict.findings)} more"))
-
-
-def _of_this_machine(settings: Settings) -> Settings:
-    """The settings themselves, or those of the embedded system that runs here."""
-    state = State.default()
-    if settings.database_system_url is not None or read_running(state) is None:
-        return settings
-    port = Ports(state).known("postgres")
-    urls = None if port is None else remembered_urls(state.path / "postgres-roles.json", port)
-    if urls is None:
-        return settings
-    return settings.model_copy(
-        update={
-            "database_system_url": SecretStr(urls.system),
-            "env": Environment.DEVELOPMENT,
-            "keyring": settings.keyring or state.path / "keyring.json",
-            "audit_anchors": settings.audit_anchors or state.path / ANCHORS,
-        }
-    )
-
-
-@asynccontextmanager
-async def _system(settings: Settings) -> AsyncIterator[Database]:
-    url = psycopg_url(settings.required("database_system_url"))
-    system = Database(url, pool_size=1, application_name="switchboard-audit")
-    try:
-        yield system
-    finally:
-        await system.close()
 
 
 @asynccontextmanager

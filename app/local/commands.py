@@ -339,6 +339,13 @@ def audit_pseudonym(out: Console, *, tenant_id: UUID, member_id: UUID) -> int:
     return 0 if found else 1
 
 
+def ledger_check(out: Console, *, tenants: list[UUID], repair: bool, as_json: bool) -> int:
+    """Check that money adds up; 0 if nothing is left that does not."""
+    from app.local import ledger
+
+    return ledger.check(out, Settings(), tenants=tenants, mend=repair, as_json=as_json)
+
+
 def _utc(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 

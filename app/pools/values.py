@@ -111,8 +111,9 @@ class DeploymentFacts:
         """The most that a call of this size costs; nothing where no price is known."""
         if self.price is None:
             return 0
-        dearest = max(self.price.output_micros, self.price.reasoning_micros)
-        return -(-(input_tokens * self.price.input_micros + output_tokens * dearest) // _MILLION)
+        taken = max(self.price.input_micros, self.price.cached_input_micros)
+        given = max(self.price.output_micros, self.price.reasoning_micros)
+        return -(-(input_tokens * taken + output_tokens * given) // _MILLION)
 
 
 @dataclass(frozen=True)

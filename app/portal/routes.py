@@ -22,6 +22,7 @@ from app.portal import (
     sub_processors,
     tenants,
     webhooks,
+    usage,
 )
 
 _members_only = APIRouter(dependencies=[Depends(member)])
@@ -32,6 +33,7 @@ for part in (
     graph_sessions,
     settings,
     budgets,
+    usage,
     erasures,
     holds,
     jobs,

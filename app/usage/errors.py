@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from app.core.clock import now
-from app.core.errors import Conflict, ErrorDetail, NotFound, Throttled
+from app.core.errors import Conflict, ErrorDetail, NotFound, Throttled, Unprocessable
 
 
 class BudgetExhausted(Throttled):
@@ -69,4 +69,30 @@ class LimitsCross(Conflict):
         super().__init__(
             "A budget has a soft limit, a hard limit or both, the soft one no higher than the hard one.",
             target="soft_micros",
+        )
+
+
+class RangeTooLong(Unprocessable):
+    """The range of days has no day, or too many."""
+
+    code = "bad_range"
+    title = "Not a range"
+
+    def __init__(self, most_days: int) -> None:
+        super().__init__(
+            f"`to` is the day after the last one: later than `from`, by at most {most_days} days.",
+            target="to",
+        )
+
+
+class TooManyRows(Unprocessable):
+    """More groups than one export holds."""
+
+    code = "too_many_rows"
+    title = "Too many rows"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"These are more than {most} rows: ask for fewer days, or tell them apart by less.",
+            target="group_by",
         )

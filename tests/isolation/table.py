@@ -18,6 +18,11 @@ from tests.isolation.world import TEXT
 _NAME = Plain("a name to show; nothing is looked up by it")
 _REASON = Plain("words for people; nothing is looked up by them")
 _VERSION = Plain("a number, compared once the thing in the path was found to be the tenant's")
+_USAGE = {
+    "query from": Plain("a day"),
+    "query to": Plain("a day"),
+    "query group_by": Plain("words of a fixed list"),
+}
 _FILE_NAME = Plain("a file's name to show; files are kept under ids that we give")
 _FETCHED_LATER = Plain(
     "Graph decides on it when the job runs, by the tokens of the caller's own session; that is a handle here"
@@ -109,6 +114,7 @@ def _addin() -> dict[str, Entry]:
     return {
         "GET /addin/v1/me": own(whole=Whole()),
         "GET /addin/v1/me/export": own(whole=Whole()),
+        "GET /addin/v1/me/usage": own(_USAGE, whole=Whole()),
         "GET /addin/v1/task-types": own(
             {"header accept-language": Plain("languages of the caller")}, whole=Whole()
         ),
@@ -197,6 +203,7 @@ def _administration() -> dict[str, Entry]:
             {"query before": cursor(things.with_one_before(things.notice))}, whole=Whole()
         ),
         "POST /portal/v1/notices/{notice_id}/acknowledge": acts({"path notice_id": Handle(things.notice)}),
+        "GET /portal/v1/usage": looks(_USAGE, whole=Whole()),
         "GET /portal/v1/budgets": looks(
             {"query after": cursor(things.with_one_before(things.budget))}, whole=Whole()
         ),

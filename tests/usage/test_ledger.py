@@ -21,6 +21,7 @@ from app.usage.ledger import (
 )
 from app.vocabulary import CallOutcome
 from tests.conftest import TestDatabase
+from tests.pools.builders import deployment
 from tests.usage.money import ended, intent
 
 
@@ -139,6 +140,22 @@ def test_each_token_is_paid_once_and_the_sum_is_rounded_up(counts: Counts, micro
 def test_a_call_never_costs_more_than_its_tokens_at_the_dearest_price(a: int, b: int, c: int, d: int) -> None:
     cost = cost_micros(Counts(a, b, c, d), PRICE)
     assert 0 <= cost * 1_000_000 <= a * PRICE.input_micros + b * PRICE.reasoning_micros + 999_999
+
+
+@given(*(st.integers(0, 10**7) for _ in range(4)), *(st.integers(0, 10_000) for _ in range(2)), st.data())
+def test_no_usage_within_an_estimate_costs_more_than_was_reserved(
+    taken: int, cached: int, given_: int, thought: int, tokens_in: int, tokens_out: int, data: st.DataObject
+) -> None:
+    """Whatever is dearer: cached input than fresh, reasoning than an answer, or neither."""
+    price = Price(new_id(), "EUR", taken, cached, given_, thought)
+    usage = Counts(
+        data.draw(st.integers(0, tokens_in)),
+        data.draw(st.integers(0, tokens_out)),
+        data.draw(st.integers(0, tokens_in)),
+        data.draw(st.integers(0, tokens_out)),
+    )
+    reserved = deployment(price=price).estimate_micros(tokens_in, tokens_out)
+    assert cost_micros(usage, price) <= reserved
 
 
 def test_without_a_price_a_call_costs_nothing() -> None:
