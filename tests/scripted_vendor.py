@@ -223,6 +223,9 @@ class ScriptedVendor:
             return True
         if behaviour.answer is None:
             behaviour = replace(behaviour, answer=self.respond(asked))
+        if behaviour.counted:
+            given = sum(len(message["content"]) for message in asked.messages)
+            behaviour = replace(behaviour, usage=(given // 4, len(behaviour.answer or "") // 4))
         if asked.stream:
             return await _stream(writer, wire.events(asked, behaviour), behaviour)
         completion = wire.completion(asked, behaviour)

@@ -24,6 +24,8 @@ class Behaviour:
     """In OpenAI's words: `stop`, `length`, `content_filter`; None: not told."""
     usage: tuple[int, int] | None = (100, 20)
     """Input and output tokens; None: not told."""
+    counted: bool = False
+    """Tell what the messages and the answer have, at four characters a token, instead of `usage`."""
     cached_tokens: int = 0
     """Of the input."""
     reasoning_tokens: int = 0

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.addin.money import job_warnings, warned
-from app.addin.schemas import JobResource, ProgressResource, UsageResource, WaitingResource
+from app.addin.schemas import EstimateFigures, JobResource, ProgressResource, UsageResource, WaitingResource
 from app.core.crypto import Sealer
 from app.jobs.complete import result_place
 from app.jobs.service import JobView, view
@@ -63,6 +63,7 @@ def job_resource(
         progress=ProgressResource(phase=job.phase, done=job.steps_done, total=job.steps_total),
         waiting=waiting_resource(job),
         result=result,
+        estimate=None if job.estimate is None else EstimateFigures.model_validate(job.estimate),
         decision=job.decision,
         usage=UsageResource(**asdict(used)),
         warnings=job_warnings(job, low),

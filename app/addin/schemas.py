@@ -188,6 +188,65 @@ class UsageResource(BaseModel):
     calls: int
 
 
+class SpanResource(BaseModel):
+    """At least and at most."""
+
+    low: int
+    high: int
+
+
+class FirstMember(BaseModel):
+    """The member of the pool that is asked first, all being well."""
+
+    deployment: str
+    provider_name: str
+    request_model: str
+
+
+class CostResource(BaseModel):
+    """In micros of the currency, which is null where nothing has a price.
+
+    `worst_micros`: at most, if other members have to be asked instead of the first. Failed attempts cost extra.
+    """
+
+    low_micros: int
+    high_micros: int
+    worst_micros: int
+    currency: str | None
+
+
+class EstimateFigures(BaseModel):
+    """What a job will probably need; a step is a request to a model, but for the plan of a long document."""
+
+    route: str
+    pool: str
+    revision: int
+    first_member: FirstMember
+    steps: SpanResource
+    input_tokens: SpanResource
+    output_tokens: SpanResource
+    cost: CostResource
+
+
+class Refusal(BaseModel):
+    """Why the job would not be accepted now."""
+
+    code: str
+    message: str
+    resets_at: datetime
+
+
+class EstimateResource(EstimateFigures):
+    """The same before a job is submitted, with what is left of the caller's budgets."""
+
+    left_micros: int | None
+    """Of the budget that leaves least; null without a hard limit."""
+    refused: Refusal | None
+    may_run_out: bool
+    """Whether it might have to wait for money: more than is left could be needed."""
+    warnings: list[WarningResource]
+
+
 class JobResource(BaseModel):
     """A job, which is its own operation resource."""
 
@@ -203,6 +262,8 @@ class JobResource(BaseModel):
     progress: ProgressResource
     waiting: WaitingResource | None
     result: dict[str, Any] | None
+    estimate: EstimateFigures | None
+    """Null until the documents are there."""
     decision: dict[str, Any] | None
     usage: UsageResource
     warnings: list[WarningResource]

@@ -10,11 +10,10 @@ from app.copilot.citations import Claims, claims_schema, verify_claims
 from app.copilot.narrow import narrow_schema
 from app.copilot.reading import Reading
 from app.copilot.types import Verify
+from app.copilot.work import PROMPT_TOKENS
 from app.llm.types import Message, ModelRequest, ModelResult, Render
 from app.vocabulary import StepKind
 
-PROMPT_TOKENS = 600
-"""What the instructions of the largest prompt set cost, rounded up."""
 _TOKENS_PER_SENTENCE = 110
 _OPTIONAL = ("audience", "focus")
 

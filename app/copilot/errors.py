@@ -45,3 +45,17 @@ class InvalidParameters(Unprocessable):
             target=details[0].target if details else "parameters",
             details=details,
         )
+
+
+class DocumentsNotThere(Unprocessable):
+    """Nobody knows how large a file is that has not been fetched."""
+
+    code = "documents_not_there"
+    title = "The documents are not there yet"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "What files in Microsoft 365 need is known when they have been fetched: the job shows it then. Take"
+            " them in with POST /addin/v1/documents/drive-items to know it before.",
+            target="input.drive_items",
+        )

@@ -136,6 +136,7 @@ async def keep(runtime: Runtime, step: ClaimedStep, sealer: Sealer, fetched: Seq
                     estimated_tokens=placement.estimated_tokens,
                     pool_tenant_id=placement.route.pool_tenant_id,
                     pool_revision_id=placement.route.revision_id,
+                    estimate=placement.estimate.as_json(),
                     route_reason=f"{placement.route.reason}, chosen once the documents were there",
                 ),
             ),

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from app.copilot.answering import PROMPT_TOKENS
 from app.copilot.chunking import HEADER_CHARACTERS, Chunk, Piece
 from app.copilot.findings import ranges
 from app.copilot.merge_tree import FACT_TOKENS, Node
 from app.copilot.types import NewStep
+from app.copilot.work import PROMPT_TOKENS
 from app.documents.segments import Segment
 from app.vocabulary import StepKind
 

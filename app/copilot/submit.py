@@ -12,8 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.audit.record import ActorKind
 from app.copilot.catalog import task_types
 from app.copilot.errors import InvalidParameters, JobTooLarge, UnknownTaskType
+from app.copilot.estimating import Estimate, estimate
 from app.copilot.types import TaskType
 from app.copilot.windows import context_tokens
+from app.copilot.work import WorkFacts
 from app.core.crypto import Sealer
 from app.core.errors import ErrorDetail
 from app.documents.service import DocumentView
@@ -22,7 +24,7 @@ from app.jobs.accept import NewJob, accept
 from app.pools.configuration import Configuration
 from app.pools.errors import NoEligibleMember
 from app.pools.routes import ChosenRoute, JobFacts, any_route, asks_for_member, choose_route
-from app.pools.selection import Allowance, Demand, Exclusion, select
+from app.pools.selection import Allowance, Demand, Exclusion, Selection, select
 from app.pools.values import RevisionFacts
 from app.tenants.members import NOTHING_KNOWN, MemberAttributes, attributes_of
 from app.tenants.policy import Policy
@@ -64,6 +66,7 @@ class Placement:
     language: str
     estimated_tokens: int
     first_step: StepKind
+    estimate: Estimate
 
 
 def find_task_type(name: str) -> TaskType:
@@ -113,9 +116,10 @@ async def submit(
     member = await attributes_for(
         session, configuration, task_type.name, tenant_id=tenant_id, member_id=member_id
     )
+    placement: Placement | None = None
     if later is None:
         budgets = await budgets_of(session, configuration, Payer(tenant_id, member_id, task_type.name))
-        placement = await place(
+        placed = await place(
             configuration,
             task_type,
             parameters,
@@ -126,9 +130,9 @@ async def submit(
             stand=await standings(session, tenant_id, budgets, datetime.now(UTC)),
             member=member,
         )
+        route, placement = placed.route, placed
     else:
         route = any_route(await configuration.routes(tenant_id), task_type.name, member)
-        placement = Placement(route, "und", 0, StepKind.FETCH)
     return await accept(
         session,
         sealer,
@@ -138,12 +142,13 @@ async def submit(
             lane=submission.lane,
             parameters=parameters,
             documents=[document.id for document in submission.documents],
-            pool_tenant_id=placement.route.pool_tenant_id,
-            pool_revision_id=placement.route.revision_id,
-            route_reason=placement.route.reason,
-            language=placement.language,
-            estimated_tokens=placement.estimated_tokens,
-            first_step=placement.first_step,
+            pool_tenant_id=route.pool_tenant_id,
+            pool_revision_id=route.revision_id,
+            route_reason=route.reason,
+            language="und" if placement is None else placement.language,
+            estimated_tokens=0 if placement is None else placement.estimated_tokens,
+            first_step=StepKind.FETCH if placement is None else placement.first_step,
+            estimate=None if placement is None else placement.estimate.as_json(),
             on_dead=task_type.on_dead,
             deadline_seconds=deadline_seconds,
             first_input=None
@@ -197,14 +202,22 @@ async def place(
     revision = await configuration.revision(tenant_id, route.revision_id)
     first_step = task_type.first_step(tokens, context_tokens(revision))
     try:
-        _refuse_if_nobody_may(
+        selection = _refuse_if_nobody_may(
             revision, policy, allowance(stand), task_type, parameters, language, tokens, first_step
         )
     except NoEligibleMember as nobody:
         if any(detail.code == Exclusion.BUDGET for detail in nobody.details):
             raise exhausted(stand) from nobody
         raise
-    return Placement(route, language, tokens, first_step)
+    facts = WorkFacts(
+        tokens=tokens,
+        segments=sum(document.segments for document in documents),
+        context_tokens=context_tokens(revision),
+        language=language,
+        parameters=parameters,
+    )
+    told = estimate(task_type.work(facts), revision, selection, route=route.route_name)
+    return Placement(route, language, tokens, first_step, told)
 
 
 def main_language(documents: Sequence[DocumentView]) -> str:
@@ -223,10 +236,10 @@ def _refuse_if_nobody_may(
     language: str,
     tokens: int,
     first_step: StepKind,
-) -> None:
+) -> Selection:
     """Say at the door what every hop would find: no member may do this. Resting members count as able."""
     chunked = first_step is StepKind.PLAN
-    select(
+    return select(
         revision,
         policy,
         Demand(

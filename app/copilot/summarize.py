@@ -8,28 +8,29 @@ Step outputs: {"facts": [{"text", "spans"}], "read": ranges, "missing": ranges, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.copilot.answering import PROMPT_TOKENS, Question, answer_tokens, ask
-from app.copilot.chunking import CAP_TOKENS, MINIMUM_TOKENS, Chunk, Piece, chunk
+from app.copilot.answering import Question, answer_tokens, ask
+from app.copilot.chunking import Chunk, Piece, chunk
 from app.copilot.citations import Claims, Evidence
 from app.copilot.delivery import chapter_of, coverage, deliver
 from app.copilot.findings import Findings, add_counts
 from app.copilot.merge_tree import plan_levels
 from app.copilot.planning import load_pieces, new_steps
 from app.copilot.reading import Fact, Reading, fit, read_facts, read_pieces
+from app.copilot.tree_work import FEWEST_FACTS, chunk_bounds, facts_of_chunk, tree_work
 from app.copilot.types import Outcome, StepContext, TaskType
+from app.copilot.work import PROMPT_TOKENS, Work, WorkFacts, one_pass, read_tokens
 from app.core.sentences import split_sentences
 from app.documents.language import detect
 from app.jobs.errors import Discard
 from app.vocabulary import StepKind
 
 _ONE_PASS_SHARE = 0.6
-_FEWEST_FACTS, _MOST_FACTS = 3, 12
 _SURE = 0.7
 
 
@@ -87,8 +88,7 @@ async def _plan(context: StepContext) -> Outcome:
     chunks = _chunks(context, budget)
     if not chunks:
         raise _no_text()
-    wanted = ceil(2 * _length(context).most / len(chunks))
-    facts = min(_MOST_FACTS, max(_FEWEST_FACTS, wanted))
+    facts = facts_of_chunk(len(chunks), _length(context).most)
     chapters = [chapter_of(context.segments[each.pieces[0].segment]) for each in chunks]
     levels = plan_levels(chapters, facts=facts, budget_tokens=budget)
     steps = new_steps(chunks, levels)
@@ -98,12 +98,8 @@ async def _plan(context: StepContext) -> Outcome:
 
 def _chunks(context: StepContext, budget_tokens: int) -> tuple[Chunk, ...]:
     """The chunks that say something."""
-    cut = chunk(
-        context.segments,
-        language=context.language,
-        cap_tokens=min(CAP_TOKENS, budget_tokens),
-        minimum_tokens=min(MINIMUM_TOKENS, budget_tokens // 3),
-    )
+    cap, minimum = chunk_bounds(budget_tokens)
+    cut = chunk(context.segments, language=context.language, cap_tokens=cap, minimum_tokens=minimum)
     return tuple(each for each in cut if each.body(context.segments).strip())
 
 
@@ -178,7 +174,7 @@ async def _read_in_parts(context: StepContext, below: Findings) -> Findings:
     methods: set[str] = set()
     for each in _chunks(context, _budget(context)):
         evidence = read_pieces(context.segments, each.pieces)
-        found, method = await _ask(context, evidence, "map", most=_FEWEST_FACTS)
+        found, method = await _ask(context, evidence, "map", most=FEWEST_FACTS)
         groups.append(tuple(Fact.of(claim) for claim in found.claims))
         methods.add(method)
     return Findings(tuple(groups), below.read, set(), tuple(sorted(methods)), below.counts)
@@ -234,12 +230,35 @@ async def _ask(
 
 def _budget(context: StepContext) -> int:
     """Tokens of text that one request of a long document reads."""
-    return max(64, int(_ONE_PASS_SHARE * (context.context_tokens - PROMPT_TOKENS)))
+    return _budget_within(context.context_tokens)
+
+
+def _budget_within(context_tokens: int) -> int:
+    return max(64, int(_ONE_PASS_SHARE * (context_tokens - PROMPT_TOKENS)))
 
 
 def _room(context: StepContext) -> int:
     """Tokens that a request has for its blocks, beside the instructions and the answer."""
     return context.context_tokens - PROMPT_TOKENS - answer_tokens(_length(context).most, _language(context))
+
+
+def work(facts: WorkFacts) -> Work:
+    """One request, or those of a plan: see `_final` and `_plan`, which do it."""
+    parameters = SummarizeParameters.model_validate(facts.parameters)
+    sentences, language = _LENGTHS[parameters.length].most, parameters.language or facts.language
+    answer = answer_tokens(sentences, language)
+    in_parts = tree_work(
+        facts,
+        budget_tokens=_budget_within(facts.context_tokens),
+        sentences=sentences,
+        language=language,
+    )
+    if first_step(facts.tokens, facts.context_tokens) is StepKind.PLAN:
+        return in_parts
+    short = one_pass(facts, answer_tokens=answer)
+    if read_tokens(facts.tokens, facts.segments) > facts.context_tokens - PROMPT_TOKENS - answer:
+        return replace(short, most=in_parts.most)
+    return short
 
 
 def _sentences(evidence: Sequence[Evidence], language: str) -> int:
@@ -326,4 +345,5 @@ TASK_TYPE = TaskType(
     },
     first_step=first_step,
     run=run,
+    work=work,
 )

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from app.copilot.work import Work, WorkFacts, one_pass
 from app.documents.segments import Segment
 from app.llm.types import ModelRequest, ModelResult
 from app.vocabulary import StepKind
@@ -107,5 +108,7 @@ class TaskType:
     first_step: Callable[[int, int], StepKind]
     """(estimated tokens of the input, context tokens of the pool) -> `final` in one pass, or `plan`."""
     run: Callable[[StepContext], Awaitable[Outcome]]
+    work: Callable[[WorkFacts], Work] = one_pass
+    """What it will take, from what is known before it starts; pure."""
     on_dead: str = "partial"
     """What a step that fails for good makes of the job: `partial` or `fail`."""

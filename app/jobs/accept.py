@@ -44,6 +44,8 @@ class NewJob:
     """What the first step works on, as JSON; sealed at rest."""
     graph_session_id: UUID | None = None
     start_after: datetime | None = None
+    estimate: Mapping[str, Any] | None = None
+    """What it will probably need, for people."""
 
 
 def parameters_place(job_id: UUID) -> Place:
@@ -178,6 +180,7 @@ async def _insert(
             pool_revision_id=new.pool_revision_id,
             route_reason=new.route_reason,
             language=new.language,
+            estimate=None if new.estimate is None else dict(new.estimate),
             estimated_tokens=new.estimated_tokens,
             on_dead=new.on_dead,
             steps_total=1,

@@ -59,6 +59,7 @@ class Prepared:
     pool_tenant_id: UUID
     pool_revision_id: UUID
     route_reason: str
+    estimate: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ async def _prepare(session: AsyncSession, step: ClaimedStep, prepared: Prepared)
             pool_tenant_id=prepared.pool_tenant_id,
             pool_revision_id=prepared.pool_revision_id,
             route_reason=prepared.route_reason,
+            estimate=dict(prepared.estimate),
         )
         .execution_options(synchronize_session=False)
     )

@@ -32,6 +32,7 @@ class JobView:
     steps_done: int
     language: str
     estimated_tokens: int
+    estimate: dict[str, Any] | None
     decision: dict[str, Any] | None
     sealed_result: Sealed | None
     error: dict[str, Any] | None

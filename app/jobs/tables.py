@@ -49,6 +49,8 @@ class Job(TenantOwned, Base):
     language: Mapped[str]
     estimated_tokens: Mapped[int]
     on_dead: Mapped[str]
+    estimate: Mapped[dict[str, Any] | None]
+    """What it was expected to need when its documents were there: see copilot/estimating.py."""
     decision: Mapped[dict[str, Any] | None]
     sealed_result: Mapped[Sealed | None]
     error: Mapped[dict[str, Any] | None]

@@ -21,8 +21,8 @@ from app.portal import (
     sign_in,
     sub_processors,
     tenants,
-    webhooks,
     usage,
+    webhooks,
 )
 
 _members_only = APIRouter(dependencies=[Depends(member)])

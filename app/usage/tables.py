@@ -22,6 +22,7 @@ class ModelCall(TenantOwned, Base):
     __table_args__ = (
         Index(None, "tenant_id", "job_id"),
         Index(None, "tenant_id", "started_at"),
+        Index(None, "tenant_id", "member_id", "started_at"),
         Index("ix_model_calls_pending", "started_at", postgresql_where="outcome = 'pending'"),
     )
 

@@ -121,7 +121,7 @@ NOT_CONTENT = (
     ("documents", "notes"),
     ("erasures", "removed proof"),
     ("job_steps", "reservation error error_chain"),
-    ("jobs", "route_reason decision error waiting_for"),
+    ("jobs", "route_reason decision error estimate waiting_for"),
     ("model_calls", "charges"),
     ("notices", "pools"),
     ("retention_runs", "removed"),

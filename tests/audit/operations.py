@@ -66,6 +66,7 @@ RECORDS: dict[str, set[AuditAction]] = {
 """Reads that hand out what is kept, or let somebody in, are here too."""
 
 WITHOUT: dict[str, str] = {
+    "POST /addin/v1/estimates": "reads what the caller has and writes nothing",
     "POST /addin/v1/upload_sessions": "nothing has arrived; its last part makes the document and is recorded",
     "DELETE /addin/v1/upload_sessions/{session_id}": "drops parts that were no document; a document stays",
     "POST /automation/v1/upload_sessions": "as at the add-in's door",

@@ -27,6 +27,7 @@ _FILE_NAME = Plain("a file's name to show; files are kept under ids that we give
 _FETCHED_LATER = Plain(
     "Graph decides on it when the job runs, by the tokens of the caller's own session; that is a handle here"
 )
+_NOT_FETCHED = Plain("files to fetch are refused here before anything is looked up")
 _TEXT_JOB = {"task_type": "summarize", "input": {"text": things.OWN_TEXT}}
 
 
@@ -114,6 +115,23 @@ def _addin() -> dict[str, Entry]:
     return {
         "GET /addin/v1/me": own(whole=Whole()),
         "GET /addin/v1/me/export": own(whole=Whole()),
+        "POST /addin/v1/estimates": own(
+            {
+                "body input.documents[]": (
+                    Handle(
+                        things.by(ADA, things.document), beside=things.beside(body={"task_type": "summarize"})
+                    ),
+                    Handle(things.by(ADA, things.document), beside=things.beside_own_document),
+                ),
+                "body input.graph_session": _NOT_FETCHED,
+                "body input.drive_items[].drive_id": _NOT_FETCHED,
+                "body input.drive_items[].item_id": _NOT_FETCHED,
+                "body input.drive_items[].etag": _NOT_FETCHED,
+                "body input.text": Plain("content of the caller's own"),
+                "body parameters": Plain("checked by the task type's closed schema, which names no thing"),
+                "body task_type": Plain("a word of the catalogue, the same for everybody"),
+            }
+        ),
         "GET /addin/v1/me/usage": own(_USAGE, whole=Whole()),
         "GET /addin/v1/task-types": own(
             {"header accept-language": Plain("languages of the caller")}, whole=Whole()

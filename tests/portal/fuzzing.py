@@ -120,7 +120,7 @@ class Fuzzer:
                 body[name] = self.seeds[name]
         if path.endswith("/upload_sessions"):
             body |= {"name": "minutes.txt", "size_bytes": len(PART)}
-        if path.endswith("/jobs"):
+        if path.endswith(("/jobs", "/estimates")):
             body |= {"task_type": "summarize", "input": {"documents": [self.seeds[f"{path} document_id"]]}}
             body |= {"parameters": {}, "start_at": None}
 

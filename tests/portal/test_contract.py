@@ -51,7 +51,7 @@ BEYOND_CHANCE = {
     "POST /portal/v1/tenants/{tenant_id}/resume",
     "POST /portal/v1/tenants/{tenant_id}/suspend",
 }
-"""Only what these refuse is seen here: they need steps at Entra, a state, a version or a name, and have their tests."""
+"""Only what these refuse is seen here: they need steps at Entra, a state, a version, a name or limits, and have their tests."""
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ class Doors:
             document = await self._made(
                 f"{door}/documents", params={"name": "a.txt"}, content=b"Tea is late."
             )
-            made[f"{door}/jobs document_id"] = document
+            made[f"{door}/jobs document_id"] = made[f"{door}/estimates document_id"] = document
             job = {"task_type": "summarize", "input": {"documents": [document]}}
             for path in ("", "/cancel", "/resume"):
                 made[f"{door}/jobs/{{job_id}}{path} job_id"] = await self._made(f"{door}/jobs", json=job)

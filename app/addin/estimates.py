@@ -1,0 +1,71 @@
+"""What a job would need, before it is submitted. Nothing is written."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+
+from app.addin.documents import prepare, read_text
+from app.addin.schemas import EstimateResource, NewJobRequest, Refusal, WarningResource
+from app.copilot.errors import DocumentsNotThere
+from app.copilot.submit import Placement, attributes_for, checked_parameters, find_task_type, place
+from app.core.clock import now
+from app.documents import service as documents
+from app.http.contract import refused
+from app.http.guards import Caller, InProcess, TenantSealer, TenantSession
+from app.http.routes import GuardedRoute
+from app.usage.budgets import Payer, Standing, allowance, budgets_of, soft_warnings, standings
+from app.usage.errors import BudgetExhausted
+
+router = APIRouter(prefix="/estimates", tags=["jobs"], route_class=GuardedRoute)
+
+
+@router.post("", responses=refused(404))
+async def estimate_job(
+    body: NewJobRequest, caller: Caller, state: InProcess, session: TenantSession, sealer: TenantSealer
+) -> EstimateResource:
+    """What the same body would need as a job: steps, tokens, money, and whether the budgets allow it.
+
+    For documents that are here or text; files in Microsoft 365 are known when they have been fetched.
+    """
+    if body.input.drive_items:
+        raise DocumentsNotThere
+    ids = {"tenant_id": caller.tenant_id, "member_id": caller.member_id}
+    task_type = find_task_type(body.task_type)
+    parameters = checked_parameters(task_type, body.parameters)
+    if body.input.text is None:
+        described = await documents.describe(session, sealer, **ids, document_ids=body.input.documents)
+    else:
+        described = [(await prepare(sealer, await read_text(body.input.text))).view]
+    member = await attributes_for(session, state.configuration, task_type.name, **ids)
+    budgets = await budgets_of(session, state.configuration, Payer(**ids, task_type=task_type.name))
+    stand = await standings(session, caller.tenant_id, budgets, now())
+
+    async def placed(bounds: Sequence[Standing]) -> Placement:
+        return await place(
+            state.configuration,
+            task_type,
+            parameters,
+            tenant_id=caller.tenant_id,
+            lane=body.lane,
+            host=body.host,
+            documents=described,
+            stand=bounds,
+            member=member,
+        )
+
+    refusal = None
+    try:
+        placement = await placed(stand)
+    except BudgetExhausted as error:
+        refusal = Refusal(code=error.code, message=error.message, resets_at=error.resets_at)
+        placement = await placed(())
+    left = allowance(stand).left_micros
+    return EstimateResource.model_validate(
+        {
+            **placement.estimate.as_json(),
+            "left_micros": None if left is None else max(0, left),
+            "refused": refusal,
+            "may_run_out": left is not None and placement.estimate.cost.high > left,
+            "warnings": [WarningResource.model_validate(one) for one in soft_warnings(stand)],
+        }
+    )

@@ -1,0 +1,106 @@
+"""How much work a long document is: its chunks, the merges over their facts, and the final step."""
+
+from math import ceil
+
+from app.copilot.answering import answer_tokens
+from app.copilot.chunking import CAP_TOKENS, HEADER_CHARACTERS, ID_TOKENS, MINIMUM_TOKENS
+from app.copilot.merge_tree import FACT_TOKENS, Node, plan_levels
+from app.copilot.work import (
+    LEAST_ANSWER_TOKENS,
+    PROMPT_TOKENS,
+    Calls,
+    Work,
+    WorkFacts,
+    least_tokens,
+    read_tokens,
+)
+from app.documents.tokens import estimate_tokens
+from app.vocabulary import StepKind
+
+FEWEST_FACTS, MOST_FACTS = 3, 12
+"""What a chunk hands on."""
+_HEADER_TOKENS = estimate_tokens("x" * HEADER_CHARACTERS)
+
+
+def facts_of_chunk(chunks: int, sentences: int) -> int:
+    """How many facts each chunk hands on, so that twice as many as the answer's sentences come together."""
+    return min(MOST_FACTS, max(FEWEST_FACTS, ceil(2 * sentences / chunks)))
+
+
+def chunk_bounds(budget_tokens: int) -> tuple[int, int]:
+    """The most tokens that a chunk holds, and the fewest with which one ends at a border."""
+    return min(CAP_TOKENS, budget_tokens), min(MINIMUM_TOKENS, budget_tokens // 3)
+
+
+def tree_work(facts: WorkFacts, *, budget_tokens: int, sentences: int, language: str) -> Work:
+    """The requests of plan -> map -> merge -> final; `budget_tokens` is what one request reads."""
+    cap, minimum = chunk_bounds(budget_tokens)
+    # What is too large alone is split, and each part is a block.
+    blocks = facts.segments + 2 * ceil(facts.tokens / cap)
+    fewest = max(1, int(facts.tokens * 0.9) // cap)
+    # A chunk that ends at a border holds the minimum; two that end because they are full hold the cap together.
+    most = max(fewest, 1 + ceil((facts.tokens + ID_TOKENS * blocks) / minimum))
+    return Work(
+        least=_least(
+            facts,
+            plan_levels([""] * fewest, facts=facts_of_chunk(most, sentences), budget_tokens=budget_tokens),
+        ),
+        most=(
+            *_most(
+                facts,
+                # A chapter for each chunk makes the smallest groups.
+                plan_levels(
+                    [str(at) for at in range(most)],
+                    facts=facts_of_chunk(fewest, sentences),
+                    budget_tokens=budget_tokens,
+                ),
+                blocks=blocks,
+                budget_tokens=budget_tokens,
+            ),
+            Calls(
+                StepKind.FINAL,
+                1,
+                _facts_tokens(budget_tokens) + PROMPT_TOKENS,
+                answer_tokens(sentences, language),
+            ),
+        ),
+        planned=True,
+    )
+
+
+def _least(facts: WorkFacts, levels: list[list[Node]]) -> tuple[Calls, ...]:
+    merges = sum(map(len, levels[1:]))
+    maps = len(levels[0])
+    return (
+        Calls(StepKind.MAP, maps, least_tokens(facts.tokens), maps * LEAST_ANSWER_TOKENS),
+        Calls(StepKind.MERGE, merges, merges * LEAST_ANSWER_TOKENS, merges * LEAST_ANSWER_TOKENS),
+        Calls(StepKind.FINAL, 1, LEAST_ANSWER_TOKENS, LEAST_ANSWER_TOKENS),
+    )
+
+
+def _most(
+    facts: WorkFacts, levels: list[list[Node]], *, blocks: int, budget_tokens: int
+) -> tuple[Calls, ...]:
+    maps, merges = levels[0], [node for level in levels[1:] for node in level]
+    # A table that goes on shows its header again in each chunk.
+    read = read_tokens(facts.tokens + _HEADER_TOKENS * len(maps), blocks)
+    handed_on = max(node.facts for node in maps)
+    return (
+        Calls(
+            StepKind.MAP,
+            len(maps),
+            read + PROMPT_TOKENS * len(maps),
+            len(maps) * answer_tokens(handed_on, facts.language),
+        ),
+        Calls(
+            StepKind.MERGE,
+            len(merges),
+            len(merges) * (_facts_tokens(budget_tokens) + PROMPT_TOKENS),
+            sum(answer_tokens(node.facts, facts.language) for node in merges),
+        ),
+    )
+
+
+def _facts_tokens(budget_tokens: int) -> int:
+    """What a step reads of facts: as many as fit its budget."""
+    return read_tokens(budget_tokens, ceil(budget_tokens / FACT_TOKENS))

@@ -1,0 +1,148 @@
+"""A tenant's money, from the estimate to the report, through the doors and with real workers."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.core.keyring import LocalKeyring
+from app.local.entra.registrations import PORTAL_CLIENT_ID
+from app.tenants.seed import import_tenants
+from app.usage.reconciliation import differences
+from tests.conftest import TestDatabase
+from tests.entra import ALAN, RunningEntra, seed_tenants
+from tests.house import House, process_settings, serve
+from tests.journeys.test_failures import long_text
+from tests.portal.browsers import Browser, Door
+from tests.processes import system, until
+from tests.scripted_vendor import ScriptedVendor
+from tests.usage.pools import priced_platform
+from tests.wire_formats import Behaviour
+
+LONG = {"input": {"text": long_text(12)}}
+
+
+@pytest.fixture
+async def house(
+    database: TestDatabase,
+    redis_url: str,
+    tmp_path: Path,
+    keyring: LocalKeyring,
+    entra: RunningEntra,
+    vendor: ScriptedVendor,
+) -> AsyncIterator[House]:
+    """API with a portal, workers, and a vendor that counts tokens and has a price."""
+    vendor.always("scripted", Behaviour(counted=True))
+    entra.reset()
+    async with database.owner.system() as session:
+        await import_tenants(session, seed_tenants())
+    with system(database, redis_url, tmp_path, keyring, extra=process_settings(entra)) as running:
+        await running.configure(platform=priced_platform(vendor.base_url))
+        async with serve(running, entra, portal_client_id=PORTAL_CLIENT_ID) as api:
+            made = House(running, entra, api)
+            running.start_all()
+            yield made
+            for client in made.clients.values():
+                await client.aclose()
+
+
+@pytest.fixture
+async def admin(house: House) -> AsyncIterator[Browser]:
+    async with Door(house.api.replace("127.0.0.1", "localhost"), house.entra).browser() as browser:
+        await browser.sign_in(ALAN)
+        yield browser
+
+
+async def estimated(house: House) -> dict[str, Any]:
+    answer = await house.client().post("/estimates", json={"task_type": "summarize", **LONG})
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+@pytest.mark.processes
+async def test_from_the_estimate_to_the_report_everything_adds_up(
+    house: House, admin: Browser, database: TestDatabase
+) -> None:
+    told = await estimated(house)
+    assert (told["pool"], told["first_member"]["deployment"]) == ("scripted", "scripted")
+    assert (told["left_micros"], told["refused"], told["may_run_out"]) == (None, None, False)
+    accepted = (await house.submit(LONG)).json()
+    assert accepted["estimate"] == {name: told[name] for name in accepted["estimate"]}
+    first = await house.finished(accepted["id"])
+    assert first["state"] == "succeeded", first["error"]
+    used, cost = first["usage"], told["cost"]
+    assert 0 < cost["low_micros"] <= used["cost_micros"] <= cost["high_micros"] == cost["worst_micros"]
+    for name in ("input_tokens", "output_tokens"):
+        assert told[name]["low"] <= used[name] <= told[name]["high"]
+    assert told["steps"]["low"] <= first["progress"]["total"] <= told["steps"]["high"]
+    # What was expected is not far from what came.
+    assert cost["high_micros"] < 12 * used["cost_micros"]
+
+    # A soft limit that is passed: said while it runs, and in the record of why.
+    soft = await admin.send("POST", "/budgets", json={"scope": "tenant", "currency": "EUR", "soft_micros": 0})
+    assert soft.status_code == 201, soft.text
+
+    async def known() -> bool:
+        return bool((await house.client().get("/me")).json()["budgets"])
+
+    await until(known, seconds=2)
+    second_id = (await house.submit(LONG)).json()["id"]
+    events = await house.follow(second_id)
+    warnings = [event.data for event in events if event.type == "warning"]
+    assert [one["code"] for one in warnings] == ["budget_soft_limit"]
+    second = await house.job(second_id)
+    assert second["decision"]["frugal"]
+    assert second["warnings"]
+
+    # A hard limit that is met on the way: the job waits, and goes on when there is more.
+    spent = (await admin.get("/budgets")).json()["value"][0]["spent_micros"]
+    limit = await admin.send(
+        "PATCH",
+        f"/budgets/{soft.json()['id']}",
+        json={"hard_micros": spent + 9_000},
+        headers={"If-Match": soft.headers["ETag"]},
+    )
+    assert limit.status_code == 200, limit.text
+    narrow = await estimated(house)
+    assert (narrow["refused"], narrow["may_run_out"], narrow["left_micros"]) == (None, True, 9_000)
+    third_id = (await house.submit(LONG)).json()["id"]
+
+    async def waits() -> bool:
+        return str((await house.job(third_id))["state"]) == "waiting"
+
+    await until(waits, house.system.autopsy)
+    third = await house.job(third_id)
+    assert (third["waiting"]["reason"], third["waiting"]["code"]) == ("budget", "budget_exhausted")
+    (stands,) = (await admin.get("/budgets")).json()["value"]
+    assert stands["spent_micros"] + stands["reserved_micros"] <= stands["hard_micros"]
+    raised = await admin.send(
+        "PATCH",
+        f"/budgets/{stands['id']}",
+        json={"hard_micros": 10**9},
+        headers={"If-Match": stands["etag"]},
+    )
+    assert raised.status_code == 200
+    third = await house.finished(third_id)
+    assert third["state"] == "succeeded", third["error"]
+
+    # The reports say what the jobs say, and the ledger adds up.
+    jobs = [first["usage"], second["usage"], third["usage"]]
+    paid = sum(one["cost_micros"] for one in jobs)
+    own = (await house.client().get("/me/usage", params={"group_by": "task_type,pool,vendor"})).json()[
+        "value"
+    ]
+    assert [(one["task_type"], one["pool"], one["vendor"], one["cost_micros"]) for one in own] == [
+        ("summarize", "scripted", "test", paid)
+    ]
+    (whole,) = (await admin.get("/usage", params={"group_by": "member"})).json()["value"]
+    assert (whole["cost_micros"], whole["input_tokens"]) == (paid, sum(one["input_tokens"] for one in jobs))
+    as_csv = await admin.get("/usage", params={"group_by": "vendor"}, headers={"Accept": "text/csv"})
+    assert as_csv.headers["content-type"].startswith("text/csv")
+    assert as_csv.text.splitlines()[1].startswith("test,EUR,")
+    (stands,) = (await admin.get("/budgets")).json()["value"]
+    assert (stands["reserved_micros"], stands["spent_micros"]) == (0, paid - first["usage"]["cost_micros"])
+    async with database.system.system() as session:
+        asked = differences(session, tenants=[], kept_days=3650, deadline_seconds=600)
+        assert [one async for one in asked] == []
