@@ -35,7 +35,7 @@ async def estimate_job(
     if body.input.text is None:
         described = await documents.describe(session, sealer, **ids, document_ids=body.input.documents)
     else:
-        described = [(await prepare(sealer, await read_text(body.input.text))).view]
+        described = [(await prepare(sealer, await read_text(sealer, body.input.text))).view]
     member = await attributes_for(session, state.configuration, task_type.name, **ids)
     budgets = await budgets_of(session, state.configuration, Payer(**ids, task_type=task_type.name))
     stand = await standings(session, caller.tenant_id, budgets, now())
