@@ -123,6 +123,9 @@ def _implied(path: str, operation: dict[str, Any]) -> set[int]:
         found |= {401, 403, 429, 503}
     if "requestBody" in operation:
         found |= {400, 413, 422}
+    # A change names the version that it changes.
+    if any(one["name"].lower() == "if-match" for one in operation.get("parameters", [])):
+        found |= {400, 412}
     # A portal without a registration of its own has nothing at its addresses.
     if "{" in path or path.startswith("/portal/"):
         found.add(404)

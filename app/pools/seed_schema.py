@@ -20,6 +20,7 @@ from app.vocabulary import (
 )
 
 FILE = "infra/seed.yaml"
+_MOST_TOKENS = 1_000_000_000
 _NAME = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")
 
 
@@ -80,7 +81,7 @@ class SeedParameters(_Strict):
 
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
-    seed: int | None = None
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high"] | None = None
@@ -110,12 +111,12 @@ class SeedConditions(_Strict):
     """What a route depends on."""
 
     lane: Lane | None = None
-    language: str | None = Field(None, min_length=2)
+    language: str | None = Field(None, pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)
     host: OfficeHost | None = None
-    min_tokens: int | None = Field(None, ge=0)
-    max_tokens: int | None = Field(None, gt=0)
+    min_tokens: int | None = Field(None, ge=0, le=_MOST_TOKENS)
+    max_tokens: int | None = Field(None, gt=0, le=_MOST_TOKENS)
     group: UUID | None = None
-    department: str | None = Field(None, min_length=1)
+    department: str | None = Field(None, pattern=r"^[^\x00-\x1f\x7f]+$", max_length=200)
 
 
 class SeedRoute(_Strict):

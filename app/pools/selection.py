@@ -154,11 +154,17 @@ def select(
 
 def exclusion(member: PoolMemberFacts, policy: Policy, demand: Demand, *, now: datetime) -> Exclusion | None:
     """The first hard limit that keeps a member from this; None when it may."""
-    return (
-        _policy_exclusion(member.deployment, policy)
-        or _lifecycle_exclusion(member, now)
-        or _ability_exclusion(member, demand)
-    )
+    return standing_exclusion(member, policy, now=now) or _ability_exclusion(member, demand)
+
+
+def standing_exclusion(member: PoolMemberFacts, policy: Policy, *, now: datetime) -> Exclusion | None:
+    """What keeps a member from everything, whatever is asked; None when nothing does."""
+    return _policy_exclusion(member.deployment, policy) or _lifecycle_exclusion(member, now)
+
+
+def in_words(reason: Exclusion) -> str:
+    """The reason as the rest of a sentence that begins with the member's name."""
+    return _WORDS[reason]
 
 
 def _policy_exclusion(deployment: DeploymentFacts, policy: Policy) -> Exclusion | None:

@@ -13,10 +13,13 @@ from app.portal import (
     jobs,
     me,
     members,
+    model_routes,
     notices,
     onboarding,
+    pools,
     prompt_sets,
     providers,
+    revisions,
     settings,
     sign_in,
     sub_processors,
@@ -45,6 +48,8 @@ for part in (
     sub_processors,
     webhooks,
 ):
+    _members_only.include_router(part.router)
+for part in (pools, revisions, model_routes):
     _members_only.include_router(part.router)
 _signed_in = APIRouter(dependencies=[Depends(visitor)])
 _signed_in.include_router(sign_in.exits)

@@ -61,6 +61,9 @@ FUNCTIONS = {
     "keep_audit_entries()": Function(with_owners_rights=False),
     # Fired by changes of people's roles and states, and of programs; notifies.
     "tell_of_people()": Function(with_owners_rights=False),
+    # Fired before a published revision of a pool, or its members, would be changed or deleted; refuse.
+    "keep_published_revision()": Function(with_owners_rights=False),
+    "keep_published_members()": Function(with_owners_rights=False),
 }
 
 SEALED = (

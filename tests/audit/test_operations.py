@@ -25,6 +25,7 @@ from tests.entra import ADA, ALAN, GRACE, MARY, SEED, RunningEntra, seed_tenants
 from tests.notices.ends import told
 from tests.portal.browsers import Browser, Portal
 from tests.portal.conftest import portal as portal  # noqa: PLC0414 - the fixture
+from tests.portal.models import platform_member
 from tests.tenants.administration import execute, rows
 
 _UNSAFE = frozenset({"post", "put", "patch", "delete"})
@@ -325,6 +326,33 @@ async def with_models(witness: Witness, admin: Browser, alan: Who) -> None:
         await witness.sees(admin, alan, action, method, path, headers={"If-Match": tag}, **more)
 
 
+async def with_pools(witness: Witness) -> None:
+    """A pool from its first draft to its archive."""
+    alan, member = await witness.person(ALAN), await platform_member(witness.database)
+    async with witness.portal.browser() as admin:
+        await admin.sign_in(ALAN)
+
+        async def does(action: AuditAction, method: str, path: str, version: int = 0, **body: Any) -> Any:
+            headers = {"If-Match": f'"{version}"'}
+            return await witness.sees(admin, alan, action, method, path, headers=headers, json=body)
+
+        wanted: dict[str, Any] = {"name": "texts", "task_type": "summarize"}
+        pool = await does(AuditAction.POOL_CREATE, "POST", "/pools", **wanted)
+        own, drafts = f"/pools/{pool['id']}", f"/pools/{pool['id']}/revisions"
+        for number in (1, 2, 3):
+            await does(AuditAction.POOL_DRAFT, "POST", drafts, members=[member])
+            if number < 3:
+                await does(AuditAction.POOL_PUBLISH, "POST", f"{drafts}/{number}/publish", 1)
+        await does(AuditAction.POOL_DRAFT, "PATCH", f"{drafts}/3", 1, note="why")
+        await does(AuditAction.POOL_DRAFT, "DELETE", f"{drafts}/3", 2)
+        await does(AuditAction.POOL_REVERT, "POST", f"{own}/revert", 3)
+        wanted |= {"pool_id": pool["id"]}
+        route = f"/routes/{(await does(AuditAction.ROUTE_CREATE, 'POST', '/routes', **wanted))['id']}"
+        await does(AuditAction.ROUTE_CHANGE, "PUT", route, 1, **wanted)
+        await does(AuditAction.ROUTE_DELETE, "DELETE", route, 2)
+        await does(AuditAction.POOL_CHANGE, "PATCH", own, 4, archived=True)
+
+
 async def for_the_platform(witness: Witness) -> None:
     """Mary of the operator's tenant; what she does stands in the record of the tenant that it is done to."""
     person = witness.portal.entra.app.people.find(MARY)
@@ -359,7 +387,7 @@ async def test_each_of_them_is_found_in_the_record_after_a_run_through_its_door(
     async with database.owner.system() as session:
         await import_platform(session, platform, load_prompt_files(), variables={})
     witness = Witness(portal, database)
-    for story in (in_the_pane, at_the_portal, for_the_platform):
+    for story in (in_the_pane, with_pools, at_the_portal, for_the_platform):
         await story(witness)
     table = {(operation, action) for operation, actions in RECORDS.items() for action in actions}
     assert table - witness.seen == set(), "no story calls it"

@@ -233,6 +233,107 @@ async def erasure(world: World) -> str:
     return str((await world.made(ALAN, "POST", "/portal/v1/erasures", Shape(body=body)))["id"])
 
 
+_POOLS = "/portal/v1/pools"
+
+
+def _number(world: World, what: str) -> int:
+    """How many things of a kind there are so far: for names that nothing else has."""
+    world.kept[ALAN, what] = str(int(world.kept.get((ALAN, what), "0")) + 1)
+    return int(world.kept[ALAN, what])
+
+
+async def pool(world: World) -> str:
+    name = f"{TENANT_CANARY}-{_number(world, 'pools')}"
+    body = {"name": name, "task_type": "summarize"}
+    return str((await world.made(ALAN, "POST", _POOLS, Shape(body=body)))["id"])
+
+
+async def pool_with_draft(world: World) -> str:
+    """Its revision 1 is a draft that may be published."""
+    found, member = await pool(world), await _own_member(world)
+    body = {"members": [member], "note": TENANT_CANARY}
+    await world.made(ALAN, "POST", f"{_POOLS}/{found}/revisions", Shape(body=body))
+    return found
+
+
+async def pool_with_two_published(world: World) -> str:
+    """In version 3, with something to go back to."""
+    found = await pool_with_draft(world)
+    path = f"{_POOLS}/{found}/revisions"
+    tag = Shape(headers={"if-match": '"1"'})
+    await world.made(ALAN, "POST", f"{path}/1/publish", tag)
+    await world.made(ALAN, "POST", path, Shape(body={"copy_published": True}))
+    await world.made(ALAN, "POST", f"{path}/2/publish", tag)
+    return found
+
+
+async def _own_member(world: World) -> dict[str, str]:
+    return {"deployment_id": await deployment(world), "prompt_set_id": await prompt_set(world)}
+
+
+async def route(world: World) -> str:
+    name = f"{TENANT_CANARY}-{_number(world, 'routes')}"
+    body = {"name": name, "task_type": "summarize", "pool_id": await pool(world)}
+    return str((await world.made(ALAN, "POST", "/portal/v1/routes", Shape(body=body)))["id"])
+
+
+async def own_pool_of(world: World, actor: Actor) -> str:
+    """A pool of the tenant of an administrator; for others an id of nobody's."""
+    if Role.TENANT_ADMIN not in actor.roles:
+        return str(new_id())
+    if (actor, "pool") not in world.kept:
+        shape = Shape(body={"name": f"pool-{actor.tenant}", "task_type": "summarize"})
+        world.kept[actor, "pool"] = (await world.made(actor, "POST", _POOLS, shape))["id"]
+    return world.kept[actor, "pool"]
+
+
+def beside_own_pool(other: str) -> Callable[[World, Actor], Awaitable[Shape]]:
+    """A draft of the caller's own pool, in which one part of a member is somebody's and the other the owner's."""
+    make = {"deployment_id": deployment, "prompt_set_id": prompt_set}[other]
+
+    async def shape(world: World, actor: Actor) -> Shape:
+        found, number = await own_pool_of(world, actor), 1
+        if Role.TENANT_ADMIN in actor.roles:
+            # One that nothing else changes.
+            draft = await world.made(actor, "POST", f"{_POOLS}/{found}/revisions", Shape(body={}))
+            number = draft["number"]
+        path = {"pool_id": found, "number": str(number)}
+        body = {"members": [{other: await make(world)}]}
+        return Shape(path=path, headers={"if-match": '"1"'}, body=body)
+
+    return shape
+
+
+async def fresh_pool(world: World, actor: Actor) -> Shape:
+    return Shape(body={"name": f"whole-{_number(world, 'whole pools')}", "task_type": "summarize"})
+
+
+async def beside_route(world: World, _actor: Actor) -> Shape:
+    """A new route, which leads to the pool of the handle."""
+    return Shape(body={"name": f"to-{_number(world, 'routes')}", "task_type": "summarize"})
+
+
+async def beside_own_route(world: World, actor: Actor) -> Shape:
+    """A route of the caller's own, to be led to the pool of the handle."""
+    found = str(new_id())
+    if Role.TENANT_ADMIN in actor.roles:
+        name = f"own-{_number(world, 'routes')}"
+        body = {"name": name, "task_type": "summarize", "pool_id": await own_pool_of(world, actor)}
+        found = (await world.made(actor, "POST", "/portal/v1/routes", Shape(body=body)))["id"]
+    return Shape(
+        path={"route_id": found},
+        headers={"if-match": '"1"'},
+        body={"name": f"to-{_number(world, 'routes')}", "task_type": "summarize"},
+    )
+
+
+async def beside_new_route(world: World, actor: Actor) -> Shape:
+    """What is to stand in the route of the handle."""
+    shape = await beside_route(world, actor)
+    body = {**(shape.body or {}), "pool_id": await own_pool_of(world, actor)}
+    return Shape(headers={"if-match": '"1"'}, body=body)
+
+
 async def settings_version(world: World) -> str:
     """The ETag of settings that have changed so often that nobody else's have it."""
     for days in (40, 41, 42):

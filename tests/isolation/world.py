@@ -111,6 +111,11 @@ def put(shape: Shape, where: str, value: str) -> Shape:
 
 def _put_in(body: Mapping[str, Any], names: list[str], value: str) -> dict[str, Any]:
     first, *rest = names
+    if rest and first.endswith("[]"):
+        # In the last object of the array.
+        first = first.removesuffix("[]")
+        *before, last = body.get(first) or [{}]
+        return {**body, first: [*before, _put_in(dict(last), rest, value)]}
     if rest:
         return {**body, first: _put_in(dict(body.get(first, {})), rest, value)}
     if first.endswith("[]"):

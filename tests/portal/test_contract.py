@@ -43,6 +43,15 @@ BEYOND_CHANCE = {
     "PATCH /portal/v1/providers/{provider_id}",
     "PUT /portal/v1/providers/{provider_id}/credential",
     "POST /portal/v1/providers/{provider_id}/archive",
+    "POST /portal/v1/pools",
+    "POST /portal/v1/routes",
+    "PATCH /portal/v1/pools/{pool_id}",
+    "POST /portal/v1/pools/{pool_id}/revert",
+    "PATCH /portal/v1/pools/{pool_id}/revisions/{number}",
+    "DELETE /portal/v1/pools/{pool_id}/revisions/{number}",
+    "POST /portal/v1/pools/{pool_id}/revisions/{number}/publish",
+    "PUT /portal/v1/routes/{route_id}",
+    "DELETE /portal/v1/routes/{route_id}",
     "PATCH /portal/v1/settings",
     "POST /portal/v1/webhooks",
     "PATCH /portal/v1/webhooks/{webhook_id}",
@@ -128,6 +137,11 @@ class Doors:
             ),
         }
         made |= await self._models()
+        pool = {"name": "texts", "task_type": "summarize"}
+        made["pool_id"] = await self._made("/portal/v1/pools", json=pool)
+        await self._made(f"/portal/v1/pools/{made['pool_id']}/revisions", json={})
+        made["number"] = "1"
+        made["route_id"] = await self._made("/portal/v1/routes", json={**pool, "pool_id": made["pool_id"]})
         leave = await self._made("/addin/v1/graph-sessions", json={})
         made["/portal/v1/graph-sessions/{session_id} session_id"] = await self._made(
             "/addin/v1/graph-sessions", json={}
