@@ -69,9 +69,7 @@ async def add_pool(
             )
         )
         await session.flush()
-        session.add(
-            PoolRevision(tenant_id=tenant_id, id=revision, pool_id=pool, number=1, published_at=now())
-        )
+        session.add(PoolRevision(tenant_id=tenant_id, id=revision, pool_id=pool, number=1))
         await session.flush()
         for deployment_id, owner in members.items():
             session.add(
@@ -85,6 +83,9 @@ async def add_pool(
                     parameters={},
                 )
             )
+        await session.flush()
+        # Members are a draft's; from its publishing on they stay as they are.
+        (await session.get_one(PoolRevision, (tenant_id, revision))).published_at = now()
         (await session.get_one(ModelPool, (tenant_id, pool))).published_revision_id = revision
         session.add(
             Route(

@@ -233,8 +233,8 @@ _POOL = """
     VALUES (:tenant, gen_random_uuid(), 'summaries-of-ours', 'summarize')
 """
 _REVISION = """
-    INSERT INTO pool_revisions (tenant_id, id, pool_id, number, strategy, published_at)
-    SELECT tenant_id, gen_random_uuid(), id, 1, 'weighted', '2026-01-02' FROM model_pools WHERE tenant_id = :tenant
+    INSERT INTO pool_revisions (tenant_id, id, pool_id, number, strategy)
+    SELECT tenant_id, gen_random_uuid(), id, 1, 'weighted' FROM model_pools WHERE tenant_id = :tenant
 """
 _MEMBER = """
     INSERT INTO pool_members (tenant_id, id, revision_id, deployment_tenant_id, deployment_id,
@@ -243,8 +243,10 @@ _MEMBER = """
         'serving' FROM pool_revisions WHERE tenant_id = :tenant
 """
 _PUBLISH = """
-    UPDATE model_pools p SET published_revision_id = r.id FROM pool_revisions r
-    WHERE r.tenant_id = :tenant AND p.tenant_id = :tenant
+    WITH r AS (
+        UPDATE pool_revisions SET published_at = '2026-01-02' WHERE tenant_id = :tenant RETURNING id
+    )
+    UPDATE model_pools p SET published_revision_id = r.id FROM r WHERE p.tenant_id = :tenant
 """
 _ROUTE = """
     INSERT INTO routes (tenant_id, id, name, task_type, conditions, pool_tenant_id, pool_id)
