@@ -174,8 +174,8 @@ def _either_sign(text: str) -> Iterator[Figure]:
 
 
 def _in_any_language(text: str) -> Iterator[Figure]:
-    # A number may be broken by the end of a line, or end with it.
-    for each in dict.fromkeys((text, *text.splitlines())):
+    # A number may be broken by the end of a line, or end with it; whoever quotes it may set it in one line.
+    for each in dict.fromkeys((text, " ".join(text.split()), *text.splitlines())):
         for language in languages():
             for number in find_word_numbers(each, language):
                 value = {Decimal(number.value)}
