@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from app import tables
 from app.addin import documents, jobs, uploads
@@ -29,6 +29,11 @@ __all__ = ["create_app", "tables"]
 
 _NOT_STARTED = 3
 
+_DOORS = APIRouter()
+"""Included once for the process: FastAPI resolves the dependencies of every route anew for each inclusion."""
+for _door in (addin, automation((documents.router, uploads.router, jobs.router)), portal, health.router):
+    _DOORS.include_router(_door)
+
 
 def create_app(settings: Settings) -> FastAPI:
     """The application; it connects to nothing until its lifespan begins."""
@@ -41,10 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
         await services.close()
 
     app = Application(title="Switchboard", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.include_router(addin)
-    app.include_router(automation((documents.router, uploads.router, jobs.router)))
-    app.include_router(portal)
-    app.include_router(health.router)
+    app.router.routes.extend(_DOORS.routes)
     problems.install(app)
     # The last one added is the outermost: whatever answers, the answer has its ids and its fields.
     app.add_middleware(BodyLimits, drained_bytes=settings.max_upload_bytes)

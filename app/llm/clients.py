@@ -22,7 +22,6 @@ from app.core.logging import get_logger
 from app.identity.application_tokens import ApplicationTokens
 from app.llm.errors import BadCredential
 from app.llm.providers.extractive import ExtractiveProvider
-from app.llm.providers.openai_compatible import OpenAICompatibleProvider
 from app.llm.types import Provider
 from app.pools.credentials import Credentials
 from app.pools.errors import CredentialUnavailable
@@ -41,8 +40,8 @@ SQL. A key that was entered is read by whoever knows of the provider's new `cred
 """
 
 
-_IMPORTED_LATE = frozenset({ProviderKind.ANTHROPIC, ProviderKind.GOOGLE})
-"""Their libraries are imported on first use: not every installation needs them."""
+_MODULES = {ProviderKind.ANTHROPIC: "anthropic", ProviderKind.GOOGLE: "google"}
+_MODULE_OF_OTHERS = "openai_compatible"
 
 
 @dataclass
@@ -84,7 +83,7 @@ class Clients:
         self._credentials = Credentials(database, keys, environment=environment)
         self._clients: dict[tuple[UUID, str], _Client] = {}
         self._secrets: dict[UUID, _Secret] = {}
-        self._imported: set[ProviderKind] = set()
+        self._imported: set[str] = set()
 
     async def without_credential(self, members: tuple[PoolMemberFacts, ...]) -> frozenset[UUID]:
         """Providers of these members whose key cannot be had now."""
@@ -125,11 +124,7 @@ class Clients:
 
     async def _current(self, member: PoolMemberFacts) -> _Client:
         deployment = member.deployment
-        kind = deployment.provider.kind
-        if kind in _IMPORTED_LATE and kind not in self._imported:
-            # A vendor's library takes a second of CPU or more, once: others go on meanwhile.
-            await asyncio.to_thread(importlib.import_module, f"app.llm.providers.{kind}")
-            self._imported.add(kind)
+        await self._import(deployment.provider.kind)
         parameters = json.dumps(member.parameters, sort_keys=True)
         secret = self._secrets.get(deployment.provider.id)
         key = secret.value if secret is not None else None
@@ -156,6 +151,14 @@ class Clients:
             if client.calls == 0:
                 await client.provider.close()
         return made
+
+    async def _import(self, kind: ProviderKind) -> None:
+        """A vendor's library takes a second of CPU or more, once, where it is used: others go on meanwhile."""
+        module = _MODULES.get(kind, _MODULE_OF_OTHERS)
+        if kind is ProviderKind.EXTRACTIVE or module in self._imported:
+            return
+        await asyncio.to_thread(importlib.import_module, f"app.llm.providers.{module}")
+        self._imported.add(module)
 
     async def _renew(self, provider: ProviderFacts) -> None:
         try:
@@ -220,6 +223,8 @@ def make_provider(member: PoolMemberFacts, key: str | Callable[[], Awaitable[str
 
             return GoogleProvider(deployment, key=_plain(key), parameters=parameters)
         case _:
+            from app.llm.providers.openai_compatible import OpenAICompatibleProvider
+
             return OpenAICompatibleProvider(deployment, key=key, parameters=parameters)
 
 
