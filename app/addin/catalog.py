@@ -4,13 +4,16 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.addin.money import budgets_left
 from app.addin.schemas import MeResource, TaskTypePage, TaskTypeResource
 from app.copilot.catalog import task_types
+from app.copilot.permissions import Asker, may_use
 from app.copilot.submit import attributes_for
 from app.copilot.types import TaskType
 from app.http.guards import Caller, InProcess, TenantSession
+from app.identity.principal import Principal
 from app.pools.configuration import Configuration
 from app.pools.errors import NoRoute
 from app.pools.routes import JobFacts, choose_route
@@ -29,7 +32,7 @@ async def list_task_types(
     state: InProcess,
     accept_language: Annotated[str, Header(max_length=256)] = "en",
 ) -> TaskTypePage:
-    """Each task type with its JSON Schemas, and whether a pool of the tenant serves the caller with it."""
+    """Each task type that the caller may use, with its JSON Schemas, and whether a pool of the tenant serves the caller with it."""
     language = _best_language(accept_language)
     return TaskTypePage(
         value=[
@@ -46,7 +49,7 @@ async def list_task_types(
                     member_id=caller.member_id,
                 ),
             )
-            for task_type in task_types().values()
+            for task_type in await _usable(caller, session, state.configuration)
         ]
     )
 
@@ -64,11 +67,17 @@ async def me(caller: Caller, session: TenantSession, state: InProcess) -> MeReso
             "max_jobs_queued": policy.max_jobs_queued,
             "max_steps_in_flight": policy.max_steps_in_flight,
         },
-        task_types=sorted(task_types()),
+        task_types=sorted(one.name for one in await _usable(caller, session, state.configuration)),
         budgets=await budgets_left(
             session, state.configuration, Payer(caller.tenant_id, caller.member_id, task_type=None)
         ),
     )
+
+
+async def _usable(caller: Principal, session: AsyncSession, configuration: Configuration) -> list[TaskType]:
+    """What the tenant lets the caller use."""
+    asker = Asker(caller.tenant_id, caller.member_id, caller.roles)
+    return [one for one in task_types().values() if await may_use(session, configuration, asker, one.name)]
 
 
 def _best_language(accept_language: str) -> str:

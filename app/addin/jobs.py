@@ -78,6 +78,7 @@ async def submit_job(
             member_id=caller.member_id,
             deadline_seconds=state.settings.job_deadline_seconds,
             actor_kind=actor_kind(caller),
+            roles=caller.roles,
         )
     location = f"{request.url.path}/{job_id}"
     response.headers.update({"Location": location, "Operation-Location": location, "Retry-After": "1"})

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.core.errors import ErrorDetail, TooLarge, Unprocessable
+from app.core.errors import ErrorDetail, Forbidden, TooLarge, Unprocessable
 
 
 class UnknownTaskType(Unprocessable):
@@ -15,6 +15,19 @@ class UnknownTaskType(Unprocessable):
         super().__init__(
             f"There is no task type {name[:64]!r}; there is {', '.join(known)}"
             " (GET /addin/v1/task-types describes each).",
+            target="task_type",
+        )
+
+
+class TaskTypeNotPermitted(Forbidden):
+    """The tenant lets others use this kind of work, and not the caller."""
+
+    code = "task_type_not_permitted"
+    title = "Not for you"
+
+    def __init__(self, task_type: str) -> None:
+        super().__init__(
+            f"Your organisation does not let you use {task_type}; ask one of its administrators.",
             target="task_type",
         )
 

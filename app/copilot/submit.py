@@ -1,6 +1,6 @@
 """Submitting: a validated request becomes a job, with its pool revision pinned and its first step chosen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from app.audit.record import ActorKind
 from app.copilot.catalog import task_types
 from app.copilot.errors import InvalidParameters, JobTooLarge, UnknownTaskType
 from app.copilot.estimating import Estimate, estimate
+from app.copilot.permissions import Asker, require_permission
 from app.copilot.types import TaskType
 from app.copilot.windows import context_tokens
 from app.copilot.work import WorkFacts
@@ -29,7 +30,7 @@ from app.pools.values import RevisionFacts
 from app.tenants.members import NOTHING_KNOWN, MemberAttributes, attributes_of
 from app.tenants.policy import Policy
 from app.usage.budgets import Payer, Standing, allowance, budgets_of, exhausted, standings
-from app.vocabulary import Lane, OfficeHost, StepKind
+from app.vocabulary import Lane, OfficeHost, Role, StepKind
 
 MOST_TOKENS = 1_500_000
 """About three thousand pages: what a worker holds of one job stays below a hundred megabytes."""
@@ -103,13 +104,16 @@ async def submit(
     member_id: UUID,
     deadline_seconds: float,
     actor_kind: ActorKind = ActorKind.MEMBER,
+    roles: Collection[Role] = frozenset({Role.MEMBER}),
 ) -> UUID:
     """Accept the job of a member, person or program, in the caller's transaction and give its id.
 
-    Raises: `UnknownTaskType`, `InvalidParameters`, `BudgetExhausted`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`, `TooManyJobs`,
+    Raises: `UnknownTaskType`, `TaskTypeNotPermitted`, `InvalidParameters`, `BudgetExhausted`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`, `TooManyJobs`,
     `IdempotencyKeyReused`.
     """
     task_type = find_task_type(submission.task_type)
+    asker = Asker(tenant_id, member_id, roles, is_program=actor_kind is ActorKind.APPLICATION)
+    await require_permission(session, configuration, asker, task_type.name)
     parameters = checked_parameters(task_type, submission.parameters)
     policy = await configuration.policy(tenant_id)
     later = submission.to_fetch
@@ -227,6 +231,27 @@ def main_language(documents: Sequence[DocumentView]) -> str:
     return max(documents, key=lambda document: document.estimated_tokens).language
 
 
+def demand_of(
+    task_type: TaskType,
+    parameters: Mapping[str, Any],
+    language: str,
+    tokens: int,
+    revision: RevisionFacts,
+    first_step: StepKind,
+) -> Demand:
+    """What the first request of a job with this text needs of a member."""
+    chunked = first_step is StepKind.PLAN
+    return Demand(
+        task_type=task_type.name,
+        step_kind=StepKind.MAP if chunked else first_step,
+        language=str(parameters.get("language") or language),
+        input_tokens=min(tokens, context_tokens(revision) // 2) if chunked else tokens,
+        output_tokens=1,
+        parameters=parameters,
+        document_language=language,
+    )
+
+
 def _refuse_if_nobody_may(
     revision: RevisionFacts,
     policy: Policy,
@@ -238,19 +263,10 @@ def _refuse_if_nobody_may(
     first_step: StepKind,
 ) -> Selection:
     """Say at the door what every hop would find: no member may do this. Resting members count as able."""
-    chunked = first_step is StepKind.PLAN
     return select(
         revision,
         policy,
-        Demand(
-            task_type=task_type.name,
-            step_kind=StepKind.MAP if chunked else first_step,
-            language=str(parameters.get("language") or language),
-            input_tokens=min(tokens, context_tokens(revision) // 2) if chunked else tokens,
-            output_tokens=1,
-            parameters=parameters,
-            document_language=language,
-        ),
+        demand_of(task_type, parameters, language, tokens, revision, first_step),
         resting={},
         now=datetime.now(UTC),
         draw=0.0,

@@ -192,7 +192,7 @@ class Limits:
             f"{round(seconds * 1000)} {round(PROBE_SECONDS * 1000)} {tokens}{_reserved(candidates, reserved)}"
         )
         for deployment in candidates:
-            keys += _keys(deployment)
+            keys += keys_of(deployment)
             numbers += _NO_LIMITS if not deployment.limited else _limits(deployment)
         answer = await self._memory.run(_TAKE, _TAKE_SHA, keys, [holder, numbers])
         if answer is None:
@@ -235,12 +235,12 @@ class Limits:
         await self._memory.run(
             _RELEASE,
             _RELEASE_SHA,
-            _keys(grant.deployment),
+            keys_of(grant.deployment),
             [grant.holder, grant.second, int(used_tokens is None), unused],
         )
 
 
-def _keys(deployment: DeploymentFacts) -> list[str]:
+def keys_of(deployment: DeploymentFacts) -> list[str]:
     """The breaker, and for a deployment with limits its leases and its minute."""
     if not deployment.limited:
         return [deployment.breaker_key]

@@ -28,8 +28,8 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-class SeedProvider(_Strict):
-    """A vendor account. A `base_url` of the form `${NAME}` is taken from the environment."""
+class ProviderTerms(_Strict):
+    """A vendor account without its key."""
 
     name: str = _NAME
     kind: ProviderKind
@@ -42,6 +42,11 @@ class SeedProvider(_Strict):
     contract_until: AwareDatetime | None = None
     authentication: Authentication = Authentication.KEY
     api_version: str | None = Field(None, pattern=r"^[A-Za-z0-9.-]{1,32}$")
+
+
+class SeedProvider(ProviderTerms):
+    """A vendor account. A `base_url` of the form `${NAME}` is taken from the environment."""
+
     credential: str | None = Field(None, pattern=r"^env:[A-Z][A-Z0-9_]*$")
 
 

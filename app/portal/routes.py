@@ -6,8 +6,10 @@ from app.http.guards import member, visitor
 from app.portal import (
     app_clients,
     budgets,
+    configuration,
     deployments,
     erasures,
+    explain,
     graph_sessions,
     holds,
     jobs,
@@ -16,6 +18,7 @@ from app.portal import (
     model_routes,
     notices,
     onboarding,
+    policy,
     pools,
     prompt_sets,
     providers,
@@ -23,6 +26,7 @@ from app.portal import (
     settings,
     sign_in,
     sub_processors,
+    task_permissions,
     tenants,
     usage,
     webhooks,
@@ -49,7 +53,7 @@ for part in (
     webhooks,
 ):
     _members_only.include_router(part.router)
-for part in (pools, revisions, model_routes):
+for part in (pools, revisions, model_routes, policy, task_permissions, explain, configuration):
     _members_only.include_router(part.router)
 _signed_in = APIRouter(dependencies=[Depends(visitor)])
 _signed_in.include_router(sign_in.exits)

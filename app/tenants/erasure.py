@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.erasure import Erasable, of_tenant
 from app.tenants.policy import Policy
-from app.tenants.tables import Member, Tenant, TenantKey, TenantPolicy
+from app.tenants.tables import Member, TaskPermission, Tenant, TenantKey, TenantPolicy
 from app.vocabulary import PLATFORM, TenantState
 
 KEYS = TenantKey.__tablename__
@@ -16,6 +16,7 @@ TABLES: tuple[Erasable, ...] = (
         Member, kept_of_member="emptied instead of deleted: ledger and audit refer to it and must add up"
     ),
     of_tenant(TenantPolicy),
+    of_tenant(TaskPermission),
     of_tenant(TenantKey),
 )
 

@@ -80,19 +80,35 @@ class TenantPolicy(Base):
     __tablename__ = "tenant_policies"
 
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
-    weight: Mapped[int] = mapped_column(default=1)
+    weight: Mapped[int] = mapped_column(server_default=text("1"))
     """Share of the workers relative to other tenants."""
-    max_steps_in_flight: Mapped[int] = mapped_column(default=32)
-    max_jobs_queued: Mapped[int] = mapped_column(default=1000)
+    max_steps_in_flight: Mapped[int] = mapped_column(server_default=text("32"))
+    max_jobs_queued: Mapped[int] = mapped_column(server_default=text("1000"))
     allowed_regions: Mapped[list[str] | None]
     """Null allows every region; likewise for processors, vendors and model classes."""
     allowed_processors: Mapped[list[str] | None]
     allowed_vendors: Mapped[list[str] | None]
     allowed_model_classes: Mapped[list[str] | None]
-    require_no_training: Mapped[bool] = mapped_column(default=False)
-    require_zero_retention: Mapped[bool] = mapped_column(default=False)
-    retention_days: Mapped[int] = mapped_column(default=30)
-    reuse_across_members: Mapped[bool] = mapped_column(default=False)
+    require_no_training: Mapped[bool] = mapped_column(server_default=text("false"))
+    require_zero_retention: Mapped[bool] = mapped_column(server_default=text("false"))
+    retention_days: Mapped[int] = mapped_column(server_default=text("30"))
+    reuse_across_members: Mapped[bool] = mapped_column(server_default=text("false"))
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    """Raised by each change; the ETag that a change must name."""
+
+
+class TaskPermission(Base):
+    """Who may use a task type; no row: everybody. Where all three lists are null, every person may."""
+
+    __tablename__ = "task_permissions"
+
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    task_type: Mapped[str] = mapped_column(primary_key=True)
+    groups: Mapped[list[str] | None]
+    """Entra's ids."""
+    departments: Mapped[list[str] | None]
+    roles: Mapped[list[str] | None]
+    programs: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     """Raised by each change; the ETag that a change must name."""
 

@@ -114,6 +114,7 @@ NOT_CONTENT = (
     ("prompt_sets", "task_type"),
     ("routes", "task_type"),
     ("schedules", "name"),
+    ("task_permissions", "task_type roles"),
     ("tenants", "state"),
     ("upload_sessions", "refused_code"),
     ("webhook_deliveries", "event_type state last_error"),
@@ -147,6 +148,7 @@ NOT_CONTENT = (
     ("providers", "name kind vendor base_url region processor authentication api_version"),
     ("routes", "name conditions"),
     ("tenant_policies", "allowed_regions allowed_processors allowed_vendors allowed_model_classes"),
+    ("task_permissions", "groups departments"),
     ("tenants", "name suspended_reason"),
     ("webhooks", "url"),
     # Who somebody is and where a request came from, not what they write; goes with the member's erasure.

@@ -58,6 +58,10 @@ RECORDS: dict[str, set[AuditAction]] = {
     "POST /portal/v1/providers/{provider_id}/archive": {AuditAction.PROVIDER_ARCHIVE},
     "PUT /portal/v1/providers/{provider_id}/credential": {AuditAction.CREDENTIAL_SET},
     "DELETE /portal/v1/providers/{provider_id}/credential": {AuditAction.CREDENTIAL_CLEAR},
+    "PUT /portal/v1/policy": {AuditAction.POLICY_CHANGE},
+    "PUT /portal/v1/task-permissions/{task_type}": {AuditAction.TASK_PERMISSION_CHANGE},
+    "GET /portal/v1/configuration": {AuditAction.CONFIGURATION_EXPORT},
+    "PUT /portal/v1/configuration": {AuditAction.CONFIGURATION_IMPORT},
     "POST /portal/v1/pools": {AuditAction.POOL_CREATE},
     "PATCH /portal/v1/pools/{pool_id}": {AuditAction.POOL_CHANGE},
     "POST /portal/v1/pools/{pool_id}/revisions": {AuditAction.POOL_DRAFT},
@@ -81,6 +85,7 @@ WITHOUT: dict[str, str] = {
     "DELETE /addin/v1/upload_sessions/{session_id}": "drops parts that were no document; a document stays",
     "POST /automation/v1/upload_sessions": "as at the add-in's door",
     "DELETE /automation/v1/upload_sessions/{session_id}": "as at the add-in's door",
+    "POST /portal/v1/explain": "answers a question and changes nothing",
     "POST /portal/v1/pools/{pool_id}/revisions/{number}/validate": "judges a revision and changes nothing",
     "POST /portal/v1/onboarding": "gives an address at Entra; consent and onboarding are recorded when they are proven",
 }

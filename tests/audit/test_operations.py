@@ -351,6 +351,16 @@ async def with_pools(witness: Witness) -> None:
         await does(AuditAction.ROUTE_CHANGE, "PUT", route, 1, **wanted)
         await does(AuditAction.ROUTE_DELETE, "DELETE", route, 2)
         await does(AuditAction.POOL_CHANGE, "PATCH", own, 4, archived=True)
+        await does(AuditAction.POLICY_CHANGE, "PUT", "/policy", 1, require_no_training=True)
+        path = "/task-permissions/summarize"
+        await does(AuditAction.TASK_PERMISSION_CHANGE, "PUT", path, 1, departments=["Research"])
+        await does(AuditAction.TASK_PERMISSION_CHANGE, "PUT", path, 2)
+        export = AuditAction.CONFIGURATION_EXPORT
+        async with witness.finds(alan, export) as made:
+            made.append(await admin.get("/configuration"))
+        kind = {"Content-Type": "application/yaml", "If-Match": made[0].headers["ETag"]}
+        async with witness.finds(alan, AuditAction.CONFIGURATION_IMPORT) as put:
+            put.append(await admin.send("PUT", "/configuration", content=made[0].content, headers=kind))
 
 
 async def for_the_platform(witness: Witness) -> None:

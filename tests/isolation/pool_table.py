@@ -4,7 +4,7 @@ from functools import partial
 
 from tests.isolation import things
 from tests.isolation.actors import ALAN, Guard
-from tests.isolation.places import Entry, Handle, Plain, Whole
+from tests.isolation.places import Entry, Exempt, Handle, Plain, Whole
 
 
 def pools_and_routes() -> dict[str, Entry]:
@@ -99,5 +99,59 @@ def pools_and_routes() -> dict[str, Entry]:
                 "path route_id": Handle(things.route, things.beside(headers={"if-match": '"1"'})),
                 "header if-match": tag,
             }
+        ),
+    }
+
+
+def rules_and_questions() -> dict[str, Entry]:
+    """What a tenant allows, whom it lets use what, and what is asked about both."""
+    looks = partial(Entry, Guard.LOOKERS, ALAN)
+    acts = partial(Entry, Guard.ADMINISTRATORS, ALAN)
+    word = Plain("a word of the catalogue, the same for everybody")
+    tag = Plain("compared with the version of the thing that the path names")
+    listed = Plain("compared with what is known of providers or people, looked up nowhere")
+    policy = {f"body allowed_{one}[]": listed for one in ("regions", "processors", "vendors")}
+    permission = {f"body {one}[]": listed for one in ("groups", "departments")}
+    asked: dict[str, Handle | Plain | tuple[Handle, ...]] = {
+        "body member_id": Handle(things.member_id, things.beside(body={"task_type": "summarize"})),
+        "body task_type": word,
+        "body language": word,
+        "body group": listed,
+        "body department": listed,
+        "body parameters": Plain("checked by the task type's closed schema, which names no thing"),
+    }
+    file = Plain("a file of names, each found among the caller's own things and the platform's")
+    return {
+        "GET /portal/v1/policy": looks(whole=Whole()),
+        "PUT /portal/v1/policy": acts({"header if-match": tag, **policy}, whole=Whole(200, things.trial)),
+        "GET /portal/v1/task-permissions": looks(whole=Whole()),
+        "GET /portal/v1/task-permissions/{task_type}": looks(
+            {
+                "path task_type": Handle(
+                    things.task_type,
+                    status=200,
+                    own=True,
+                    control="the word is everybody's: tests/portal/test_policy.py",
+                )
+            }
+        ),
+        "PUT /portal/v1/task-permissions/{task_type}": acts(
+            {
+                "path task_type": Handle(
+                    things.task_type,
+                    things.beside(headers={"if-match": '"1"'}, body={}),
+                    status=200,
+                    own=True,
+                    control="the word is everybody's: tests/portal/test_policy.py",
+                ),
+                "header if-match": tag,
+                **permission,
+            }
+        ),
+        "POST /portal/v1/explain": looks(asked),
+        "GET /portal/v1/configuration": looks(whole=Whole()),
+        "PUT /portal/v1/configuration": acts(
+            {"header if-match": tag, "body ": file},
+            whole=Exempt("replaces the caller's own things: tests/portal/test_configuration.py"),
         ),
     }

@@ -13,7 +13,7 @@ from tests.entra import NORTHWIND
 from tests.isolation import things
 from tests.isolation.actors import ADA, ALAN, BARBARA, KATHERINE, NOBODY, PROGRAM, Actor, Guard
 from tests.isolation.places import Entry, Exempt, Handle, Plain, Whole, neighbour
-from tests.isolation.pool_table import pools_and_routes
+from tests.isolation.pool_table import pools_and_routes, rules_and_questions
 from tests.isolation.world import TEXT
 
 _NAME = Plain("a name to show; nothing is looked up by it")
@@ -496,7 +496,7 @@ def _entrance() -> dict[str, Entry]:
 
 
 DOORS: Mapping[str, Mapping[str, Entry]] = {
-    "pools": pools_and_routes(),
+    "pools": pools_and_routes() | rules_and_questions(),
     "add-in": _addin(),
     "automation": _automation(),
     "administration": _administration() | _models(),

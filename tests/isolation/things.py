@@ -308,6 +308,16 @@ async def fresh_pool(world: World, actor: Actor) -> Shape:
     return Shape(body={"name": f"whole-{_number(world, 'whole pools')}", "task_type": "summarize"})
 
 
+async def task_type(_world: World) -> str:
+    """The same word in every tenant, each with a permission of its own."""
+    return "summarize"
+
+
+async def trial(_world: World, _actor: Actor) -> Shape:
+    """A policy to try."""
+    return Shape(query={"dry_run": "true"}, body={"allowed_regions": ["eu"]})
+
+
 async def beside_route(world: World, _actor: Actor) -> Shape:
     """A new route, which leads to the pool of the handle."""
     return Shape(body={"name": f"to-{_number(world, 'routes')}", "task_type": "summarize"})

@@ -111,9 +111,9 @@ async def platform_pool(database: TestDatabase, *, lasting: bool, ends_at: datet
     return ending
 
 
-async def told(database: TestDatabase, tenant_id: UUID, *, name: str = "Acme") -> UUID:
+async def told(database: TestDatabase, tenant_id: UUID, *, name: str = "acme") -> UUID:
     """The id of a fresh notice that the tenant's contract with a provider ends."""
-    await add_provider(database, tenant_id, f"{name} {new_id()}", until=now() + timedelta(days=20))
+    await add_provider(database, tenant_id, f"{name}-{new_id()}", until=now() + timedelta(days=20))
     async with database.app.tenant(tenant_id) as session:
         (notice,) = await service.write(session, tenant_id=tenant_id, now=now())
     return notice.id

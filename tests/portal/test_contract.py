@@ -43,6 +43,10 @@ BEYOND_CHANCE = {
     "PATCH /portal/v1/providers/{provider_id}",
     "PUT /portal/v1/providers/{provider_id}/credential",
     "POST /portal/v1/providers/{provider_id}/archive",
+    "PUT /portal/v1/configuration",
+    "POST /portal/v1/explain",
+    "PUT /portal/v1/policy",
+    "PUT /portal/v1/task-permissions/{task_type}",
     "POST /portal/v1/pools",
     "POST /portal/v1/routes",
     "PATCH /portal/v1/pools/{pool_id}",
@@ -142,6 +146,7 @@ class Doors:
         await self._made(f"/portal/v1/pools/{made['pool_id']}/revisions", json={})
         made["number"] = "1"
         made["route_id"] = await self._made("/portal/v1/routes", json={**pool, "pool_id": made["pool_id"]})
+        made["task_type"] = "summarize"
         leave = await self._made("/addin/v1/graph-sessions", json={})
         made["/portal/v1/graph-sessions/{session_id} session_id"] = await self._made(
             "/addin/v1/graph-sessions", json={}

@@ -1,0 +1,140 @@
+"""Rows of a tenant as an import finds and writes them: by name, and only where something differs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import null, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.clock import new_id, now
+from app.core.errors import ErrorDetail
+from app.pools.exporting import PLATFORMS, prompts_reference, reference
+from app.pools.file_schema import InvalidConfiguration
+from app.pools.tables import PriceRevision, PromptSet
+from app.vocabulary import PLATFORM
+
+_NULLABLE_LISTS = frozenset({"languages", "supported_parameters"})
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that the import changes: `created`, `changed`, `published`, `archived` or `deleted`."""
+
+    kind: str
+    name: str
+    what: str
+
+
+class ImportRows:
+    """What one import has changed, and what it found wrong."""
+
+    def __init__(self, session: AsyncSession, tenant_id: UUID) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+        self.changes: list[Change] = []
+        self.wrong: list[ErrorDetail] = []
+
+    def stop_if_wrong(self) -> None:
+        """Raises: `InvalidConfiguration`."""
+        if self.wrong:
+            raise InvalidConfiguration(self.wrong)
+
+    async def put(
+        self,
+        table: Any,
+        kind: str,
+        name: str,
+        values: Mapping[str, Any],
+        *,
+        archived: bool = False,
+        fixed: str = "",
+    ) -> Any:
+        """The tenant's row of this name with these values; a `fixed` place is where they may not change."""
+        row = await self._session.scalar(select(table).filter_by(tenant_id=self._tenant_id, name=name))
+        if row is None:
+            stored = {key: _stored(key, value) for key, value in values.items()}
+            row = table(tenant_id=self._tenant_id, id=new_id(), name=name, **stored)
+            if archived:
+                row.archived_at = now()
+            self._session.add(row)
+            self.changes.append(Change(kind, name, "created"))
+        else:
+            differing = {key: value for key, value in values.items() if getattr(row, key) != value}
+            if differing and fixed:
+                self.say("other_task_type", f"{name} is there for {row.task_type}", f"{fixed}.task_type")
+                return None
+            for key, value in differing.items():
+                setattr(row, key, _stored(key, value))
+            is_archived = getattr(row, "archived_at", None) is not None
+            if is_archived != archived:
+                row.archived_at = now() if archived else None
+            if differing or is_archived != archived:
+                self.touched(row, kind)
+        await self._session.flush()
+        return row
+
+    def touched(self, row: Any, kind: str) -> None:
+        """A row that is there was changed: its version rises, once for an import."""
+        change = Change(kind, row.name, "changed")
+        if change not in self.changes and Change(kind, row.name, "created") not in self.changes:
+            row.version += 1
+            self.changes.append(change)
+
+    async def price(self, row: Any, price: dict[str, Any], name: str) -> None:
+        """The tenant's own price of a deployment: a new revision where the newest says something else."""
+        newest = await self._session.scalar(
+            select(PriceRevision)
+            .where(PriceRevision.tenant_id == self._tenant_id, PriceRevision.deployment_id == row.id)
+            .order_by(PriceRevision.created_at.desc(), PriceRevision.id.desc())
+            .limit(1)
+        )
+        if newest is not None and all(getattr(newest, key) == value for key, value in price.items()):
+            return
+        self._session.add(
+            PriceRevision(
+                tenant_id=self._tenant_id,
+                deployment_tenant_id=row.tenant_id,
+                deployment_id=row.id,
+                **price,
+            )
+        )
+        self.changes.append(Change("price", name, "created" if newest is None else "changed"))
+
+    async def own(self, table: Any) -> list[Any]:
+        """The tenant's rows of a table, by name."""
+        rows = await self._session.scalars(select(table).where(table.tenant_id == self._tenant_id))
+        return sorted(rows, key=lambda row: row.name)
+
+    async def visible(self, table: Any) -> list[Any]:
+        """The tenant's rows of a table, and the platform's."""
+        visible = (self._tenant_id, PLATFORM)
+        return list(await self._session.scalars(select(table).where(table.tenant_id.in_(visible))))
+
+    async def by_reference(self, table: Any) -> dict[str, Any]:
+        """The rows that a file may name, by how it names them."""
+        return {reference(row): row for row in await self.visible(table)}
+
+    async def prompts_by_reference(self) -> dict[tuple[str, str], Any]:
+        """Prompt sets by task type and how a file names them."""
+        rows = await self.visible(PromptSet)
+        return {(row.task_type, prompts_reference(row)): row for row in rows}
+
+    def found(self, known: Mapping[str, Any], name: str, code: str, place: str) -> Any:
+        """The row of this name, or None, and then it is said that it is not there."""
+        row = known.get(name)
+        if row is None:
+            words = code.removeprefix("unknown_").replace("_", " ")
+            own = ", ".join(sorted(one for one in known if not one.startswith(PLATFORMS))[:20]) or "none"
+            self.say(code, f"no {words} {name}; the tenant's own are: {own}", place)
+        return row
+
+    def say(self, code: str, message: str, place: str) -> None:
+        """Something is wrong at a place of the file."""
+        self.wrong.append(ErrorDetail(code, message, place))
+
+
+def _stored(column: str, value: Any) -> Any:
+    # None would be stored as JSON's null, which is not SQL's.
+    return null() if value is None and column in _NULLABLE_LISTS else value

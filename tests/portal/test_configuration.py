@@ -1,0 +1,210 @@
+"""A tenant's configuration as a file: out of one tenant, into another, and out again the same."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from app.pools.file_schema import MOST_BYTES
+from tests.conftest import TestDatabase
+from tests.entra import ALAN, EDSGER
+from tests.portal.browsers import Browser, Portal, code
+from tests.portal.models import seed_models
+from tests.tenants.administration import execute, rows, snapshot
+
+FILE = """
+version: 1
+providers:
+- {name: acme, kind: openai_compatible, vendor: acme, base_url: 'https://models.acme.example/v1', region: eu,
+   processor: Acme, no_training: true, contract_until: '2031-01-01T00:00:00Z'}
+deployments:
+- name: acme-small
+  provider: acme
+  model_name: small-1
+  capabilities: [json_schema]
+  languages: [en, de]
+  context_window: 32000
+  max_output_tokens: 2000
+  concurrency: 4
+  supported_parameters: [temperature]
+  successor: acme-large
+  price: {currency: EUR, input_micros: 1, cached_input_micros: 1, output_micros: 2, reasoning_micros: 2}
+- {name: acme-large, provider: acme, model_name: large-1, context_window: 64000, max_output_tokens: 4000}
+prices:
+- {deployment: platform/extractive, currency: EUR, input_micros: 3, cached_input_micros: 3, output_micros: 3,
+   reasoning_micros: 3}
+prompt_sets:
+- task_type: summarize
+  name: house-style
+  revision: 2
+  prompts: {system: "Schreibe kurz.\\nUnd höflich.", user: "$document"}
+pools:
+- name: texts
+  task_type: summarize
+  strategy: least_cost
+  members:
+  - {deployment: acme-small, prompt_set: house-style@2, parameters: {temperature: 0.2}, weight: 3}
+  - {deployment: platform/extractive, prompt_set: platform/default@PLATFORM, tier: 1}
+- {name: later, task_type: summarize}
+routes:
+- {name: long, task_type: summarize, conditions: {min_tokens: 5000, department: Research}, pool: texts}
+- {name: rest, task_type: summarize, pool: platform/PLATFORM_POOL}
+policy: {allowed_regions: [eu, local], require_no_training: true}
+task_permissions:
+- {task_type: summarize, departments: [Research], programs: false}
+"""
+
+
+@pytest.fixture
+async def admin(portal: Portal, database: TestDatabase) -> AsyncIterator[Browser]:
+    await seed_models(database)
+    async with portal.browser() as browser:
+        await browser.sign_in(ALAN)
+        yield browser
+
+
+@pytest.fixture
+async def file(admin: Browser, database: TestDatabase) -> str:
+    """The file, with the platform's names as they are."""
+    ((revision,),) = await rows(
+        database, "SELECT max(revision) FROM prompt_sets WHERE task_type = 'summarize' AND name = 'default'"
+    )
+    ((pool,),) = await rows(database, "SELECT min(name) FROM model_pools WHERE task_type = 'summarize'")
+    return FILE.replace("@PLATFORM", f"@{revision}").replace("PLATFORM_POOL", pool)
+
+
+async def put(browser: Browser, text: str | bytes, *, tag: str | None = None, **query: str) -> httpx.Response:
+    if tag is None and "dry_run" not in query:
+        tag = (await browser.get("/configuration")).headers["ETag"]
+    headers = {"Content-Type": "application/yaml"} | ({} if tag is None else {"If-Match": tag})
+    return await browser.send("PUT", "/configuration", content=text, headers=headers, params=query)
+
+
+async def exported(browser: Browser) -> str:
+    answer = await browser.get("/configuration")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/yaml")
+    return answer.text
+
+
+def changes(answer: httpx.Response) -> set[tuple[str, str, str]]:
+    assert answer.status_code == 200, answer.text
+    return {(one["kind"], one["name"], one["what"]) for one in answer.json()["changes"]}
+
+
+async def test_what_goes_from_one_tenant_to_another_comes_out_the_same(
+    portal: Portal, admin: Browser, file: str, database: TestDatabase
+) -> None:
+    assert ("pool", "texts revision 1", "published") in changes(await put(admin, file))
+    first = await exported(admin)
+    wanted = yaml.safe_load(file)
+    shown: dict[str, Any] = yaml.safe_load(first)
+    assert shown["routes"] == wanted["routes"]
+    assert shown["policy"] == wanted["policy"]
+    assert shown["prompt_sets"] == wanted["prompt_sets"]
+    assert [one["name"] for one in shown["pools"]] == ["later", "texts"]
+    assert shown["pools"][1]["members"] == wanted["pools"][0]["members"]
+    async with portal.browser() as neighbour:
+        await neighbour.sign_in(EDSGER)
+        assert "acme" not in await exported(neighbour)
+        await put(neighbour, first)
+        assert await exported(neighbour) == first
+    before = await snapshot(database)
+    assert changes(await put(admin, first)) == set()
+    after = await snapshot(database)
+    assert {table for table in after if after[table] != before[table]} == {"audit_entries"}
+
+
+async def test_a_trial_tells_what_it_would_change_and_changes_nothing(
+    admin: Browser, file: str, database: TestDatabase
+) -> None:
+    before = await snapshot(database)
+    told = await put(admin, file, dry_run="true")
+    assert told.json()["is_applied"] is False
+    assert await snapshot(database) == before
+    assert changes(await put(admin, file)) == changes(told)
+
+
+async def test_what_a_file_no_longer_names_is_archived_and_keys_stay(
+    admin: Browser, file: str, database: TestDatabase
+) -> None:
+    await put(admin, file)
+    await execute(
+        database,
+        "INSERT INTO provider_credentials (tenant_id, provider_id, reference)"
+        " SELECT tenant_id, id, 'env:QUUX_SECRET' FROM providers WHERE name = 'acme'",
+    )
+    assert "QUUX" not in await exported(admin)
+    gone = changes(await put(admin, "version: 1\n"))
+    assert {
+        ("route", "long", "deleted"),
+        ("route", "rest", "deleted"),
+        ("pool", "texts", "archived"),
+        ("deployment", "acme-small", "archived"),
+        ("provider", "acme", "archived"),
+        ("policy", "policy", "changed"),
+        ("task_permission", "summarize", "changed"),
+    } <= gone
+    left = yaml.safe_load(await exported(admin))
+    assert set(left) == {"version", "prices", "prompt_sets"}
+    back = changes(await put(admin, file))
+    assert ("pool", "texts", "changed") in back
+    assert not any(what == "published" for _, _, what in back)
+    assert await rows(database, "SELECT reference FROM provider_credentials") == [("env:QUUX_SECRET",)]
+
+
+async def test_every_mistake_is_told_with_its_place_and_nothing_is_written(
+    admin: Browser, file: str, database: TestDatabase
+) -> None:
+    before = await snapshot(database)
+    tag = (await admin.get("/configuration")).headers["ETag"]
+    wrong = (
+        file.replace("provider: acme, model_name: large-1", "provider: nobody, model_name: large-1")
+        .replace("deployment: acme-small, prompt_set", "deployment: acme-smal, prompt_set")
+        .replace("pool: texts", "pool: text")
+    )
+    answer = await put(admin, wrong, tag=tag)
+    assert code(answer) == (422, "invalid_configuration")
+    assert {(one["code"], one["target"]) for one in answer.json()["error"]["details"]} == {
+        ("unknown_provider", "deployments[1].provider"),
+        ("unknown_deployment", "deployments[0].successor"),
+        ("unknown_deployment", "pools[0].members[0].deployment"),
+        ("unknown_pool", "routes[0].pool"),
+    }
+    useless = await put(admin, file.replace("temperature: 0.2", "top_p: 0.2"), tag=tag)
+    assert [(one["code"], one["target"]) for one in useless.json()["error"]["details"]] == [
+        ("unsupported_parameter", "pools[0].members")
+    ]
+    for text, target in (
+        ("providers: [{name: x}]", "providers[0].kind"),
+        ("providers:\n- {name: x, credential: 'env:KEY'}", "providers[0].kind"),
+        ("a: &a [1]\nb: *a", "line 1"),
+        ("[" * 30 + "]" * 30, "line 1"),
+        ("a: !!python/object/apply:os.getcwd []", "line 1"),
+        ("a: [", "line 2"),
+        (b"\xff\xfe\xfa", ""),
+    ):
+        answer = await put(admin, text, tag=tag)
+        assert code(answer) == (422, "invalid_configuration"), text
+        places = [one["target"] or "" for one in answer.json()["error"]["details"]]
+        assert target in places, (text, places)
+    secret = await put(admin, "providers:\n- {name: x, credential: 'env:KEY'}", tag=tag)
+    assert ("extra_forbidden", "providers[0].credential") in {
+        (one["code"], one["target"]) for one in secret.json()["error"]["details"]
+    }
+    assert code(await put(admin, "#" * (MOST_BYTES + 1), tag=tag)) == (413, "too_large")
+    headers = {"Content-Type": "text/plain", "If-Match": tag}
+    plain = await admin.send("PUT", "/configuration", content=file, headers=headers)
+    assert code(plain) == (400, "bad_request")
+    after = await snapshot(database)
+    assert {table for table in after if after[table] != before[table]} == {"audit_entries"}
+
+
+async def test_an_import_names_the_configuration_that_it_replaces(admin: Browser, file: str) -> None:
+    tag = (await admin.get("/configuration")).headers["ETag"]
+    await put(admin, file, tag=tag)
+    assert code(await put(admin, "version: 1", tag=tag)) == (412, "changed_meanwhile")
+    headers = {"Content-Type": "application/yaml"}
+    without = await admin.send("PUT", "/configuration", content=file, headers=headers)
+    assert code(without) == (400, "bad_request")
