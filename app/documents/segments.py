@@ -4,7 +4,7 @@ The JSON form is what is sealed into the segment blob and what citations show.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -43,7 +43,51 @@ class TextAnchor:
     type: Literal["text"] = "text"
 
 
-Anchor = WordAnchor | PdfAnchor | TextAnchor
+@dataclass(frozen=True)
+class ExcelAnchor:
+    """A cell or a range of a workbook, as Excel writes it ("B7", "A2:F2"), without the sheet's name."""
+
+    worksheet: str
+    a1: str
+    type: Literal["excel"] = "excel"
+
+
+@dataclass(frozen=True)
+class PowerPointAnchor:
+    """A paragraph of a shape, from 0; of a table it counts through the cells, row by row.
+
+    Ids are those of Office.js as numbers: the slide's (`p:sldId`, before the `#`) and the shape's.
+    `part` is "notes" where the shape stands on the slide's notes page, which has ids of its own.
+    """
+
+    slide_id: int
+    shape_id: int
+    paragraph: int
+    part: str | None = None
+    type: Literal["powerpoint"] = "powerpoint"
+
+
+@dataclass(frozen=True)
+class OutlookAnchor:
+    """A place in a mail: "headers" or "body", after "2/" and the like for each mail attached around it.
+
+    `quote` is how the text begins there. `item_id` is Outlook's, known only to who fetched the mail.
+    """
+
+    part: str
+    quote: str
+    item_id: str | None = None
+    type: Literal["outlook"] = "outlook"
+
+
+Anchor = WordAnchor | PdfAnchor | TextAnchor | ExcelAnchor | PowerPointAnchor | OutlookAnchor
+_ANCHORS: Mapping[str, Callable[..., Anchor]] = {
+    "word": WordAnchor,
+    "text": TextAnchor,
+    "excel": ExcelAnchor,
+    "powerpoint": PowerPointAnchor,
+    "outlook": OutlookAnchor,
+}
 
 
 @dataclass(frozen=True)
@@ -109,12 +153,9 @@ def load_segments(blob: bytes) -> tuple[Segment, ...]:
 
 
 def _anchor(value: dict[str, Any]) -> Anchor:
-    match value["type"]:
-        case "word":
-            return WordAnchor(**value)
-        case "pdf":
-            return PdfAnchor(**{**value, "bbox": tuple(value["bbox"])})
-        case "text":
-            return TextAnchor(**value)
-        case other:
-            raise ValueError(f"unknown anchor type {other!r}")
+    if value["type"] == "pdf":
+        return PdfAnchor(**{**value, "bbox": tuple(value["bbox"])})
+    kind = _ANCHORS.get(value["type"])
+    if kind is None:
+        raise ValueError(f"unknown anchor type {value['type']!r}")
+    return kind(**value)

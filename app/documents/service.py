@@ -21,7 +21,15 @@ from app.vocabulary import SegmentKind
 
 PART_BYTES = 4 * 2**20
 _SEGMENTS_AT_ONCE = 1_000
-_ASIDE = frozenset({SegmentKind.HEADER, SegmentKind.COMMENT, SegmentKind.CODE})
+_ASIDE = frozenset(
+    {
+        SegmentKind.HEADER,
+        SegmentKind.COMMENT,
+        SegmentKind.CODE,
+        SegmentKind.CELL_RANGE,
+        SegmentKind.MAIL_PART,
+    }
+)
 """Kinds that say little about a document's language."""
 
 

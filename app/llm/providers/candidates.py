@@ -21,7 +21,21 @@ _KIND_WEIGHTS = {
     SegmentKind.CODE: 0.05,
     SegmentKind.HEADER: 0.05,
     SegmentKind.HEADING: 0.05,
+    SegmentKind.NOTES: 0.7,
+    SegmentKind.SLIDE: 0.2,
+    SegmentKind.CELL_RANGE: 0.2,
+    SegmentKind.MAIL_PART: 0.1,
 }
+_NEVER = frozenset(
+    {
+        SegmentKind.HEADING,
+        SegmentKind.HEADER,
+        SegmentKind.CODE,
+        SegmentKind.COMMENT,
+        SegmentKind.CELL_RANGE,
+        SegmentKind.MAIL_PART,
+    }
+)
 _NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_NO_SPACES}]+|(?:(?![{_NO_SPACES}])[^\W_])+(?:['’-](?:(?![{_NO_SPACES}])[^\W_])+)*")
 _UNSPACED = re.compile(rf"[{_NO_SPACES}]")
@@ -169,7 +183,7 @@ def _place_weight(position: int, nth: int, words: tuple[str, ...], heading_words
 
 def _is_fit(candidate: Candidate, kind: SegmentKind) -> bool:
     text, words = candidate.text, candidate.words
-    if kind in {SegmentKind.HEADING, SegmentKind.HEADER, SegmentKind.CODE, SegmentKind.COMMENT}:
+    if kind in _NEVER:
         return False
     if _BOILERPLATE.search(text) or _MARKUP.search(text):
         return False
