@@ -104,6 +104,8 @@ class Database:
             pool_pre_ping=True,
             # Parameters may be content; an error that names them must not carry it into a log.
             hide_parameters=True,
+            # There is no hstore here; each engine would ask for it.
+            use_native_hstore=False,
             # prepare_threshold=None: pgbouncer in transaction mode has no prepared statements.
             connect_args={
                 "prepare_threshold": None,
