@@ -6,6 +6,7 @@ The JSON form is what is sealed into the segment blob and what citations show.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
 
 from app.vocabulary import SegmentKind
@@ -90,6 +91,32 @@ _ANCHORS: Mapping[str, Callable[..., Anchor]] = {
 }
 
 
+class RunKind(StrEnum):
+    """What a run is. All but text are opaque: kept as they are, only their place can change."""
+
+    TEXT = "text"
+    TAB = "tab"
+    BREAK = "break"
+    """Of a line, column or page."""
+    NOTE = "note"
+    """The reference to a foot- or endnote."""
+    FIELD = "field"
+    """A page number, a cross-reference, a date: its text is worked out by Office."""
+    OBJECT = "object"
+    """A picture, a shape, a formula, a control, or anything that is not known here."""
+    JOINT = "joint"
+    """The border between two paragraphs or cells of one segment; its place in the order never changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stretch of a segment's text. Tag 0 is the usual formatting of its paragraph, any other is one item's own."""
+
+    text: str
+    tag: int = 0
+    kind: RunKind = RunKind.TEXT
+
+
 @dataclass(frozen=True)
 class Segment:
     """A piece of a document. `index` counts from 0 in reading order; `level` is a heading's depth."""
@@ -104,6 +131,8 @@ class Segment:
     """Header row of the table that a table row belongs to; repeated for models, never counted as body."""
     document: int = 0
     """Which of a job's documents it is of, from 0; each is stored without."""
+    runs: tuple[Run, ...] = ()
+    """Together the text. None where it has one formatting and nothing in it is opaque."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +149,16 @@ def anchor_json(anchor: Anchor) -> dict[str, Any]:
     return {key: value for key, value in asdict(anchor).items() if value is not None}
 
 
+def runs_json(runs: Sequence[Run]) -> list[list[Any]]:
+    """Runs as JSON: `[text]`, `[text, tag]` or `[text, tag, kind]`, as short as it can be."""
+    return [_run_json(run) for run in runs]
+
+
+def load_runs(value: Sequence[Sequence[Any]]) -> tuple[Run, ...]:
+    """Runs that `runs_json` made."""
+    return tuple(Run(each[0], *each[1:2], *map(RunKind, each[2:3])) for each in value)
+
+
 def dump_segments(segments: Sequence[Segment]) -> bytes:
     """The segment blob."""
     rows = [
@@ -130,6 +169,7 @@ def dump_segments(segments: Sequence[Segment]) -> bytes:
             "path": list(segment.heading_path),
             "level": segment.level,
             "header": segment.table_header,
+            **({"runs": runs_json(segment.runs)} if segment.runs else {}),
         }
         for segment in segments
     ]
@@ -147,9 +187,16 @@ def load_segments(blob: bytes) -> tuple[Segment, ...]:
             heading_path=tuple(row["path"]),
             level=row["level"],
             table_header=row["header"],
+            runs=load_runs(row.get("runs", ())),
         )
         for index, row in enumerate(json.loads(blob))
     )
+
+
+def _run_json(run: Run) -> list[Any]:
+    if run.kind is not RunKind.TEXT:
+        return [run.text, run.tag, run.kind]
+    return [run.text, run.tag] if run.tag else [run.text]
 
 
 def _anchor(value: dict[str, Any]) -> Anchor:

@@ -22,11 +22,13 @@ from app.documents.readers.docx_blocks import (
 )
 from app.documents.readers.docx_inline import Inline, InlineReader
 from app.documents.readers.docx_styles import Styles
+from app.documents.readers.docx_units import items
 from app.documents.readers.limits import check_size
 from app.documents.readers.outline import Outline
 from app.documents.readers.package import Package
 from app.documents.readers.xml import Element, attribute, child, name_of
-from app.documents.segments import Extracted, Segment, WordAnchor
+from app.documents.runs import Stretch, runs_of, stretches
+from app.documents.segments import Extracted, Run, Segment, WordAnchor
 from app.vocabulary import SegmentKind
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -50,6 +52,14 @@ class _Story:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where the text of a segment stands: its paragraphs, and its runs with what they were made of."""
+
+    paragraphs: tuple[tuple[Element, Inline], ...]
+    stretches: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True)
 class _Draft:
     """A segment before its neighbours are known."""
 
@@ -63,6 +73,8 @@ class _Draft:
     header: str | None = None
     paragraphs: tuple[str, ...] = ()
     """A table row's paragraphs that have text; the anchor points at the first. Empty: the text is one."""
+    runs: tuple[Run, ...] = ()
+    place: Place | None = None
 
     def hashes(self) -> tuple[str, str, str | None]:
         """Hashes of the first paragraph, of the last, and of the second if there are several."""
@@ -90,7 +102,8 @@ def read(content: bytes) -> Extracted:
 class _Reader:
     """One document's walk. `drafts` and `counts` are its outcome."""
 
-    def __init__(self, package: Package, main: str) -> None:
+    def __init__(self, package: Package, main: str, *, traced: bool = False) -> None:
+        self._traced = traced
         self.drafts: list[_Draft] = []
         self.counts: Counter[str] = Counter()
         self._package = package
@@ -100,7 +113,7 @@ class _Reader:
         self._styles = Styles(None if styles is None else package.xml(styles))
         self._inline = InlineReader(self._styles, self.counts)
         self._outline = Outline()
-        self._carried = ""
+        self._carried: list[tuple[Element, Inline]] = []
         self._characters = 0
         self._notes: dict[tuple[str, str], tuple[Element, _Story]] = {}
 
@@ -163,16 +176,18 @@ class _Reader:
 
     def _paragraph(self, paragraph: Element, story: _Story) -> None:
         found = self._inline.read(paragraph)
-        text = self._carried + found.text
-        self._carried = ""
+        together = [*self._carried, (paragraph, found)]
+        text = "".join(inline.text for _, inline in together)
+        self._carried = []
         if child(paragraph, "w:pPr", "w:rPr", "w:del") is not None:
             # Accepting a removed paragraph mark joins this paragraph with the next.
             self.counts["tracked_changes"] += 1
-            self._carried = text
+            self._carried = together
         elif text.strip():
             level = self._styles.heading_level(paragraph)
             kind = self._kind(paragraph, story, level)
-            self._emit(text, kind, story, paragraph, level=level if kind is SegmentKind.HEADING else None)
+            level = level if kind is SegmentKind.HEADING else None
+            self._emit(text, kind, story, paragraph, together, level=level)
         self._attached([found], story, story.ordinal(paragraph))
 
     def _kind(self, paragraph: Element, story: _Story, level: int | None) -> SegmentKind:
@@ -207,8 +222,12 @@ class _Reader:
         nested: list[Element] = []
         first: Element | None = None
         own: list[str] = []
-        for cell in row.cells:
+        places: list[tuple[Element, Inline]] = []
+        joints: list[str] = []
+        joint = ""
+        for number, cell in enumerate(row.cells):
             paragraphs: list[str] = []
+            joint += _CELL_JOINT if number else ""
             for block in () if cell is None else blocks(cell, self.counts):
                 if name_of(block) == "w:tbl":
                     nested.append(block)
@@ -218,13 +237,19 @@ class _Reader:
                 if first is None or not own:
                     # The first with text, or one without if the row has nothing else.
                     first = block
-                own += filter(None, paragraphs[-1:])
+                if paragraphs[-1]:
+                    own.append(paragraphs[-1])
+                    places.append((block, inlines[-1]))
+                    joints.append(joint)
+                    joint = " "
             texts.append(" ".join(filter(None, paragraphs)))
+            joint = "" if texts[-1] else joint
         while texts and not texts[-1]:
             texts.pop()
         text = _CELL_JOINT.join(texts)
         if any(texts):
-            self._emit(text, story.kind or SegmentKind.TABLE_ROW, story, first, header=header, paragraphs=own)
+            kind = story.kind or SegmentKind.TABLE_ROW
+            self._emit(text, kind, story, first, places, joints=joints, header=header, paragraphs=own)
         for table in nested:
             self._table(table, story)
         self._attached(inlines, story, story.ordinal(first))
@@ -242,14 +267,15 @@ class _Reader:
 
     def _aside(self, container: Element, story: _Story) -> None:
         """Walk something that hangs on a paragraph, without joining it to what is carried."""
-        carried, self._carried = self._carried, ""
+        carried, self._carried = self._carried, []
         self._walk(container, story)
         self._carried = carried
 
     def _emit_carried(self, story: _Story) -> None:
-        text, self._carried = self._carried, ""
+        carried, self._carried = self._carried, []
+        text = "".join(inline.text for _, inline in carried)
         if text.strip():
-            self._emit(text, story.kind or SegmentKind.PARAGRAPH, story, None)
+            self._emit(text, story.kind or SegmentKind.PARAGRAPH, story, None, carried)
 
     def _emit(
         self,
@@ -257,7 +283,9 @@ class _Reader:
         kind: SegmentKind,
         story: _Story,
         paragraph: Element | None,
+        places: Sequence[tuple[Element, Inline]],
         *,
+        joints: Sequence[str] | None = None,
         level: int | None = None,
         header: str | None = None,
         paragraphs: Sequence[str] = (),
@@ -266,6 +294,11 @@ class _Reader:
         self._characters += len(text)
         check_size(len(self.drafts), self._characters)
         path = self._outline.path if level is None else self._outline.enter(level, text)
+        found = stretches(
+            [items(inline.units) for _, inline in places],
+            [""] * len(places) if joints is None else joints,
+            collapse=joints is not None,
+        )
         self.drafts.append(
             _Draft(
                 kind=kind,
@@ -277,6 +310,8 @@ class _Reader:
                 level=level,
                 header=header,
                 paragraphs=tuple(paragraphs),
+                runs=runs_of(found),
+                place=Place(tuple(places), tuple(found)) if self._traced else None,
             )
         )
 
@@ -326,6 +361,7 @@ def _finish(drafts: list[_Draft]) -> tuple[Segment, ...]:
             heading_path=draft.path,
             level=draft.level,
             table_header=draft.header,
+            runs=draft.runs,
         )
         for index, draft in enumerate(drafts)
     )

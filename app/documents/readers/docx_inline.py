@@ -5,9 +5,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.documents.readers.docx_styles import Styles
+from app.documents.readers.docx_units import Role, Unit
 from app.documents.readers.xml import Element, attribute, child, name_of, on
 
 _PRIVATE_USE = range(0xE000, 0xF900)
+_VALUES = frozenset(
+    {
+        "w:dropDownList",
+        "w:comboBox",
+        "w:date",
+        "w14:checkbox",
+        "w:picture",
+        "w:dataBinding",
+        "w15:dataBinding",
+    }
+)
+"""Content controls whose text Word takes from elsewhere: it is shown, and nobody's to write."""
 
 
 @dataclass
@@ -17,16 +30,20 @@ class Inline:
     text: str = ""
     notes: list[tuple[str, str]] = field(default_factory=list)
     boxes: list[Element] = field(default_factory=list)
+    units: list[Unit] = field(default_factory=list)
+    """Everything in the paragraph, one by one; their texts together are its text."""
 
 
 @dataclass
 class _State:
     hidden_style: bool
-    pieces: list[str] = field(default_factory=list)
     found: Inline = field(default_factory=Inline)
     fields: list[bool] = field(default_factory=list)
     """Open fields; true while their instruction is read, whose parts are not shown."""
     hidden: bool = False
+    run: Element | None = None
+    chain: tuple[Element, ...] = ()
+    """What the place is wrapped in and stays so: links, controls."""
 
 
 class InlineReader:
@@ -55,9 +72,17 @@ class InlineReader:
             "v:imagedata": lambda _element, _state: self._counts.update(images=1),
             "c:chart": lambda _element, _state: self._counts.update(charts=1),
             "dgm:relIds": lambda _element, _state: self._counts.update(diagrams=1),
-            **dict.fromkeys(("w:tab", "w:ptab"), lambda _element, state: self._show("\t", state)),
-            **dict.fromkeys(("w:br", "w:cr"), lambda _element, state: self._show("\n", state)),
-            "w:noBreakHyphen": lambda _element, state: self._show("\u2011", state),
+            **dict.fromkeys(("w:tab", "w:ptab"), lambda e, state: self._show(e, "\t", Role.TAB, state)),
+            **dict.fromkeys(("w:br", "w:cr"), lambda e, state: self._show(e, "\n", Role.BREAK, state)),
+            "w:noBreakHyphen": lambda element, state: self._show(element, "\u2011", Role.TEXT, state),
+            **dict.fromkeys(("w:hyperlink", "w:smartTag", "w:customXml", "w:dir", "w:bdo"), self._wrapper),
+            **dict.fromkeys(("w:bookmarkStart", "w:commentRangeStart"), self._mark(Role.START)),
+            **dict.fromkeys(("w:bookmarkEnd", "w:commentRangeEnd"), self._mark(Role.END)),
+            **dict.fromkeys(("w:commentReference", "w:permStart", "w:permEnd"), self._mark(Role.POINT)),
+            "w:instrText": self._mark(Role.POINT),
+            **dict.fromkeys(
+                ("w:proofErr", "w:lastRenderedPageBreak", "w:softHyphen"), self._mark(Role.STALE)
+            ),
             # Properties, and the reading aid above a ruby's base text.
             **dict.fromkeys(("w:pPr", "w:rPr", "w:sdtPr", "w:rt", "w:rubyPr"), lambda _element, _state: None),
         }
@@ -66,7 +91,7 @@ class InlineReader:
         """What the paragraph shows. Unknown elements are gone into, so that no text is lost in them."""
         state = _State(hidden_style=self._styles.paragraph_hidden(paragraph))
         self._children(paragraph, state)
-        state.found.text = "".join(state.pieces)
+        state.found.text = "".join(unit.text for unit in state.found.units)
         return state.found
 
     def _children(self, element: Element, state: _State) -> None:
@@ -74,51 +99,84 @@ class InlineReader:
             visit = self._visits.get(name_of(each))
             if visit is not None:
                 visit(each, state)
-            elif len(each):
-                self._children(each, state)
+            else:
+                self._object(each, state)
 
-    def _show(self, text: str, state: _State) -> None:
-        if not state.hidden and not any(state.fields):
-            state.pieces.append(text)
+    def _show(self, element: Element, text: str, role: Role, state: _State) -> None:
+        shown = not state.hidden and not any(state.fields)
+        state.found.units.append(
+            Unit(element, state.run, state.chain, text if shown else "", role if shown else Role.POINT)
+        )
+
+    def _mark(self, role: Role) -> Callable[[Element, _State], None]:
+        def add(element: Element, state: _State) -> None:
+            state.found.units.append(Unit(element, state.run, state.chain, "", role))
+
+        return add
+
+    def _object(self, element: Element, state: _State) -> None:
+        """Something that is kept as it is, with all it shows."""
+        self._whole(element, element, state)
+
+    def _whole(self, element: Element, inside: Element | None, state: _State) -> None:
+        start = len(state.found.units)
+        if inside is not None:
+            self._children(inside, state)
+        text = "".join(unit.text for unit in state.found.units[start:])
+        del state.found.units[start:]
+        self._show(element, text, Role.OBJECT if text or not _floats(element) else Role.POINT, state)
 
     def _text(self, element: Element, state: _State) -> None:
         if state.hidden and element.text:
             self._counts["hidden_text"] += 1
-        self._show(element.text or "", state)
+        self._show(element, element.text or "", Role.TEXT, state)
 
     def _run(self, run: Element, state: _State) -> None:
-        outside = state.hidden
+        outside, around = state.hidden, state.run
         state.hidden = outside or self._styles.run_hidden(run, paragraph_hidden=state.hidden_style)
+        state.run = run
         self._children(run, state)
-        state.hidden = outside
+        state.hidden, state.run = outside, around
+
+    def _wrapper(self, element: Element, state: _State) -> None:
+        outside = state.chain
+        state.chain = (*outside, element)
+        self._children(element, state)
+        state.chain = outside
 
     def _symbol(self, element: Element, state: _State) -> None:
         """A character by number; those of private use mean something only in their font."""
         try:
             code = int(attribute(element, "w:char") or "", 16)
         except ValueError:
-            return
-        if code < 0xD800 and code not in _PRIVATE_USE:
-            self._show(chr(code), state)
+            code = _PRIVATE_USE.start
+        shown = code < 0xD800 and code not in _PRIVATE_USE
+        self._show(element, chr(code) if shown else "", Role.OBJECT, state)
 
     def _field(self, element: Element, state: _State) -> None:
+        role = Role.POINT
         match attribute(element, "w:fldCharType"):
             case "begin":
                 state.fields.append(True)
+                role = Role.BEGIN
             case "separate" if state.fields:
                 state.fields[-1] = False
             case "end" if state.fields:
                 state.fields.pop()
+                role = Role.FINISH
             case _:
                 pass
+        state.found.units.append(Unit(element, state.run, state.chain, "", role))
 
     def _note(self, element: Element, state: _State) -> None:
         identity = attribute(element, "w:id")
         if identity is not None and not state.hidden:
             state.found.notes.append((name_of(element)[2:].removesuffix("Reference"), identity))
+        self._show(element, "", Role.NOTE, state)
 
-    def _removed(self, _element: Element, _state: _State) -> None:
+    def _removed(self, element: Element, state: _State) -> None:
         self._counts["tracked_changes"] += 1
+        state.found.units.append(Unit(element, state.run, state.chain, "", Role.REMOVED))
 
     def _inserted(self, element: Element, state: _State) -> None:
         self._counts["tracked_changes"] += 1
@@ -127,15 +185,28 @@ class InlineReader:
     def _control(self, element: Element, state: _State) -> None:
         if is_placeholder(element):
             self._counts["placeholders"] += 1
+            self._show(element, "", Role.OBJECT, state)
             return
         content = child(element, "w:sdtContent")
-        if content is not None:
-            self._children(content, state)
+        properties = child(element, "w:sdtPr")
+        if content is None or any(
+            name_of(each) in _VALUES for each in (() if properties is None else properties)
+        ):
+            self._object(element, state)
+            return
+        outside = state.chain
+        state.chain = (*outside, element)
+        self._children(content, state)
+        state.chain = outside
 
     def _alternate(self, element: Element, state: _State) -> None:
-        chosen = choice(element)
-        if chosen is not None:
-            self._children(chosen, state)
+        """One version of it is read; it is kept whole."""
+        self._whole(element, choice(element), state)
+
+
+def _floats(element: Element) -> bool:
+    """Whether it is a picture or shape beside the text, whose place in it nobody sees."""
+    return len(element) > 0 and next(element.iter("{*}anchor"), None) is not None
 
 
 def choice(alternate: Element) -> Element | None:

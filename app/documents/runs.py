@@ -1,0 +1,139 @@
+"""Runs of a segment out of the items that a reader finds in its paragraphs, whatever the format.
+
+Text of the same formatting is one run. The formatting that most of a paragraph has is its usual one and
+needs no tag; what stands out, and what is opaque, is numbered through the segment in reading order.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from app.documents.segments import Run, RunKind
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something in a paragraph: text with its formatting (`key`), or an opaque thing with what it shows."""
+
+    text: str
+    kind: RunKind = RunKind.TEXT
+    key: Hashable = None
+    source: object = None
+    """What a writer needs to find it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A run and what it was made of. `paragraph` counts those of the segment from 0; a joint opens its own."""
+
+    run: Run
+    items: tuple[Item, ...]
+    paragraph: int
+
+
+def stretches(
+    paragraphs: Sequence[Sequence[Item]], joints: Sequence[str] = ("",), *, collapse: bool = False
+) -> list[Stretch]:
+    """The stretches of a segment of these paragraphs; their texts together are its text, ends stripped.
+
+    `joints` holds what is shown before each paragraph. With `collapse` white space within a paragraph
+    is shown as single spaces, as in the row of a table.
+    """
+    rows: list[tuple[int, Item]] = []
+    for number, (items, joint) in enumerate(zip(paragraphs, joints, strict=True)):
+        if number or joint:
+            rows.append((number, Item(joint, RunKind.JOINT)))
+        rows += [(number, item) for item in (_collapsed(items) if collapse else items)]
+    texts = _stripped([item.text for _, item in rows])
+    shown = [
+        (number, replace(item, text=text))
+        for (number, item), text in zip(rows, texts, strict=True)
+        if text or item.kind is not RunKind.TEXT
+    ]
+    return _numbered(_merged(shown))
+
+
+def runs_of(found: Sequence[Stretch]) -> tuple[Run, ...]:
+    """The runs to keep with a segment: none where there is nothing but usual text."""
+    if all(stretch.run.tag == 0 for stretch in found):
+        return ()
+    return tuple(stretch.run for stretch in found)
+
+
+def shown_text(parts: Sequence[Run]) -> str:
+    """What a reader sees of these runs."""
+    return "".join(run.text for run in parts)
+
+
+def _merged(rows: Sequence[tuple[int, Item]]) -> list[tuple[int, list[Item]]]:
+    """Neighbours of the same formatting together. White space takes that of the text before it."""
+    merged: list[tuple[int, list[Item]]] = []
+    for number, item in rows:
+        before = merged[-1] if merged else None
+        if (
+            before is not None
+            and before[0] == number
+            and item.kind is RunKind.TEXT
+            and before[1][-1].kind is RunKind.TEXT
+            and (item.text.isspace() or item.key == before[1][0].key)
+        ):
+            before[1].append(item)
+        else:
+            merged.append((number, [item]))
+    return merged
+
+
+def _numbered(merged: Sequence[tuple[int, list[Item]]]) -> list[Stretch]:
+    usual: dict[int, Hashable] = {}
+    for number, group in groupby(merged, key=lambda each: each[0]):
+        letters: Counter[Hashable] = Counter()
+        for _, items in group:
+            if items[0].kind is RunKind.TEXT:
+                letters[items[0].key] += sum(len(item.text) for item in items)
+        if letters:
+            usual[number] = max(letters, key=letters.__getitem__)
+    found: list[Stretch] = []
+    tag = 0
+    for number, items in merged:
+        first = items[0]
+        text = "".join(item.text for item in items)
+        plain = first.kind is RunKind.TEXT and (first.key == usual[number] or text.isspace())
+        tag += not plain
+        run = Run(text, 0 if plain else tag, first.kind)
+        found.append(Stretch(run, tuple(items), number))
+    return found
+
+
+def _collapsed(items: Sequence[Item]) -> list[Item]:
+    """The items with each run of white space shown as one space, and none at the ends."""
+    whole = "".join(item.text for item in items)
+    if whole == " ".join(whole.split()):
+        return list(items)
+    texts = _stripped([item.text for item in items])
+    found: list[Item] = []
+    after_space = False
+    for item, text in zip(items, texts, strict=True):
+        words = text.split()
+        shown = " ".join(words)
+        if text[:1].isspace() and not after_space:
+            shown = f" {shown}"
+        if words and text[-1].isspace():
+            shown += " "
+        if shown:
+            after_space = shown.endswith(" ")
+        found.append(replace(item, text=shown))
+    return found
+
+
+def _stripped(texts: list[str]) -> list[str]:
+    texts = list(texts)
+    for number, text in enumerate(texts):
+        texts[number] = text.lstrip()
+        if texts[number]:
+            break
+    for number in reversed(range(len(texts))):
+        texts[number] = texts[number].rstrip()
+        if texts[number]:
+            break
+    return texts
