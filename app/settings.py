@@ -160,6 +160,8 @@ class Settings(BaseSettings):
     """After that time an unfinished upload is given up and what arrived of it is removed."""
     extraction_seconds: float = Field(60.0, gt=0)
     extraction_memory_bytes: int = Field(1536 * 2**20, gt=0)
+    extraction_processes_ahead: int = Field(2, ge=0, le=2)
+    """How many reading processes are started before the first document comes."""
 
     seed: Path | None = None
     """Configuration file imported by `switchboard migrate`; infra/seed.yaml in development."""

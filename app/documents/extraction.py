@@ -1,6 +1,6 @@
 """Reading documents in processes with limits, so that no file can harm or hold up the API.
 
-Two processes are started ahead and answer one document at a time. One that exceeds its wall time, CPU
+Two processes, started ahead, answer one document at a time. One that exceeds its wall time, CPU
 time or memory, or breaks, is ended and replaced; the event loop only ever waits for pipes. A group (a
 tenant) has one at most, so that its files hold up nobody else's.
 """
@@ -56,6 +56,7 @@ class Extractor:
         self.most_bytes = settings.max_upload_bytes
         self._seconds = settings.extraction_seconds
         self._memory = settings.extraction_memory_bytes
+        self._ahead = settings.extraction_processes_ahead
         self._free: asyncio.Queue[_Child] = asyncio.Queue()
         self._children: set[_Child] = set()
         self._starting: set[asyncio.Task[None]] = set()
@@ -64,9 +65,8 @@ class Extractor:
         self._closed = False
 
     def start(self) -> None:
-        """Start the processes in the background; a second call starts only what is missing."""
-        for _ in range(_PROCESSES - len(self._children) - len(self._starting)):
-            self._replace(None)
+        """Start in the background the processes that are to be there before the first document."""
+        self._start(self._ahead - len(self._children) - len(self._starting))
 
     async def extract(self, name: str, content: bytes, *, group: object | None = None) -> Extracted:
         """The segments of a file. `name` counts for its extension only.
@@ -149,7 +149,8 @@ class Extractor:
     async def _take(self) -> "_Child":
         if self._closed:
             raise ExtractionBusy
-        self.start()
+        if self._free.empty():
+            self._start(1)
         try:
             async with asyncio.timeout(_LONGEST_WAIT_SECONDS):
                 while (child := await self._free.get()).ended:
@@ -157,6 +158,11 @@ class Extractor:
         except TimeoutError as error:
             raise ExtractionBusy from error
         return child
+
+    def _start(self, more: int) -> None:
+        """Start so many more in the background, as far as there may be."""
+        for _ in range(min(more, _PROCESSES - len(self._children) - len(self._starting))):
+            self._replace(None)
 
     def _replace(self, old: "_Child | None") -> None:
         task = asyncio.create_task(self._renew(old), name="extraction-process")

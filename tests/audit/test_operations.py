@@ -27,6 +27,7 @@ from tests.portal.browsers import Browser, Portal
 from tests.portal.conftest import portal as portal  # noqa: PLC0414 - the fixture
 from tests.portal.models import platform_member
 from tests.tenants.administration import execute, rows
+from tests.trust import PLAIN
 
 _UNSAFE = frozenset({"post", "put", "patch", "delete"})
 _TEXT = "The harbour was closed for three days."
@@ -138,6 +139,7 @@ def door(portal: Portal, name: str, token: str) -> httpx.AsyncClient:
         base_url=f"{portal.origin}/{name}/v1",
         headers={"Authorization": f"Bearer {token}"},
         trust_env=False,
+        verify=PLAIN,
         timeout=30.0,
     )
 

@@ -14,6 +14,7 @@ from app.tenants.app_clients import register_app_client
 from tests.documents.uploading import STEP, Upload, begin, error, expected
 from tests.entra import seed_tenants
 from tests.house import House
+from tests.trust import PLAIN
 
 _OTHER_CLIENT_ID = "5b0c3c5e-7d0f-4d0b-9a53-0f2e8f6f1a77"
 TEXT = b"The harbour was closed for three days. " * 6_000
@@ -42,6 +43,7 @@ async def program(house: House, client_id: str) -> AsyncIterator[httpx.AsyncClie
         base_url=f"{house.api}/automation/v1",
         headers={"Authorization": f"Bearer {token}"},
         trust_env=False,
+        verify=PLAIN,
         timeout=30.0,
     ) as client:
         yield client

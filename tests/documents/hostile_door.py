@@ -17,6 +17,7 @@ from tests.documents.hostile import Hostile
 from tests.documents.uploading import Upload
 from tests.house import House
 from tests.processes import until
+from tests.trust import PLAIN
 
 SMALL_BYTES = 5 * 2**20
 _EVERY_SECONDS = 0.005
@@ -169,5 +170,9 @@ async def api_process(house: House, **settings: str) -> AsyncIterator[Door]:
 
 def _client(base_url: str, token: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        base_url=base_url, headers={"Authorization": f"Bearer {token}"}, timeout=60.0, trust_env=False
+        base_url=base_url,
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=60.0,
+        trust_env=False,
+        verify=PLAIN,
     )

@@ -20,6 +20,7 @@ from app.local.valkey import EmbeddedValkey
 from app.settings import Settings
 from tests.entra import ADA, ALAN, GRACE
 from tests.house import House, serve
+from tests.trust import PLAIN
 
 _TENANT, _OTHER = new_id(), new_id()
 
@@ -217,7 +218,9 @@ async def test_a_redis_that_hangs_holds_nobody_up(redis_url: str, clock: _Clock)
 
 async def _get(house: House, api: str, login: str) -> httpx.Response:
     token = house.entra.token(login)
-    async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {token}"}) as client:
+    async with httpx.AsyncClient(
+        trust_env=False, verify=PLAIN, headers={"Authorization": f"Bearer {token}"}
+    ) as client:
         return await client.get(f"{api}/addin/v1/me")
 
 

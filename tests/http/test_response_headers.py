@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from app.http.response_headers import ResponseHeaders
 from app.settings import Settings
 from tests.house import House, serve
+from tests.trust import PLAIN
 
 _PAGE = "https://pane.contoso.example"
 _ALWAYS = {
@@ -26,7 +27,7 @@ _PREFLIGHT = {
 
 async def test_every_answer_has_the_fields_of_security_and_its_ids(house: House) -> None:
     big = b"[" * (8 * 2**20 + 1)
-    async with httpx.AsyncClient(base_url=house.api, trust_env=False) as anonymous:
+    async with httpx.AsyncClient(base_url=house.api, trust_env=False, verify=PLAIN) as anonymous:
         answers = {
             "health": await anonymous.get("/health/live"),
             "no token": await anonymous.get("/addin/v1/me"),
@@ -101,7 +102,7 @@ async def test_what_a_response_says_itself_stays() -> None:
 async def test_a_page_of_the_addin_may_call_its_door_and_read_what_office_needs(house: House) -> None:
     async with (
         serve(house.system, house.entra, addin_origins=(_PAGE,)) as api,
-        httpx.AsyncClient(base_url=api, trust_env=False, headers={"Origin": _PAGE}) as page,
+        httpx.AsyncClient(base_url=api, trust_env=False, verify=PLAIN, headers={"Origin": _PAGE}) as page,
     ):
         allowed = await page.options("/addin/v1/jobs", headers=_PREFLIGHT)
         assert allowed.status_code == 200
@@ -150,7 +151,7 @@ async def test_a_page_of_the_addin_may_call_its_door_and_read_what_office_needs(
 async def test_no_other_page_may(house: House, origin: str) -> None:
     async with (
         serve(house.system, house.entra, addin_origins=(_PAGE,)) as api,
-        httpx.AsyncClient(base_url=api, trust_env=False, headers={"Origin": origin}) as page,
+        httpx.AsyncClient(base_url=api, trust_env=False, verify=PLAIN, headers={"Origin": origin}) as page,
     ):
         refused = await page.options("/addin/v1/jobs", headers={**_PREFLIGHT, "Origin": origin})
         assert "access-control-allow-origin" not in refused.headers
@@ -164,7 +165,7 @@ async def test_no_other_page_may(house: House, origin: str) -> None:
 async def test_other_doors_are_open_to_no_page_of_elsewhere(house: House, path: str) -> None:
     async with (
         serve(house.system, house.entra, addin_origins=(_PAGE,)) as api,
-        httpx.AsyncClient(base_url=api, trust_env=False, headers={"Origin": _PAGE}) as page,
+        httpx.AsyncClient(base_url=api, trust_env=False, verify=PLAIN, headers={"Origin": _PAGE}) as page,
     ):
         for answer in (await page.options(path, headers=_PREFLIGHT), await page.get(path)):
             assert not [name for name in answer.headers if name.startswith("access-control-")]

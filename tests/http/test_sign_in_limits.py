@@ -8,6 +8,7 @@ import pytest
 from app.http.sign_in_limits import Door, SignInLimits, TooManySignIns, TooManyStarts, network
 from tests.entra import ADA, KEYS_PATH, part
 from tests.house import House, serve
+from tests.trust import PLAIN
 
 
 @dataclass
@@ -111,7 +112,7 @@ async def test_a_flood_of_forged_tokens_costs_no_work_on_tokens(house: House) ->
     good = {"Authorization": f"Bearer {house.entra.token(ADA)}"}
     async with (
         serve(house.system, house.entra, rate_limit_sign_ins=5) as api,
-        httpx.AsyncClient(base_url=f"{api}/addin/v1", trust_env=False) as client,
+        httpx.AsyncClient(base_url=f"{api}/addin/v1", trust_env=False, verify=PLAIN) as client,
     ):
         assert (await client.get("/me", headers=good)).status_code == 200
         answers = [
@@ -132,7 +133,7 @@ async def test_a_flood_of_forged_tokens_costs_no_work_on_tokens(house: House) ->
 async def test_behind_a_proxy_that_the_settings_name_each_client_counts_for_itself(house: House) -> None:
     async with (
         serve(house.system, house.entra, rate_limit_sign_ins=1, trusted_proxies=("127.0.0.1",)) as api,
-        httpx.AsyncClient(base_url=f"{api}/addin/v1", trust_env=False) as client,
+        httpx.AsyncClient(base_url=f"{api}/addin/v1", trust_env=False, verify=PLAIN) as client,
     ):
         answers = [
             (await client.get("/me", headers={"X-Forwarded-For": said})).status_code

@@ -15,6 +15,7 @@ from app.local.entra.registrations import API_CLIENT_ID
 from app.tenants.directory import TenantDirectory
 from tests.entra import ADA, GRACE, KEYS_PATH, RunningEntra, part
 from tests.house import House, serve
+from tests.trust import PLAIN
 
 _ADDIN, _AUTOMATION = "/addin/v1/jobs", "/automation/v1/jobs"
 _STRANGER = SigningKey.new()
@@ -23,7 +24,7 @@ _NOBODY = "0e0e0e0e-0e0e-4e0e-8e0e-0e0e0e0e0e0e"
 
 @pytest.fixture
 async def anonymous(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=house.api, trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=house.api, trust_env=False, verify=PLAIN, timeout=30) as client:
         yield client
 
 
@@ -158,7 +159,7 @@ async def test_while_the_issuer_is_down_the_door_says_503_each_time_and_when_to_
     house.entra.app.failing = True
     async with (
         serve(house.system, house.entra) as api,
-        httpx.AsyncClient(base_url=api, trust_env=False) as client,
+        httpx.AsyncClient(base_url=api, trust_env=False, verify=PLAIN) as client,
     ):
         for _ in range(3):
             answer = await _ask(client, token)

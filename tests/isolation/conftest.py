@@ -30,6 +30,7 @@ from tests.isolation.places import Shape
 from tests.isolation.world import World
 from tests.portal.browsers import Portal
 from tests.portal.conftest import portal
+from tests.trust import PLAIN
 
 __all__ = ["portal"]
 
@@ -80,7 +81,7 @@ async def world(portal: Portal, database: TestDatabase) -> AsyncIterator[World]:
         await import_platform(
             session, yaml.safe_load(SEED.read_text())["platform"], load_prompt_files(), variables={}
         )
-    http = httpx.AsyncClient(base_url=portal.origin, trust_env=False, timeout=20.0)
+    http = httpx.AsyncClient(base_url=portal.origin, trust_env=False, verify=PLAIN, timeout=20.0)
     async with World(portal, database, http) as made:
         for admin, program in ((ALAN, PROGRAM), (ALAN, SECOND_PROGRAM), (EDSGER, FOREIGN_PROGRAM)):
             registered = Shape(body={"client_id": program.name, "name": "a program"})

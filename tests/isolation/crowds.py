@@ -21,6 +21,7 @@ from tests.house import serve_with_services
 from tests.isolation.askers import Asker, Crowd
 from tests.isolation.watched_pool import WatchedPool
 from tests.processes import System, system
+from tests.trust import PLAIN
 
 _PEOPLE = {
     people.ADA: "abelmosk",
@@ -72,7 +73,7 @@ async def crowd(
         askers.append(Asker(tenant, "/automation/v1", word, {"Authorization": f"Bearer {token}"}))
     async with (
         serve_with_services(running, entra, **settings) as (api, services),
-        httpx.AsyncClient(base_url=api, trust_env=False, timeout=30.0) as http,
+        httpx.AsyncClient(base_url=api, trust_env=False, verify=PLAIN, timeout=30.0) as http,
     ):
         with WatchedPool(services.database) as pool:
             made = Crowd(askers, http, pool, random.Random(20261125))

@@ -26,6 +26,7 @@ from tests.isolation.askers import Asker, Crowd
 from tests.isolation.crowds import check_owners, crowd, customers
 from tests.pgbouncer import RunningPgbouncer, pgbouncer_binary
 from tests.processes import until
+from tests.trust import PLAIN
 
 pytestmark = [
     pytest.mark.pgbouncer,
@@ -121,7 +122,7 @@ async def test_with_too_few_sessions_a_request_is_refused_for_now_and_the_next_i
         pgbouncer(1) as pooler,
         customers(pooler.database, redis_url, tmp_path, keyring, entra, **_direct(pooler)) as running,
         serve(running, entra) as api,
-        httpx.AsyncClient(base_url=f"{api}/addin/v1", trust_env=False, timeout=30.0) as http,
+        httpx.AsyncClient(base_url=f"{api}/addin/v1", trust_env=False, verify=PLAIN, timeout=30.0) as http,
     ):
         http.headers["Authorization"] = f"Bearer {entra.token()}"
         body = {"task_type": "summarize", "input": {"text": "The lease ends in May. The desk stays."}}

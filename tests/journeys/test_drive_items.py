@@ -12,6 +12,7 @@ from app.local.graph.drives import Item
 from tests.entra import ADA, ALAN, GRACE
 from tests.house import House, serve
 from tests.pane import sign_in_again
+from tests.trust import PLAIN
 
 MEMO = Path(state.__file__).parent / "samples" / "memo.docx"
 CONTOSO = "contoso.example"
@@ -75,7 +76,7 @@ async def test_twenty_requests_at_once_with_one_token_ask_entra_once(house: Hous
     async with serve(house.system, house.entra) as second:
         token = house.entra.token(ADA)
         async with httpx.AsyncClient(
-            trust_env=False, timeout=60, headers={"Authorization": f"Bearer {token}"}
+            trust_env=False, verify=PLAIN, timeout=60, headers={"Authorization": f"Bearer {token}"}
         ) as client:
 
             async def ask(api: str) -> int:

@@ -21,6 +21,7 @@ from tests.entra import ADA, ALAN, GRACE
 from tests.house import House, StreamEvent
 from tests.pane import sign_in_again
 from tests.processes import until
+from tests.trust import PLAIN
 
 CONTOSO = "contoso.example"
 
@@ -381,7 +382,7 @@ async def test_a_program_has_no_files_of_its_own(house: House) -> None:
         },
     }
     headers = {"Authorization": f"Bearer {house.entra.application_token()}"}
-    async with httpx.AsyncClient(trust_env=False, headers=headers) as program:
+    async with httpx.AsyncClient(trust_env=False, verify=PLAIN, headers=headers) as program:
         answer = await program.post(f"{house.api}/automation/v1/jobs", json=body)
         assert refused(answer) == (403, "no_person_behind")
         for path in ("graph-sessions", "documents/drive-items"):

@@ -35,6 +35,7 @@ from tests.house import House, serve
 from tests.portal.browsers import Browser, Door
 from tests.processes import SEED
 from tests.scripted_vendor import ScriptedVendor
+from tests.trust import PLAIN
 
 SEALED = {
     "document_parts.content",
@@ -234,6 +235,7 @@ class Story:
             headers={"Authorization": f"Bearer {self.house.entra.token(login)}"},
             timeout=30.0,
             trust_env=False,
+            verify=PLAIN,
         )
         self.people.append(Person(login, words))
 

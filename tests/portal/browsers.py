@@ -11,6 +11,7 @@ from app.http.browsers import HEADER, SESSION_COOKIE
 from app.http.services import Services
 from tests.entra import ADA, RunningEntra
 from tests.local.entra_clients import browser_of
+from tests.trust import PLAIN
 
 SIGN_IN = "/portal/v1/sign-in"
 
@@ -49,6 +50,7 @@ class Browser:
         self.http = httpx.AsyncClient(
             base_url=portal.origin,
             trust_env=False,
+            verify=PLAIN,
             timeout=20.0,
             event_hooks={"request": [self._add_cookies]},
         )

@@ -57,6 +57,8 @@ async def portal(
             "api_client_id": API_CLIENT_ID,
             "portal_client_id": PORTAL_CLIENT_ID,
             "addin_client_ids": (ADDIN_CLIENT_ID,),
+            # Few tests send a document; theirs waits.
+            "extraction_processes_ahead": 0,
             "api_port": port,
             **changes,
         }

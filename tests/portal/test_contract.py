@@ -22,6 +22,7 @@ from tests.notices.ends import told
 from tests.portal.browsers import Portal
 from tests.portal.fuzzing import PART, Fuzzer
 from tests.tenants.administration import execute, rows
+from tests.trust import PLAIN
 
 QUICK, DEEP = 2, 100
 BEYOND_CHANCE = {
@@ -220,7 +221,7 @@ async def fuzzed(portal: Portal, database: TestDatabase, examples: int) -> Fuzze
     edsger = portal.entra.app.people.find(EDSGER)
     assert edsger is not None
     portal.entra.app.people.add(replace(edsger, role="PlatformOperator"))
-    async with httpx.AsyncClient(base_url=portal.origin, trust_env=False, timeout=20.0) as http:
+    async with httpx.AsyncClient(base_url=portal.origin, trust_env=False, verify=PLAIN, timeout=20.0) as http:
         doors = Doors(portal, http)
         document = (await http.get("/openapi.json")).json()
         made = await doors.made()

@@ -14,6 +14,7 @@ from tests.entra import ADA, ALAN, EDSGER, GRACE, MARY
 from tests.portal.browsers import Browser, Portal, code
 from tests.processes import until
 from tests.tenants.administration import execute, rows
+from tests.trust import PLAIN
 
 CONTOSO = "6a1d3c52-8f0b-4e77-b2c9-15d0a7e4f831"
 TEXT = "Ms. Quux leaves in March. Her desk goes to Mr. Foo. The lease of the office ends in May."
@@ -31,6 +32,7 @@ def pane(portal: Portal, login: str = ADA) -> httpx.AsyncClient:
         base_url=f"{portal.origin}/addin/v1",
         headers={"Authorization": f"Bearer {portal.entra.token(login)}"},
         trust_env=False,
+        verify=PLAIN,
         timeout=20.0,
     )
 

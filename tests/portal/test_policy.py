@@ -13,6 +13,7 @@ from tests.entra import ADA, ALAN, EDSGER, MARY
 from tests.portal.browsers import Browser, Portal, code
 from tests.portal.models import changed, made, seed_models
 from tests.tenants.administration import execute, rows, snapshot
+from tests.trust import PLAIN
 
 TEXT = "The harbour was closed for three days. The ferry went on the fourth."
 JOB = {"task_type": "summarize", "input": {"text": TEXT}}
@@ -36,7 +37,7 @@ async def seen(portal: Portal, database: TestDatabase) -> None:
 async def asks(
     portal: Portal, method: str, path: str, *, token: str, door: str = "addin", **more: Any
 ) -> httpx.Response:
-    async with httpx.AsyncClient(trust_env=False, timeout=20.0) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=PLAIN, timeout=20.0) as client:
         url, headers = f"{portal.origin}/{door}/v1{path}", {"Authorization": f"Bearer {token}"}
         return await client.request(method, url, headers=headers, **more)
 

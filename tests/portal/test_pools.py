@@ -24,6 +24,7 @@ from tests.portal.models import (
     tenant_of,
 )
 from tests.tenants.administration import execute, rows, snapshot
+from tests.trust import PLAIN
 
 TEXT = "The harbour was closed for three days. The ferry went on the fourth."
 
@@ -42,6 +43,7 @@ async def job(portal: Portal, database: TestDatabase) -> tuple[str, UUID, str]:
         base_url=f"{portal.origin}/addin/v1",
         headers={"Authorization": f"Bearer {portal.entra.token(ADA)}"},
         trust_env=False,
+        verify=PLAIN,
         timeout=20.0,
     ) as client:
         answer = await client.post("/jobs", json={"task_type": "summarize", "input": {"text": TEXT}})
