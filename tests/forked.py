@@ -12,6 +12,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,8 +32,19 @@ _CONTEXT.set_forkserver_preload(
 class Forked:
     """A started process, with the verbs of `subprocess.Popen` that tests use."""
 
-    def __init__(self, module: str, *, environment: Mapping[str, str], log: Path) -> None:
-        self._process = _CONTEXT.Process(target=_run, args=(module, dict(environment), str(log)), daemon=True)
+    def __init__(
+        self,
+        module: str,
+        *arguments: str,
+        environment: Mapping[str, str],
+        output: Path,
+        errors: Path | None = None,
+    ) -> None:
+        """`output` takes what it writes, errors too unless they have a file of their own."""
+        places = (str(output), str(errors or output))
+        self._process = _CONTEXT.Process(
+            target=_run, args=([module, *arguments], dict(environment), places), daemon=True
+        )
         self._process.start()
         assert self._process.pid is not None
         self.pid: int = self._process.pid
@@ -63,16 +75,33 @@ class Forked:
         self.send_signal(signal.SIGTERM)
 
 
-def _run(module: str, environment: dict[str, str], log: str) -> None:
+def run(
+    module: str, *arguments: str, environment: Mapping[str, str], seconds: float = 60.0
+) -> "subprocess.CompletedProcess[str]":
+    """What `subprocess.run` gives for a command of the product. Raises: `subprocess.TimeoutExpired`."""
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = Path(folder, "output"), Path(folder, "errors")
+        process = Forked(module, *arguments, environment=environment, output=output, errors=errors)
+        try:
+            status = process.wait(seconds)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(
+            [module, *arguments], status, output.read_text(), errors.read_text()
+        )
+
+
+def _run(command: list[str], environment: dict[str, str], places: tuple[str, str]) -> None:
     os.setsid()
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for standard in (1, 2):
+    for standard, place in zip((1, 2), places, strict=True):
+        output = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(output, standard)
+        os.close(output)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(_ROOT)
     faulthandler.enable()
-    sys.argv = [module]
+    sys.argv = command
     # It was imported under its own name; now it runs under another.
-    sys.modules.pop(module, None)
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.modules.pop(command[0], None)
+    runpy.run_module(command[0], run_name="__main__", alter_sys=True)

@@ -112,7 +112,7 @@ class System:
         modules = {"worker": "workers.celery_app", "relay": "workers.relay", "reaper": "workers.reaper"}
         log = self.folder / f"{name}-{len(self.children)}.log"
         log.touch()
-        process = Forked(module or modules[name], environment={**self.environment(), **extra}, log=log)
+        process = Forked(module or modules[name], environment={**self.environment(), **extra}, output=log)
         child = Child(name, process, log)
         self.children.append(child)
         return child
