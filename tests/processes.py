@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +29,6 @@ from app.pools.seed import import_platform
 from app.tenants.keys import TenantKeys
 from app.vocabulary import Lane, OfficeHost
 from tests.conftest import TestDatabase
-from tests.forked import Forked
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = ROOT / "infra" / "seed.yaml"
@@ -48,7 +49,7 @@ class Child:
     """One process, with its log."""
 
     name: str
-    process: Forked
+    process: "subprocess.Popen[bytes]"
     log: Path
 
     @property
@@ -111,8 +112,15 @@ class System:
         """Start `worker`, `relay` or `reaper` (or a module under a name)."""
         modules = {"worker": "workers.celery_app", "relay": "workers.relay", "reaper": "workers.reaper"}
         log = self.folder / f"{name}-{len(self.children)}.log"
-        log.touch()
-        process = Forked(module or modules[name], environment={**self.environment(), **extra}, output=log)
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-X", "faulthandler", "-m", module or modules[name]],
+                cwd=ROOT,
+                env={**self.environment(), **extra},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         child = Child(name, process, log)
         self.children.append(child)
         return child

@@ -30,7 +30,7 @@ from app.documents.errors import (
     TooComplex,
     UnreadableFile,
 )
-from app.documents.segments import Extracted, Segment, SensitivityLabel, load_segments
+from app.documents.segments import Extracted, Segment, load_segments
 from app.settings import Settings
 
 _log = get_logger(__name__)
@@ -225,8 +225,7 @@ class _Child:
                 case frames.DONE:
                     self.answered = True
                     done = json.loads(body)
-                    labels = tuple(SensitivityLabel(**label) for label in done["labels"])
-                    return Extracted(done["media_type"], tuple(segments), done["notes"], labels)
+                    return Extracted(done["media_type"], tuple(segments), done["notes"])
                 case frames.ERROR:
                     self.answered = True
                     told = json.loads(body)

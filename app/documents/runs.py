@@ -4,10 +4,8 @@ Text of the same formatting is one run. The formatting that most of a paragraph 
 needs no tag; what stands out, and what is opaque, is numbered through the segment in reading order.
 """
 
-from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 from app.documents.segments import Run, RunKind
 
@@ -47,7 +45,7 @@ def stretches(
         rows += [(number, item) for item in (_collapsed(items) if collapse else items)]
     texts = _stripped([item.text for _, item in rows])
     shown = [
-        (number, replace(item, text=text))
+        (number, item if text == item.text else replace(item, text=text))
         for (number, item), text in zip(rows, texts, strict=True)
         if text or item.kind is not RunKind.TEXT
     ]
@@ -85,14 +83,12 @@ def _merged(rows: Sequence[tuple[int, Item]]) -> list[tuple[int, list[Item]]]:
 
 
 def _numbered(merged: Sequence[tuple[int, list[Item]]]) -> list[Stretch]:
-    usual: dict[int, Hashable] = {}
-    for number, group in groupby(merged, key=lambda each: each[0]):
-        letters: Counter[Hashable] = Counter()
-        for _, items in group:
-            if items[0].kind is RunKind.TEXT:
-                letters[items[0].key] += sum(len(item.text) for item in items)
-        if letters:
-            usual[number] = max(letters, key=letters.__getitem__)
+    letters: dict[int, dict[Hashable, int]] = {}
+    for number, items in merged:
+        if items[0].kind is RunKind.TEXT:
+            looks = letters.setdefault(number, {})
+            looks[items[0].key] = looks.get(items[0].key, 0) + sum(len(item.text) for item in items)
+    usual = {number: max(looks, key=looks.__getitem__) for number, looks in letters.items()}
     found: list[Stretch] = []
     tag = 0
     for number, items in merged:

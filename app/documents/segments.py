@@ -136,26 +136,12 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class SensitivityLabel:
-    """A label of Microsoft Purview as the file carries it; nobody vouches for what stands there.
-
-    `id` and `site_id` (the tenant that set it) are GUIDs. A label that was taken off is not enabled.
-    """
-
-    id: str
-    site_id: str | None = None
-    name: str | None = None
-    is_enabled: bool = True
-
-
-@dataclass(frozen=True)
 class Extracted:
     """What a reader found. `notes` counts what was not taken or read in a certain way, by name."""
 
     media_type: str
     segments: tuple[Segment, ...]
     notes: Mapping[str, int] = field(default_factory=dict)
-    labels: tuple[SensitivityLabel, ...] = ()
 
 
 def anchor_json(anchor: Anchor) -> dict[str, Any]:
@@ -197,7 +183,7 @@ def load_segments(blob: bytes) -> tuple[Segment, ...]:
             index=index,
             kind=SegmentKind(row["kind"]),
             text=row["text"],
-            anchor=_anchor(row["anchor"]),
+            anchor=load_anchor(row["anchor"]),
             heading_path=tuple(row["path"]),
             level=row["level"],
             table_header=row["header"],
@@ -213,7 +199,8 @@ def _run_json(run: Run) -> list[Any]:
     return [run.text, run.tag] if run.tag else [run.text]
 
 
-def _anchor(value: dict[str, Any]) -> Anchor:
+def load_anchor(value: dict[str, Any]) -> Anchor:
+    """The anchor that `anchor_json` made. Raises: ValueError for an unknown type."""
     if value["type"] == "pdf":
         return PdfAnchor(**{**value, "bbox": tuple(value["bbox"])})
     kind = _ANCHORS.get(value["type"])

@@ -106,14 +106,14 @@ _FILES: dict[str, tuple[str, Callable[[], bytes], type[DocumentError], str]] = {
         UnsupportedFormat,
         "macros",
     ),
-    "workbook of another kind": (
+    "workbook": (
         "a.xlsx",
         lambda: word_file(
             "",
             content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml",
         ),
-        UnreadableFile,
-        ".",
+        UnsupportedFormat,
+        "Excel",
     ),
     "unknown ending": ("a.tex", lambda: b"text", UnsupportedFormat, r"\.tex"),
 }

@@ -55,6 +55,7 @@ class _Story:
 class Place:
     """Where the text of a segment stands: its paragraphs, and its runs with what they were made of."""
 
+    part: str
     paragraphs: tuple[tuple[Element, Inline], ...]
     stretches: tuple[Stretch, ...]
 
@@ -84,12 +85,7 @@ class _Draft:
 
 def read(content: bytes) -> Extracted:
     """Segments of a .docx. Raises: documents.errors."""
-    package = Package(content)
-    main = package.main_part()
-    if main is None:
-        raise UnreadableFile("The file holds no Word document; save it anew in Word and send that.")
-    reader = _Reader(package, main)
-    reader.read()
+    reader = _read(Package(content), traced=False)
     if not reader.drafts:
         raise NoText("The document holds no text that is shown; text in pictures is not read.")
     return Extracted(
@@ -99,6 +95,28 @@ def read(content: bytes) -> Extracted:
     )
 
 
+def places(package: Package) -> list[tuple[Segment, list[Place]]]:
+    """The segments of a .docx and where each stands: a header's text in every part that repeats it.
+
+    Raises: documents.errors.
+    """
+    reader = _read(package, traced=True)
+    return [
+        (segment, [draft.place, *reader.repeated.get((draft.text, draft.runs), ())])
+        for segment, draft in zip(_finish(reader.drafts), reader.drafts, strict=True)
+        if draft.place is not None
+    ]
+
+
+def _read(package: Package, *, traced: bool) -> "_Reader":
+    main = package.main_part()
+    if main is None:
+        raise UnreadableFile("The file holds no Word document; save it anew in Word and send that.")
+    reader = _Reader(package, main, traced=traced)
+    reader.read()
+    return reader
+
+
 class _Reader:
     """One document's walk. `drafts` and `counts` are its outcome."""
 
@@ -106,6 +124,8 @@ class _Reader:
         self._traced = traced
         self.drafts: list[_Draft] = []
         self.counts: Counter[str] = Counter()
+        self.repeated: dict[tuple[str, tuple[Run, ...]], list[Place]] = {}
+        """Where else the text of a header stands."""
         self._package = package
         self._main = main
         self._relationships = [each for each in package.relationships(main) if package.has(each.part)]
@@ -157,13 +177,15 @@ class _Reader:
             self._walk(root, _Story(part, _ordinals(root), SegmentKind.HEADER))
             fresh = self.drafts[start:]
             del self.drafts[start:]
-            seen = {draft.text for draft in self.drafts if draft.kind is SegmentKind.HEADER}
-            # Page numbers and rules are no content.
-            self.drafts += [
-                draft
-                for draft in fresh
-                if draft.text not in seen and any(character.isalpha() for character in draft.text)
-            ]
+            seen = {(draft.text, draft.runs) for draft in self.drafts if draft.kind is SegmentKind.HEADER}
+            for draft in fresh:
+                if not any(character.isalpha() for character in draft.text):
+                    # Page numbers and rules are no content.
+                    continue
+                if (draft.text, draft.runs) not in seen:
+                    self.drafts.append(draft)
+                elif draft.place is not None:
+                    self.repeated.setdefault((draft.text, draft.runs), []).append(draft.place)
 
     def _walk(self, container: Element, story: _Story) -> None:
         for block in blocks(container, self.counts):
@@ -311,7 +333,7 @@ class _Reader:
                 header=header,
                 paragraphs=tuple(paragraphs),
                 runs=runs_of(found),
-                place=Place(tuple(places), tuple(found)) if self._traced else None,
+                place=Place(story.part, tuple(places), tuple(found)) if self._traced else None,
             )
         )
 

@@ -21,6 +21,27 @@ _VALUES = frozenset(
     }
 )
 """Content controls whose text Word takes from elsewhere: it is shown, and nobody's to write."""
+_POINTS = frozenset(
+    {
+        "w:commentReference",
+        "w:instrText",
+        "w:permStart",
+        "w:permEnd",
+        *(
+            f"w:{kind}Range{end}"
+            for kind in (
+                "moveFrom",
+                "moveTo",
+                "customXmlIns",
+                "customXmlDel",
+                "customXmlMoveFrom",
+                "customXmlMoveTo",
+            )
+            for end in ("Start", "End")
+        ),
+    }
+)
+"""Marks that show nothing."""
 
 
 @dataclass
@@ -78,8 +99,7 @@ class InlineReader:
             **dict.fromkeys(("w:hyperlink", "w:smartTag", "w:customXml", "w:dir", "w:bdo"), self._wrapper),
             **dict.fromkeys(("w:bookmarkStart", "w:commentRangeStart"), self._mark(Role.START)),
             **dict.fromkeys(("w:bookmarkEnd", "w:commentRangeEnd"), self._mark(Role.END)),
-            **dict.fromkeys(("w:commentReference", "w:permStart", "w:permEnd"), self._mark(Role.POINT)),
-            "w:instrText": self._mark(Role.POINT),
+            **dict.fromkeys(_POINTS, self._mark(Role.POINT)),
             **dict.fromkeys(
                 ("w:proofErr", "w:lastRenderedPageBreak", "w:softHyphen"), self._mark(Role.STALE)
             ),
@@ -139,10 +159,16 @@ class InlineReader:
         state.hidden, state.run = outside, around
 
     def _wrapper(self, element: Element, state: _State) -> None:
+        self._within(element, element, state)
+
+    def _within(self, wrapper: Element, inside: Element, state: _State) -> None:
+        before = len(state.found.units)
         outside = state.chain
-        state.chain = (*outside, element)
-        self._children(element, state)
+        state.chain = (*outside, wrapper)
+        self._children(inside, state)
         state.chain = outside
+        if len(state.found.units) == before:
+            state.found.units.append(Unit(wrapper, state.run, outside, "", Role.POINT))
 
     def _symbol(self, element: Element, state: _State) -> None:
         """A character by number; those of private use mean something only in their font."""
@@ -194,10 +220,7 @@ class InlineReader:
         ):
             self._object(element, state)
             return
-        outside = state.chain
-        state.chain = (*outside, element)
-        self._children(content, state)
-        state.chain = outside
+        self._within(element, content, state)
 
     def _alternate(self, element: Element, state: _State) -> None:
         """One version of it is read; it is kept whole."""

@@ -63,6 +63,8 @@ _NO_LOOK = frozenset({"w:lang", "w:noProof", "w:rPrChange", "w:ins", "w:moveTo"}
 
 def items(units: Sequence[Unit]) -> list[Item]:
     """The items of a paragraph, each with its units as source. Marks that show nothing are none."""
+    if len(units) == 1 and units[0].role is Role.TEXT:
+        return [Item(units[0].text, source=(units[0],))]
     plain = len({unit.run for unit in units if unit.role is Role.TEXT}) <= 1
     ranges = [()] * len(units) if plain else _ranges(units)
     looks: dict[Element, bytes] = {}
@@ -125,6 +127,6 @@ def _look(run: Element | None, looks: dict[Element, bytes]) -> bytes:
         return b""
     if properties not in looks:
         looks[properties] = b"".join(
-            etree.tostring(each, with_tail=False) for each in properties if name_of(each) not in _NO_LOOK
+            [etree.tostring(each, with_tail=False) for each in properties if name_of(each) not in _NO_LOOK]
         )
     return looks[properties]

@@ -1,12 +1,11 @@
 """An Office package: parts found by relationships, as the standard asks, never by their usual names."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from posixpath import dirname, join, normpath
 from urllib.parse import unquote
 
 from app.documents.errors import UnreadableFile
-from app.documents.preflight import open_zip, read_part, stream_part
+from app.documents.preflight import open_zip, read_part
 from app.documents.readers.xml import Element, parse
 
 _MACRO_PARTS = frozenset({"vbaproject.bin", "vbadata.xml", "vbaprojectsignature.bin"})
@@ -22,9 +21,14 @@ class Relationship:
 
 
 class Package:
-    """The parts of a zip container that passed the preflight. Names carry no leading slash."""
+    """The parts of a zip container that passed the preflight. Names carry no leading slash.
 
-    def __init__(self, content: bytes) -> None:
+    With `whole` each part is parsed once, comments in its XML included, so that it can be written again.
+    """
+
+    def __init__(self, content: bytes, *, whole: bool = False) -> None:
+        self._whole = whole
+        self._roots: dict[str, Element] = {}
         self._container = open_zip(content)
         # Part names are compared without case, and some writers use backslashes.
         self._names = {
@@ -39,24 +43,24 @@ class Package:
         """Whether a macro project lies in the package, whatever the package says of itself."""
         return any(name.rpartition("/")[2] in _MACRO_PARTS for name in self._names)
 
+    def is_signed(self) -> bool:
+        """Whether somebody signed the package; the signature ends with any change."""
+        return any(each.kind == "origin" for each in self.relationships())
+
     def xml(self, part: str) -> Element:
         """The root of a part. Raises: `UnreadableFile`, `TooComplex`."""
         name = self._names.get(_key(part))
         if name is None:
             raise UnreadableFile("A part of the file is missing; save it anew in its program and send that.")
-        return parse(read_part(self._container, name))
+        if not self._whole:
+            return parse(read_part(self._container, name))
+        if name not in self._roots:
+            self._roots[name] = parse(read_part(self._container, name), whole=True)
+        return self._roots[name]
 
-    def stream(self, part: str, size: int = 2**20) -> Iterator[bytes]:
-        """A part's bytes piece by piece. Raises: `UnreadableFile`, `TooComplex`."""
-        return stream_part(self._container, self._names[_key(part)], size)
-
-    def size(self, part: str) -> int:
-        """What the directory says that the part unpacks to, in bytes."""
-        return self._container.getinfo(self._names[_key(part)]).file_size
-
-    def parts(self) -> list[str]:
-        """The names of all parts."""
-        return list(self._names.values())
+    def entry_name(self, part: str) -> str:
+        """The name of a part's entry in the container, letter for letter."""
+        return self._names[_key(part)]
 
     def relationships(self, part: str = "") -> list[Relationship]:
         """Where `part` points to inside the package; "" is the package itself."""

@@ -25,12 +25,6 @@ _PREFIXES = {
     "http://purl.oclc.org/ooxml/drawingml/diagram": "dgm",
     "http://schemas.openxmlformats.org/drawingml/2006/picture": "pic",
     "http://purl.oclc.org/ooxml/drawingml/picture": "pic",
-    "http://schemas.openxmlformats.org/spreadsheetml/2006/main": "x",
-    "http://purl.oclc.org/ooxml/spreadsheetml/main": "x",
-    "http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing": "xdr",
-    "http://purl.oclc.org/ooxml/drawingml/spreadsheetDrawing": "xdr",
-    "http://schemas.openxmlformats.org/presentationml/2006/main": "p",
-    "http://purl.oclc.org/ooxml/presentationml/main": "p",
     "urn:schemas-microsoft-com:vml": "v",
 }
 _ENCODINGS = frozenset({"UTF-8", "UTF8", "UTF-16", "UTF-16LE", "UTF-16BE", "US-ASCII", "ASCII"})
@@ -47,7 +41,10 @@ Element = etree._Element  # noqa: SLF001 (lxml has no public name for it)
 class _Names(dict[str, str]):
     """Short names by qualified name, worked out once each."""
 
-    def __missing__(self, tag: str) -> str:
+    def __missing__(self, tag: object) -> str:
+        if not isinstance(tag, str):
+            # A comment or a processing instruction, where they are kept.
+            return "?:"
         namespace, _, local = tag[1:].rpartition("}")
         prefix = _PREFIXES.get(namespace)
         name = f"{prefix}:{local}" if prefix else f"?:{local}"
@@ -61,16 +58,20 @@ _NAMES = _Names()
 _ATTRIBUTES: dict[str, tuple[str, ...]] = {}
 
 
-def parse(content: bytes) -> Element:
-    """The root of a part. Raises: `UnreadableFile` for a DTD or bad XML, `TooComplex` for too deep a one."""
-    refuse_doctype(content)
+def parse(content: bytes, *, whole: bool = False) -> Element:
+    """The root of a part. Raises: `UnreadableFile` for a DTD or bad XML, `TooComplex` for too deep a one.
+
+    With `whole` comments and processing instructions are kept, for a part that is written again.
+    """
+    if any(doctype in content for doctype in _DOCTYPES):
+        raise _dtd()
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
         huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
+        remove_comments=not whole,
+        remove_pis=not whole,
     )
     try:
         root = etree.fromstring(content, parser)
@@ -82,12 +83,6 @@ def parse(content: bytes) -> Element:
     if (information.encoding or "UTF-8").upper() not in _ENCODINGS:
         raise UnreadableFile("A part of the file is in an encoding that Office does not write; save it anew.")
     return root
-
-
-def refuse_doctype(content: bytes) -> None:
-    """Refuse a part in which a document type is declared, for parsers that are not ours. Raises: `UnreadableFile`."""
-    if any(doctype in content for doctype in _DOCTYPES):
-        raise _dtd()
 
 
 def name_of(element: Element) -> str:

@@ -1,0 +1,90 @@
+"""Texts in DrawingML as spots, and the charts and diagrams whose texts lie in parts of their own."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from app.documents.readers.drawing import chart_texts, items, paragraphs
+from app.documents.readers.package import Package
+from app.documents.readers.xml import Element, name_of
+from app.documents.runs import Stretch, runs_of, shown_text, stretches
+from app.documents.segments import Anchor, Run, Segment
+from app.documents.writers.drawing import rewrite
+from app.documents.writers.pieces import Spot, clean
+from app.vocabulary import SegmentKind
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph (or a name in a chart) in a part; `copies` are the same text in what was drawn of it."""
+
+    part: str
+    element: Element
+    copies: list["Text"] = field(default_factory=list)
+
+
+def drawing_spot(
+    text: Text, kind: SegmentKind, anchor: Callable[[str], Anchor], path: tuple[str, ...] = ()
+) -> Spot | None:
+    """The spot of a text; none for one that shows nothing. `anchor` is given what it shows."""
+    found = _stretches(text.element)
+    shown = shown_text([each.run for each in found])
+    if not shown.strip():
+        return None
+    every = [text, *text.copies]
+
+    def write(runs: Sequence[Run]) -> None:
+        for each in every:
+            _write(each.element, runs)
+
+    segment = Segment(0, kind, shown, anchor(shown), heading_path=path, runs=runs_of(found))
+    return Spot(segment, tuple(dict.fromkeys(each.part for each in every)), write)
+
+
+def reachable(package: Package, part: str) -> Iterator[tuple[str, str]]:
+    """Kind and name of each part that is reached from one, once each, nearest first."""
+    seen = {part}
+    waiting = [part]
+    for each in waiting:
+        for target in package.relationships(each):
+            if target.part not in seen and package.has(target.part):
+                seen.add(target.part)
+                waiting.append(target.part)
+                yield target.kind, target.part
+
+
+def graphic_texts(package: Package, parts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[Text]]]:
+    """The texts of the charts and diagrams among these parts (kind, name), by part."""
+    listed = list(parts)
+    drawn = [
+        Text(part, each)
+        for kind, part in listed
+        if kind == "diagramDrawing"
+        for each in paragraphs([package.xml(part)])
+    ]
+    for kind, part in listed:
+        if kind in {"chart", "chartEx"}:
+            yield part, [Text(part, each) for each in chart_texts(package.xml(part))]
+        elif kind == "diagramData":
+            yield part, [Text(part, each, _copies(each, drawn)) for each in paragraphs([package.xml(part)])]
+
+
+def _copies(element: Element, drawn: list[Text]) -> list[Text]:
+    """The first text drawn of that element that no other has taken."""
+    wanted = _stretches(element)
+    for number, each in enumerate(drawn):
+        if [one.run for one in _stretches(each.element)] == [one.run for one in wanted]:
+            return [drawn.pop(number)]
+    return []
+
+
+def _stretches(element: Element) -> list[Stretch]:
+    if name_of(element) != "a:p":
+        return [Stretch(Run((element.text or "").strip()), (), 0)]
+    return stretches([items(element)])
+
+
+def _write(element: Element, runs: Sequence[Run]) -> None:
+    if name_of(element) == "a:p":
+        rewrite(element, _stretches(element), runs)
+    else:
+        element.text = clean(shown_text(runs))
