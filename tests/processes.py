@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +27,7 @@ from app.pools.seed import import_platform
 from app.tenants.keys import TenantKeys
 from app.vocabulary import Lane, OfficeHost
 from tests.conftest import TestDatabase
+from tests.forked import Forked
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = ROOT / "infra" / "seed.yaml"
@@ -49,7 +48,7 @@ class Child:
     """One process, with its log."""
 
     name: str
-    process: "subprocess.Popen[bytes]"
+    process: Forked
     log: Path
 
     @property
@@ -112,15 +111,8 @@ class System:
         """Start `worker`, `relay` or `reaper` (or a module under a name)."""
         modules = {"worker": "workers.celery_app", "relay": "workers.relay", "reaper": "workers.reaper"}
         log = self.folder / f"{name}-{len(self.children)}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-X", "faulthandler", "-m", module or modules[name]],
-                cwd=ROOT,
-                env={**self.environment(), **extra},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        log.touch()
+        process = Forked(module or modules[name], environment={**self.environment(), **extra}, output=log)
         child = Child(name, process, log)
         self.children.append(child)
         return child

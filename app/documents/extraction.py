@@ -30,7 +30,7 @@ from app.documents.errors import (
     TooComplex,
     UnreadableFile,
 )
-from app.documents.segments import Extracted, Segment, load_segments
+from app.documents.segments import Extracted, Segment, SensitivityLabel, load_segments
 from app.settings import Settings
 
 _log = get_logger(__name__)
@@ -225,7 +225,8 @@ class _Child:
                 case frames.DONE:
                     self.answered = True
                     done = json.loads(body)
-                    return Extracted(done["media_type"], tuple(segments), done["notes"])
+                    labels = tuple(SensitivityLabel(**label) for label in done["labels"])
+                    return Extracted(done["media_type"], tuple(segments), done["notes"], labels)
                 case frames.ERROR:
                     self.answered = True
                     told = json.loads(body)

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any, BinaryIO, NoReturn
 
@@ -67,7 +68,12 @@ def _answer(name: str, content: bytes, answers: BinaryIO) -> None:
         answers.writelines(frames.segment_frames(extracted.segments))
         answers.write(
             frames.json_frame(
-                frames.DONE, {"media_type": extracted.media_type, "notes": dict(extracted.notes)}
+                frames.DONE,
+                {
+                    "media_type": extracted.media_type,
+                    "notes": dict(extracted.notes),
+                    "labels": [asdict(label) for label in extracted.labels],
+                },
             )
         )
 

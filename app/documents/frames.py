@@ -5,7 +5,7 @@ process has touched hostile bytes.
 
     to the process    R {"name", "cpu_seconds"}, then C content
     from it           G when it is ready for its first document
-                      S segments (any number), then D {"media_type", "notes"}
+                      S segments (any number), then D {"media_type", "notes", "labels"}
                       or E {"code", "message"}, or X {"error", "where"} and its end
 """
 

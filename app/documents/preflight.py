@@ -7,6 +7,7 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.documents.errors import EncryptedFile, TooComplex, UnreadableFile
@@ -29,6 +30,17 @@ _LENGTH_FOLLOWS = 0x8
 _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
 """Of fields whose value stands in a record of zip64."""
 
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
+"""What zipfile raises over damaged containers."""
 _DAMAGED = "The file is damaged or was cut off; open it in its program, save it anew and send that."
 
 
@@ -86,20 +98,25 @@ def read_part(container: zipfile.ZipFile, name: str) -> bytes:
     try:
         with container.open(name) as part:
             content = part.read(MAX_PART_BYTES + 1)
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        OSError,
-        KeyError,
-        NotImplementedError,
-        RuntimeError,
-        ValueError,
-    ) as error:
+    except _UNREADABLE as error:
         raise UnreadableFile(_DAMAGED) from error
     if len(content) > MAX_PART_BYTES:
         raise _too_big()
     return content
+
+
+def stream_part(container: zipfile.ZipFile, name: str, size: int) -> Iterator[bytes]:
+    """One part's bytes in pieces of `size`, never more than `MAX_PART_BYTES`. Raises: as `read_part`."""
+    read = 0
+    try:
+        with container.open(name) as part:
+            while piece := part.read(size):
+                read += len(piece)
+                if read > MAX_PART_BYTES:
+                    raise _too_big()
+                yield piece
+    except _UNREADABLE as error:
+        raise UnreadableFile(_DAMAGED) from error
 
 
 def _directory(content: bytes) -> _Directory | None:

@@ -3,15 +3,17 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from app.documents.readers import docx, markdown, pdf, text
+from app.documents.readers import delimited, docx, markdown, pdf, text, xlsx
 from app.documents.segments import Extracted
 from app.documents.sniff import Format, sniff
 
 _READERS: Mapping[Format, Callable[[bytes], Extracted]] = {
     Format.DOCX: docx.read,
+    Format.XLSX: xlsx.read,
     Format.PDF: pdf.read,
     Format.MARKDOWN: markdown.read,
     Format.TEXT: text.read,
+    Format.CSV: delimited.read,
 }
 
 

@@ -136,12 +136,26 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class SensitivityLabel:
+    """A label of Microsoft Purview as the file carries it; nobody vouches for what stands there.
+
+    `id` and `site_id` (the tenant that set it) are GUIDs. A label that was taken off is not enabled.
+    """
+
+    id: str
+    site_id: str | None = None
+    name: str | None = None
+    is_enabled: bool = True
+
+
+@dataclass(frozen=True)
 class Extracted:
     """What a reader found. `notes` counts what was not taken or read in a certain way, by name."""
 
     media_type: str
     segments: tuple[Segment, ...]
     notes: Mapping[str, int] = field(default_factory=dict)
+    labels: tuple[SensitivityLabel, ...] = ()
 
 
 def anchor_json(anchor: Anchor) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from app.documents.errors import (
 from app.documents.readers.limits import LONGEST_CHARACTER_BYTES, check_size
 from app.documents.readers.package import Package
 
-_TAKEN = "send .docx, .pdf, .md or .txt"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PDF = b"%PDF-"
 _PDF_HEADER_WITHIN = 1024
@@ -27,27 +26,41 @@ class Format(StrEnum):
     """A format that a reader takes."""
 
     DOCX = "docx"
+    XLSX = "xlsx"
     PDF = "pdf"
     MARKDOWN = "md"
     TEXT = "txt"
+    CSV = "csv"
 
 
+_TAKEN = f"send {', '.join(f'.{each}' for each in list(Format)[:-1])} or .{list(Format)[-1]}"
+_CONTAINERS = frozenset({Format.DOCX, Format.XLSX})
+_TEXTS = frozenset({Format.MARKDOWN, Format.TEXT, Format.CSV})
+"""What any bytes of text could be: only the name tells which."""
 _EXTENSIONS = {
     "docx": Format.DOCX,
+    "xlsx": Format.XLSX,
     "pdf": Format.PDF,
     "md": Format.MARKDOWN,
     "markdown": Format.MARKDOWN,
     "txt": Format.TEXT,
     "text": Format.TEXT,
+    "csv": Format.CSV,
+    "tsv": Format.CSV,
 }
 
 _MEDIA_TYPES = {
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": Format.DOCX,
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": Format.XLSX,
     "application/pdf": Format.PDF,
     "text/markdown": Format.MARKDOWN,
     "text/x-markdown": Format.MARKDOWN,
     "text/plain": Format.TEXT,
+    "text/csv": Format.CSV,
+    "text/tab-separated-values": Format.CSV,
 }
+_MEANS_ANY_TEXT = frozenset({"text/plain", "application/vnd.ms-excel"})
+"""Declared of Markdown and of CSV by programs that do not know better; Windows calls the latter Excel's."""
 _ANY_TYPE = "application/octet-stream"
 
 _KNOWN_BINARY = (
@@ -84,11 +97,12 @@ def check_claim(name: str, media_type: str | None, size_bytes: int) -> None:
     declared = (media_type or _ANY_TYPE).partition(";")[0].strip().lower()
     if declared == _ANY_TYPE:
         return
+    if declared in _MEANS_ANY_TEXT and named in _TEXTS:
+        return
     meant = _MEDIA_TYPES.get(declared)
     if meant is None:
         raise UnsupportedFormat(f"Files of this media type cannot be read; {_TAKEN}.")
-    # Markdown is often sent as plain text.
-    if named is not None and named is not meant and {named, meant} != {Format.MARKDOWN, Format.TEXT}:
+    if named is not None and named is not meant and not {named, meant} <= _TEXTS:
         raise MislabelledFile(
             f"The name ends in .{extension} and the media type is that of a .{meant} file; make them agree."
         )
@@ -96,7 +110,7 @@ def check_claim(name: str, media_type: str | None, size_bytes: int) -> None:
 
 def check_length(name: str, size_bytes: int) -> None:
     """Refuse a text of so many bytes that no encoding makes them few enough characters. Raises: `TooComplex`."""
-    if _EXTENSIONS.get(_extension(name)) in (Format.MARKDOWN, Format.TEXT):
+    if _EXTENSIONS.get(_extension(name)) in _TEXTS:
         check_size(0, size_bytes // LONGEST_CHARACTER_BYTES)
 
 
@@ -107,7 +121,7 @@ def check_piece(name: str, content: bytes, *, first: bool, last: bool) -> None:
     """
     if first:
         preflight.check_beginning(content)
-    if last and _EXTENSIONS.get(_extension(name)) is Format.DOCX:
+    if last and _EXTENSIONS.get(_extension(name)) in _CONTAINERS:
         preflight.check_end(content)
 
 
@@ -161,11 +175,11 @@ def _container(content: bytes) -> Format | None:
         case None:
             raise UnsupportedFormat(f"This is an archive, not a document; unpack it and {_TAKEN}.")
         case _ if "macroEnabled" in kind or package.holds_macros():
-            raise UnsupportedFormat("This document holds macros; save it as .docx and send that.")
+            raise UnsupportedFormat("This file holds macros; save it as one without and send that.")
         case _ if "wordprocessingml.document.main" in kind:
             return Format.DOCX
-        case _ if "spreadsheetml" in kind or "ms-excel" in kind:
-            raise UnsupportedFormat(f"This is an Excel workbook, which cannot be read yet; {_TAKEN}.")
+        case _ if "spreadsheetml.sheet.main" in kind:
+            return Format.XLSX
         case _ if "presentationml" in kind or "ms-powerpoint" in kind:
             raise UnsupportedFormat(f"This is a PowerPoint file, which cannot be read yet; {_TAKEN}.")
         case _:
@@ -182,12 +196,12 @@ def _plain(content: bytes, named: Format | None, extension: str) -> Sniffed:
         if content.startswith(magic):
             raise UnsupportedFormat(f"This is {what}, which cannot be read; {_TAKEN}.")
     if b"\x00" in content and not content.startswith(_UNICODE_MARKS):
-        if named in (Format.DOCX, Format.PDF):
+        if named is not None and named not in _TEXTS:
             raise UnreadableFile
         raise UnreadableFile(
             "The file is not plain text (it holds zero bytes); save it as UTF-8 text and send that."
         )
-    if named in (Format.DOCX, Format.PDF):
+    if named is not None and named not in _TEXTS:
         raise MislabelledFile(
             f"The name ends in .{extension} and the content is not a .{named} file;"
             " if it is plain text, rename it to end in .txt, else save it anew in its program."

@@ -106,14 +106,14 @@ _FILES: dict[str, tuple[str, Callable[[], bytes], type[DocumentError], str]] = {
         UnsupportedFormat,
         "macros",
     ),
-    "workbook": (
+    "workbook of another kind": (
         "a.xlsx",
         lambda: word_file(
             "",
             content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml",
         ),
-        UnsupportedFormat,
-        "Excel",
+        UnreadableFile,
+        ".",
     ),
     "unknown ending": ("a.tex", lambda: b"text", UnsupportedFormat, r"\.tex"),
 }

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,23 +12,22 @@ from app.core.keyring import LocalKeyring
 from app.local.postgres import EmbeddedPostgres
 from tests.audit.history import happen, superuser
 from tests.conftest import TestDatabase
+from tests.forked import run
 from tests.tenants.administration import rows
 
 
 def _audit(database: TestDatabase, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "app.cli", "audit", *arguments],
-        env={
+    return run(
+        "app.cli",
+        "audit",
+        *arguments,
+        environment={
             **os.environ,
             "SWITCHBOARD_HOME": str(folder / "home"),
             "DATABASE_SYSTEM_URL": database.system_url,
             "SWITCHBOARD_KEYRING": str(folder / "keyring.json"),
             "SWITCHBOARD_AUDIT_ANCHORS": str(folder / "anchors"),
         },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
     )
 
 

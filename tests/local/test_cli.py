@@ -22,16 +22,13 @@ from app.local.guarded import ServiceFailed
 from app.local.postgres import EmbeddedPostgres
 from app.local.state import free_port
 from app.settings import Settings
+from tests.forked import run
 
 
 def _run(tmp_path: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "app.switchboard", *arguments],
-        env={**os.environ, "SWITCHBOARD_HOME": str(tmp_path / "home"), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+    home = str(tmp_path / "home")
+    return run(
+        "app.switchboard", *arguments, environment={**os.environ, "SWITCHBOARD_HOME": home, **environment}
     )
 
 

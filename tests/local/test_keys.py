@@ -1,10 +1,8 @@
 """`switchboard keys`, as an operator calls it."""
 
-import asyncio
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from sqlalchemy import text
@@ -12,6 +10,7 @@ from sqlalchemy import text
 from app.core.keyring import LocalKeyring
 from app.tenants.keys import TenantKeys
 from tests.conftest import TestDatabase
+from tests.forked import run
 from tests.tenants.administration import rows
 
 
@@ -24,14 +23,7 @@ def _run(
         "SWITCHBOARD_KEYRING": str(keyring),
         **changes,
     }
-    return subprocess.run(
-        [sys.executable, "-m", "app.cli", "keys", *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return run("app.cli", "keys", *words, environment=environment)
 
 
 async def test_an_operator_rotates_and_looks(
@@ -89,15 +81,8 @@ async def test_production_has_no_default_key(database: TestDatabase) -> None:
         for name, value in os.environ.items()
         if name not in ("SWITCHBOARD_ENV", "SWITCHBOARD_KEYRING")
     }
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "app.cli", "keys", "status"],
-        env={**environment, "DATABASE_OWNER_URL": database.owner_url},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    environment["DATABASE_OWNER_URL"] = database.owner_url
+    done = run("app.cli", "keys", "status", environment=environment)
     assert done.returncode == 1
     assert "SWITCHBOARD_KEY_VAULT_KEY is not set" in done.stderr
     assert "Traceback" not in done.stderr

@@ -97,6 +97,10 @@ async def silent_rotate(database: TestDatabase, wrapping: WrappingKeys, **option
     return said
 
 
+_PACE_SECONDS = 0.03
+"""Between two operations of one process: at full speed they would only keep each other and the rotation waiting."""
+
+
 class Load:
     """Processes that keep, change and read documents all the time; any error ends the test."""
 
@@ -114,6 +118,7 @@ class Load:
             self.written[document_id] = content
             if len(self.written) == 20:
                 self.enough.set()
+            await asyncio.sleep(_PACE_SECONDS)
 
     async def rewrite(self, keys: TenantKeys) -> None:
         """Seals over what is there, as a token cache is: the rotation must not put an old value back."""
@@ -128,6 +133,7 @@ class Load:
                         {"new": bytes(sealed), "id": document_id},
                     )
                 self.written[document_id] = content
+                await asyncio.sleep(_PACE_SECONDS)
 
     async def read(self, keys: TenantKeys) -> None:
         await self.enough.wait()
@@ -137,6 +143,7 @@ class Load:
                 opened = (await keys.sealer(self.database.tenant_id)).open(place(document_id), sealed)
                 assert opened.startswith((b"memo ", b"again "))
                 self.reads += 1
+                await asyncio.sleep(_PACE_SECONDS)
 
 
 async def test_a_rotation_under_load_loses_nothing_and_nobody_sees_an_error(

@@ -1,9 +1,10 @@
 """Budgets: reserved before, settled after, never passed, not by one micro, by any number of processes."""
 
 import asyncio
+import os
 import random
-import sys
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from app.usage.budgets import BudgetFacts, Payer, allowance, budgets_of
 from app.usage.ledger import settle_orphans
 from app.vocabulary import BudgetScope, CallOutcome, Period
 from tests.conftest import TestDatabase
+from tests.forked import Forked
 from tests.usage.money import Purse, ended, intent
 
 
@@ -170,49 +172,32 @@ async def test_a_hundred_calls_at_once_never_pass_a_limit(purse: Purse) -> None:
     assert (reserved, spent) == (0, 2 * paid)
 
 
+def spender(purse: Purse, price: int, times: int, output: Path) -> Forked:
+    told = (purse.database.app_url, str(purse.database.tenant_id), str(price), str(times))
+    return Forked("tests.usage.spending", *told, environment=os.environ, output=output)
+
+
 @pytest.mark.processes
-async def test_eight_processes_spend_a_budget_to_the_last_micro_and_not_one_more(purse: Purse) -> None:
+async def test_eight_processes_spend_a_budget_to_the_last_micro_and_not_one_more(
+    purse: Purse, tmp_path: Path
+) -> None:
     limit, price, each = 100_000, 700, 40
     budget_id = await purse.budget(hard=limit)
 
-    async def process() -> tuple[int, str]:
-        spender = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.usage.spending",
-            purse.database.app_url,
-            str(purse.database.tenant_id),
-            str(price),
-            str(each),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        out, _ = await spender.communicate()
-        return spender.returncode or 0, out.decode().strip()
-
-    ends = await asyncio.gather(*(process() for _ in range(8)))
-    assert [code for code, _ in ends] == [0] * 8
-    assert sum(int(served) for _, served in ends) == limit // price < 8 * each
+    outputs = [tmp_path / f"spent-{number}" for number in range(8)]
+    spenders = [spender(purse, price, each, output) for output in outputs]
+    assert [await asyncio.to_thread(one.wait, 60.0) for one in spenders] == [0] * 8
+    served = [int(output.read_text()) for output in outputs]
+    assert sum(served) == limit // price < 8 * each
     stands = (await purse.stand())[budget_id]
     assert stands.spent_micros + stands.reserved_micros == limit - limit % price
 
 
 @pytest.mark.processes
-async def test_killed_processes_leave_no_reservation_behind(purse: Purse) -> None:
+async def test_killed_processes_leave_no_reservation_behind(purse: Purse, tmp_path: Path) -> None:
     """Killed between reserving and settling: the reaper settles at the reserved amount, to the micro."""
     budget_id = await purse.budget(hard=1_000_000)
-    spenders = [
-        await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.usage.spending",
-            purse.database.app_url,
-            str(purse.database.tenant_id),
-            "700",
-            "100000",
-            stdout=asyncio.subprocess.DEVNULL,
-        )
-        for _ in range(3)
-    ]
+    spenders = [spender(purse, 700, 100_000, tmp_path / "spent") for _ in range(3)]
 
     async def spent() -> bool:
         return (await purse.stand())[budget_id].spent_micros > 0
@@ -220,9 +205,9 @@ async def test_killed_processes_leave_no_reservation_behind(purse: Purse) -> Non
     async with asyncio.timeout(30):
         while not await spent():
             pass
-    for spender in spenders:
-        spender.kill()
-    await asyncio.gather(*(spender.wait() for spender in spenders))
+    for one in spenders:
+        one.kill()
+        one.wait(10)
     await _until_disconnected(purse.database)
     async with purse.database.system.system() as session:
         await settle_orphans(session, 0.0)

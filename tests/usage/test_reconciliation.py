@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,6 +13,7 @@ from app.core.clock import new_id
 from app.usage.reconciliation import Difference, Flaw, differences, repair
 from app.vocabulary import PLATFORM, CallOutcome, Period
 from tests.conftest import TestDatabase
+from tests.forked import run
 from tests.tenants.administration import execute, rows
 from tests.usage.money import Purse, ended, intent
 
@@ -130,17 +130,16 @@ async def test_periods_whose_calls_retention_may_have_deleted_are_left_alone(pur
 
 
 def _ledger(database: TestDatabase, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "app.cli", "ledger", "check", *arguments],
-        env={
+    return run(
+        "app.cli",
+        "ledger",
+        "check",
+        *arguments,
+        environment={
             **os.environ,
             "SWITCHBOARD_HOME": str(folder / "home"),
             "DATABASE_SYSTEM_URL": database.system_url,
         },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
     )
 
 

@@ -1,11 +1,12 @@
 """An Office package: parts found by relationships, as the standard asks, never by their usual names."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from posixpath import dirname, join, normpath
 from urllib.parse import unquote
 
 from app.documents.errors import UnreadableFile
-from app.documents.preflight import open_zip, read_part
+from app.documents.preflight import open_zip, read_part, stream_part
 from app.documents.readers.xml import Element, parse
 
 _MACRO_PARTS = frozenset({"vbaproject.bin", "vbadata.xml", "vbaprojectsignature.bin"})
@@ -61,6 +62,18 @@ class Package:
     def entry_name(self, part: str) -> str:
         """The name of a part's entry in the container, letter for letter."""
         return self._names[_key(part)]
+
+    def stream(self, part: str, size: int = 2**20) -> Iterator[bytes]:
+        """A part's bytes piece by piece. Raises: `UnreadableFile`, `TooComplex`."""
+        return stream_part(self._container, self._names[_key(part)], size)
+
+    def size(self, part: str) -> int:
+        """What the directory says that the part unpacks to, in bytes."""
+        return self._container.getinfo(self._names[_key(part)]).file_size
+
+    def parts(self) -> list[str]:
+        """The names of all parts."""
+        return list(self._names.values())
 
     def relationships(self, part: str = "") -> list[Relationship]:
         """Where `part` points to inside the package; "" is the package itself."""

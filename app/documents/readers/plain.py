@@ -126,7 +126,7 @@ class Segments:
                     text=text,
                     anchor=TextAnchor(
                         offset=self._utf16(place),
-                        length=_units(text),
+                        length=units(text),
                         line=bisect_right(self._lines.starts, place),
                     ),
                     heading_path=path,
@@ -146,11 +146,12 @@ class Segments:
         )
 
     def _utf16(self, place: int) -> int:
-        characters, units = self._known
-        units += _units(self._lines.text[characters:place])
-        self._known = (place, units)
-        return units
+        characters, counted = self._known
+        counted += units(self._lines.text[characters:place])
+        self._known = (place, counted)
+        return counted
 
 
-def _units(text: str) -> int:
+def units(text: str) -> int:
+    """How many UTF-16 code units a text has."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2

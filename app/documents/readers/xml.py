@@ -25,6 +25,12 @@ _PREFIXES = {
     "http://purl.oclc.org/ooxml/drawingml/diagram": "dgm",
     "http://schemas.openxmlformats.org/drawingml/2006/picture": "pic",
     "http://purl.oclc.org/ooxml/drawingml/picture": "pic",
+    "http://schemas.openxmlformats.org/spreadsheetml/2006/main": "x",
+    "http://purl.oclc.org/ooxml/spreadsheetml/main": "x",
+    "http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing": "xdr",
+    "http://purl.oclc.org/ooxml/drawingml/spreadsheetDrawing": "xdr",
+    "http://schemas.openxmlformats.org/presentationml/2006/main": "p",
+    "http://purl.oclc.org/ooxml/presentationml/main": "p",
     "urn:schemas-microsoft-com:vml": "v",
 }
 _ENCODINGS = frozenset({"UTF-8", "UTF8", "UTF-16", "UTF-16LE", "UTF-16BE", "US-ASCII", "ASCII"})
@@ -63,8 +69,7 @@ def parse(content: bytes, *, whole: bool = False) -> Element:
 
     With `whole` comments and processing instructions are kept, for a part that is written again.
     """
-    if any(doctype in content for doctype in _DOCTYPES):
-        raise _dtd()
+    refuse_doctype(content)
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,
@@ -83,6 +88,12 @@ def parse(content: bytes, *, whole: bool = False) -> Element:
     if (information.encoding or "UTF-8").upper() not in _ENCODINGS:
         raise UnreadableFile("A part of the file is in an encoding that Office does not write; save it anew.")
     return root
+
+
+def refuse_doctype(content: bytes) -> None:
+    """Refuse a part in which a document type is declared, for parsers that are not ours. Raises: `UnreadableFile`."""
+    if any(doctype in content for doctype in _DOCTYPES):
+        raise _dtd()
 
 
 def name_of(element: Element) -> str:
