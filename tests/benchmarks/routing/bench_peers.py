@@ -65,7 +65,9 @@ async def bench(database: TestDatabase, vendor_url: str, redis_url: str) -> Asyn
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(trust_env=False, connector=aiohttp.TCPConnector(limit=0)) as made:
+    # Node and uvicorn close what is idle for five seconds, and a request sent just then would fail.
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2)
+    async with aiohttp.ClientSession(trust_env=False, connector=connector) as made:
         yield made
 
 
