@@ -132,6 +132,37 @@ async def test_the_first_free_candidate_is_taken_in_one_round_trip(redis: Redis)
     assert after - before == 1
 
 
+async def test_what_is_asked_at_once_goes_in_one_round_trip_even_when_redis_has_forgotten_the_script(
+    redis: Redis,
+) -> None:
+    limits, places = Limits(redis), [deployment(f"place-{number}", concurrency=1) for number in range(16)]
+    await redis.script_flush()
+
+    async def reads() -> int:
+        return int((await redis.info("stats"))["total_reads_processed"])
+
+    before = await reads()
+    answers = await asyncio.gather(
+        *(limits.reserve([place], tokens=1, holder=place.name) for place in places)
+    )
+    assert [answer.deployment for answer in answers if isinstance(answer, Grant)] == places
+    # Sixteen by digest, the script and sixteen again, and the question itself.
+    assert await reads() - before <= 3
+    refused = await limits.reserve([places[3]], tokens=1, holder="another")
+    assert isinstance(refused, Refusal)
+
+
+async def test_a_taker_that_is_cancelled_leaves_the_others_their_answers(redis: Redis) -> None:
+    limits, place = Limits(redis), deployment(concurrency=3)
+    takers = [
+        asyncio.create_task(limits.reserve([place], tokens=1, holder=f"{number}")) for number in range(3)
+    ]
+    await asyncio.sleep(0)
+    takers[1].cancel()
+    answers = await asyncio.gather(*takers, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Grant, asyncio.CancelledError, Grant]
+
+
 async def test_a_rest_is_the_larger_of_the_vendors_wish_and_the_errors_own(redis: Redis) -> None:
     breakers = Breakers(redis)
     wished, own, endless, healthy = (deployment(name) for name in "abcd")

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from statistics import median
+from typing import Any
 
 import httpx
 import pytest
@@ -39,6 +40,12 @@ class WithoutLedger(ModelCaller):
 
     async def _write(self, intent: CallIntent, scope: CallScope) -> None:
         pass
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """The loop that workers run on."""
+    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture

@@ -45,6 +45,12 @@ Contender = Callable[[int, int], Awaitable[Sample]]
 
 
 @pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """The loop that workers run on."""
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture
 def vendor_url() -> Iterator[str]:
     command = [sys.executable, "-m", "tests.scripted_vendor"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
