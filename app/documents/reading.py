@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from app.documents.readers import delimited, docx, markdown, pdf, text, xlsx
+from app.documents.readers import delimited, docx, html, mail, markdown, outlook, pdf, text, xlsx
 from app.documents.segments import Extracted
 from app.documents.sniff import Format, sniff
 
@@ -14,6 +14,9 @@ _READERS: Mapping[Format, Callable[[bytes], Extracted]] = {
     Format.MARKDOWN: markdown.read,
     Format.TEXT: text.read,
     Format.CSV: delimited.read,
+    Format.HTML: html.read,
+    Format.EML: mail.read,
+    Format.MSG: outlook.read,
 }
 
 

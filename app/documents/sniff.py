@@ -16,6 +16,8 @@ from app.documents.readers.limits import LONGEST_CHARACTER_BYTES, check_size
 from app.documents.readers.package import Package
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_MAIL_STREAM = "__properties_version1.0".encode("utf-16-le")
+"""A stream that every mail has (MS-OXMSG 2.4)."""
 _PDF = b"%PDF-"
 _PDF_HEADER_WITHIN = 1024
 """Other bytes may stand before a PDF's header (Adobe's implementation note 13)."""
@@ -31,11 +33,14 @@ class Format(StrEnum):
     MARKDOWN = "md"
     TEXT = "txt"
     CSV = "csv"
+    HTML = "html"
+    EML = "eml"
+    MSG = "msg"
 
 
 _TAKEN = f"send {', '.join(f'.{each}' for each in list(Format)[:-1])} or .{list(Format)[-1]}"
 _CONTAINERS = frozenset({Format.DOCX, Format.XLSX})
-_TEXTS = frozenset({Format.MARKDOWN, Format.TEXT, Format.CSV})
+_TEXTS = frozenset({Format.MARKDOWN, Format.TEXT, Format.CSV, Format.HTML, Format.EML})
 """What any bytes of text could be: only the name tells which."""
 _EXTENSIONS = {
     "docx": Format.DOCX,
@@ -47,6 +52,10 @@ _EXTENSIONS = {
     "text": Format.TEXT,
     "csv": Format.CSV,
     "tsv": Format.CSV,
+    "html": Format.HTML,
+    "htm": Format.HTML,
+    "eml": Format.EML,
+    "msg": Format.MSG,
 }
 
 _MEDIA_TYPES = {
@@ -58,6 +67,10 @@ _MEDIA_TYPES = {
     "text/plain": Format.TEXT,
     "text/csv": Format.CSV,
     "text/tab-separated-values": Format.CSV,
+    "text/html": Format.HTML,
+    "application/xhtml+xml": Format.HTML,
+    "message/rfc822": Format.EML,
+    "application/vnd.ms-outlook": Format.MSG,
 }
 _MEANS_ANY_TEXT = frozenset({"text/plain", "application/vnd.ms-excel"})
 """Declared of Markdown and of CSV by programs that do not know better; Windows calls the latter Excel's."""
@@ -139,9 +152,7 @@ def sniff(name: str, content: bytes) -> Sniffed:
         raise EmptyFile
     extension = _extension(name)
     named = _EXTENSIONS.get(extension)
-    if content.startswith(_OLE):
-        raise _compound_file(content)
-    actual = _container(content) or _pdf(content, named)
+    actual = _compound_file(content) or _container(content) or _pdf(content, named)
     if actual is None:
         return _plain(content, named, extension)
     if not extension:
@@ -154,16 +165,18 @@ def sniff(name: str, content: bytes) -> Sniffed:
     return Sniffed(actual)
 
 
-def _compound_file(content: bytes) -> EncryptedFile | UnsupportedFormat:
-    """What an OLE container is: Office encrypts into one, and wrote all files so before 2007."""
+def _compound_file(content: bytes) -> Format | None:
+    """A mail in an OLE container. Office encrypts into one too, and wrote all files so before 2007."""
+    if not content.startswith(_OLE):
+        return None
     if "EncryptedPackage".encode("utf-16-le") in content:
-        return EncryptedFile(
+        raise EncryptedFile(
             "The file is password protected or under rights management; remove the protection in its"
             " program and send it again."
         )
-    return UnsupportedFormat(
-        f"This is a file of Office 97-2003 or a mail message; save it anew and {_TAKEN}."
-    )
+    if _MAIL_STREAM in content:
+        return Format.MSG
+    raise UnsupportedFormat(f"This is a file of Office 97-2003; save it anew and {_TAKEN}.")
 
 
 def _container(content: bytes) -> Format | None:

@@ -54,6 +54,10 @@ class Collector:
         """Put what follows below a heading that the document does not write ("Slide 7")."""
         self._outline.enter(level, text)
 
+    def leave(self, level: int) -> None:
+        """What follows stands below headings above that level only."""
+        self._outline.leave(level)
+
     def withdraw(self) -> None:
         """Take back the last segment: a heading that nothing followed."""
         self._characters -= len(self._segments.pop().text)

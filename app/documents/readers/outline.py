@@ -12,10 +12,14 @@ class Outline:
         """The open headings from the outermost in."""
         return tuple(text for _, text in self._open)
 
-    def enter(self, level: int, text: str) -> tuple[str, ...]:
-        """Open a heading; gives the path above it, itself not included."""
+    def leave(self, level: int) -> None:
+        """Close headings of that level and below."""
         while self._open and self._open[-1][0] >= level:
             self._open.pop()
+
+    def enter(self, level: int, text: str) -> tuple[str, ...]:
+        """Open a heading; gives the path above it, itself not included."""
+        self.leave(level)
         above = self.path
         self._open.append((level, " ".join(text.split())[:200]))
         return above
