@@ -8,21 +8,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.addin.money import budgets_left
 from app.addin.schemas import MeResource, TaskTypePage, TaskTypeResource
-from app.copilot.catalog import task_types
+from app.copilot.catalog import languages, task_types
 from app.copilot.permissions import Asker, may_use
-from app.copilot.submit import attributes_for
+from app.copilot.submit import attributes_for, can_serve
 from app.copilot.types import TaskType
 from app.http.guards import Caller, InProcess, TenantSession
 from app.identity.principal import Principal
 from app.pools.configuration import Configuration
-from app.pools.errors import NoRoute
-from app.pools.routes import JobFacts, choose_route
+from app.pools.errors import NoEligibleMember, NoRoute
 from app.tenants.members import MemberAttributes
 from app.usage.budgets import Payer
-from app.vocabulary import Lane, OfficeHost
 
 router = APIRouter(tags=["catalog"])
-_LANGUAGES = ("en", "de")
 
 
 @router.get("/task-types")
@@ -84,9 +81,9 @@ def _best_language(accept_language: str) -> str:
     """The first language of the header that we write; quality values are in order in practice."""
     for part in accept_language.split(","):
         code = part.split(";")[0].strip().lower()[:2]
-        if code in _LANGUAGES:
+        if code in languages():
             return code
-    return _LANGUAGES[0]
+    return "en"
 
 
 async def _resource(
@@ -97,19 +94,16 @@ async def _resource(
     member: MemberAttributes,
 ) -> TaskTypeResource:
     try:
-        choose_route(
-            await configuration.routes(tenant_id),
-            JobFacts(task_type.name, Lane.INTERACTIVE, language, 0, OfficeHost.WORD, member),
-        )
+        await can_serve(configuration, task_type, tenant_id=tenant_id, language=language, member=member)
         reason = None
-    except NoRoute as error:
+    except (NoRoute, NoEligibleMember) as error:
         reason = error.message
     return TaskTypeResource(
         name=task_type.name,
         title=task_type.title[language],
         description=task_type.description[language],
         parameters=task_type.parameters.model_json_schema(),
-        inputs=dict(task_type.inputs),
+        inputs=task_type.inputs.schema(),
         result=dict(task_type.result),
         available=reason is None,
         reason=reason,

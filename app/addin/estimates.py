@@ -7,7 +7,14 @@ from fastapi import APIRouter
 from app.addin.documents import prepare, read_text
 from app.addin.schemas import EstimateResource, NewJobRequest, Refusal, WarningResource
 from app.copilot.errors import DocumentsNotThere
-from app.copilot.submit import Placement, attributes_for, checked_parameters, find_task_type, place
+from app.copilot.submit import (
+    Placement,
+    attributes_for,
+    check_inputs,
+    checked_parameters,
+    find_task_type,
+    place,
+)
 from app.core.clock import now
 from app.documents import service as documents
 from app.http.contract import refused
@@ -36,6 +43,7 @@ async def estimate_job(
         described = await documents.describe(session, sealer, **ids, document_ids=body.input.documents)
     else:
         described = [(await prepare(sealer, await read_text(sealer, body.input.text))).view]
+    check_inputs(task_type, len(described), is_text=body.input.text is not None)
     member = await attributes_for(session, state.configuration, task_type.name, **ids)
     budgets = await budgets_of(session, state.configuration, Payer(**ids, task_type=task_type.name))
     stand = await standings(session, caller.tenant_id, budgets, now())

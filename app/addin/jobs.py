@@ -68,6 +68,7 @@ async def submit_job(
             idempotency=key,
             to_fetch=await _to_fetch(body, caller, session),
             start_after=body.start_at,
+            is_text=text is not None,
         )
         job_id = await submit(
             session,

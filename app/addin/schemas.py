@@ -47,7 +47,9 @@ class DriveItem(_Closed):
 
 
 class JobInput(_Closed):
-    """Documents that were taken in, text from the pane, or files to fetch when the job runs: one of them.
+    """Documents that were taken in, text from the pane, or files to fetch when the job runs: one of them at most.
+
+    What a task type takes says GET /addin/v1/task-types.
 
     Files are fetched by the caller's session `graph_session`, which lets us read them while the caller is away.
     """
@@ -59,8 +61,8 @@ class JobInput(_Closed):
 
     @model_validator(mode="after")
     def _one_of_them(self) -> "JobInput":
-        if [bool(self.documents), self.text is not None, bool(self.drive_items)].count(True) != 1:
-            raise ValueError("send one of documents, text and drive_items")
+        if [bool(self.documents), self.text is not None, bool(self.drive_items)].count(True) > 1:
+            raise ValueError("send only one of documents, text and drive_items")
         if bool(self.drive_items) != (self.graph_session is not None):
             raise ValueError("drive_items and graph_session go together")
         places = [(one.drive_id, one.item_id) for one in self.drive_items]
@@ -78,7 +80,7 @@ class NewJobRequest(_Closed):
     parameters: Annotated[dict[str, Any], AfterValidator(_shallow)] = {}
     host: OfficeHost = OfficeHost.WORD
     lane: Lane = Lane.INTERACTIVE
-    input: JobInput
+    input: JobInput = JobInput()
     start_at: AwareDatetime | None = None
     """Not before; within thirty days, and only for files that are fetched then."""
 

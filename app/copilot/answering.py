@@ -1,12 +1,12 @@
 """Asking the pool about a reading: the request, the prompts of whoever answers, the checks of the answer."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from string import Template
 from typing import Any
 
 from app.copilot.checks import Band, check_language, check_shape, check_single_sentences, check_support
-from app.copilot.citations import Claims, claims_schema, verify_claims
+from app.copilot.citations import Claim, Claims, Field, claims_schema, verify_claims
 from app.copilot.narrow import narrow_schema
 from app.copilot.reading import Reading
 from app.copilot.types import Verify
@@ -16,6 +16,9 @@ from app.vocabulary import StepKind
 
 _TOKENS_PER_SENTENCE = 110
 _OPTIONAL = ("audience", "focus")
+
+Check = Callable[[Sequence[Claim], str], None]
+"""(claims, language of the answer): a task type's own check. Raises: InvalidOutput."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,11 @@ class Question:
     parameters: Mapping[str, Any]
     """Only what binds the answer: pools excludes members that cannot follow one of them."""
     least_sentences: int = 1
+    """0 where an answer without sentences says that there is nothing."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """For the prompts' places, beside the parameters: what every member can follow."""
+    fields: tuple[Field, ...] = ()
+    check: Check | None = None
 
     @property
     def translated(self) -> bool:
@@ -51,14 +59,24 @@ def ask(question: Question, reading: Reading) -> tuple[ModelRequest, Verify]:
         parameters=question.parameters,
         language=question.language,
         render=_render(question, reading),
-        response_schema=claims_schema([block.id for block in reading.blocks], most=question.sentences),
-        narrow_schema=narrow_schema(
-            reading.evidence, most=question.sentences, language=question.source_language
+        response_schema=claims_schema(
+            [block.id for block in reading.blocks],
+            most=question.sentences,
+            fields=question.fields,
+            least=question.least_sentences,
         ),
+        narrow_schema=_narrow_schema(question, reading),
         input_tokens_estimate=reading.tokens() + PROMPT_TOKENS,
         max_output_tokens=answer_tokens(question.sentences, question.language),
     )
     return request, _verify(question, reading)
+
+
+def _narrow_schema(question: Question, reading: Reading) -> Mapping[str, Any] | None:
+    """None for what the smallest models cannot do anyhow."""
+    if question.fields or not question.least_sentences:
+        return None
+    return narrow_schema(reading.evidence, most=question.sentences, language=question.source_language)
 
 
 def answer_tokens(sentences: int, language: str) -> int:
@@ -72,10 +90,12 @@ def _render(question: Question, reading: Reading) -> Render:
         "sentences": str(question.sentences),
         "language": "the document's own" if question.language == "und" else question.language,
         **{name: str(value) for name, value in question.parameters.items()},
+        **question.values,
     }
+    optional = [name for name in _OPTIONAL if question.parameters.get(name)]
 
     def render(prompts: Mapping[str, str]) -> Sequence[Message]:
-        names = ["system", question.prompt, *(n for n in _OPTIONAL if question.parameters.get(n)), "rules"]
+        names = ["system", question.prompt, *optional, "rules"]
         system = "\n".join(Template(prompts[name]).safe_substitute(values) for name in names)
         document = reading.render(between_words=prompts.get("datamark") != "blocks")
         user = Template(prompts["user"]).safe_substitute(document=document)
@@ -93,7 +113,12 @@ def _example(prompts: Mapping[str, str]) -> Sequence[Message]:
 
 def _verify(question: Question, reading: Reading) -> Verify:
     def verify(result: ModelResult) -> Claims:
-        found = verify_claims(reading.unmarked(result.text), reading.evidence)
+        found = verify_claims(
+            reading.unmarked(result.text),
+            reading.evidence,
+            fields=question.fields,
+            may_be_empty=not question.least_sentences,
+        )
         claims = found.claims
         if result.method == "extractive":
             # Each is the quote that was just found: figures, names, language and length are the author's.
@@ -105,6 +130,8 @@ def _verify(question: Question, reading: Reading) -> Verify:
         check_single_sentences(claims, question.language)
         check_language(" ".join(claim.text for claim in claims), question.language)
         check_support(claims, language=question.language, translated=question.translated)
+        if question.check is not None:
+            question.check(claims, question.language)
         return found
 
     return verify

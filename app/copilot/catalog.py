@@ -24,6 +24,14 @@ def task_types() -> Mapping[str, TaskType]:
     return MappingProxyType(found)
 
 
+@lru_cache(maxsize=1)
+def languages() -> frozenset[str]:
+    """The languages in which every task type is described."""
+    return frozenset.intersection(
+        *(frozenset(one.title.keys() & one.description.keys()) for one in task_types().values())
+    )
+
+
 def _module_names() -> list[str]:
     """Modules that define a `TASK_TYPE`.
 

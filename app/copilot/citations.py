@@ -9,7 +9,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.copilot.quotes import FoldedText, find_exact, find_similar
@@ -65,6 +65,18 @@ class Claim:
     body: str
     """The support without headings."""
     headings: tuple[str, ...] = ()
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """The other fields by name."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """Something that a sentence says beside its text; empty where there is nothing to say."""
+
+    name: str
+    choices: tuple[str, ...] = ()
+    """The only values there may be; none for any text."""
+    most_characters: int = 200
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,9 @@ class Claims:
     removed: int
 
 
-def claims_schema(block_ids: Sequence[str], *, most: int) -> dict[str, Any]:
+def claims_schema(
+    block_ids: Sequence[str], *, most: int, fields: Sequence[Field] = (), least: int = 1
+) -> dict[str, Any]:
     """JSON Schema of an answer of at most `most` sentences. `minItems` 1, or small models cite nothing."""
     block: dict[str, Any] = {"type": "string"}
     if len(block_ids) <= 100:
@@ -85,9 +99,15 @@ def claims_schema(block_ids: Sequence[str], *, most: int) -> dict[str, Any]:
         {
             "citations": {"type": "array", "items": citation, "minItems": 1, "maxItems": _MAX_CITATIONS},
             "text": {"type": "string"},
+            **{each.name: _field(each) for each in fields},
         }
     )
-    return _object({"sentences": {"type": "array", "items": sentence, "minItems": 1, "maxItems": most}})
+    sentences = {"type": "array", "items": sentence, "minItems": min(1, least), "maxItems": most}
+    return _object({"sentences": sentences})
+
+
+def _field(wanted: Field) -> dict[str, Any]:
+    return {"type": "string", "enum": list(wanted.choices)} if wanted.choices else {"type": "string"}
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,27 +119,33 @@ def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def verify_claims(answer: str, evidence: Sequence[Evidence]) -> Claims:
+def verify_claims(
+    answer: str, evidence: Sequence[Evidence], *, fields: Sequence[Field] = (), may_be_empty: bool = False
+) -> Claims:
     """Keep the sentences whose quotes are in the document, each once.
 
-    Raises: InvalidOutput if the answer is not of the form, or too little of it is left.
+    With `may_be_empty`, no sentence at all is an answer, and so is one of whose sentences none is left. Raises:
+    InvalidOutput if the answer is not of the form, or too little of it is left.
     """
     by_id = {each.block.id: each for each in evidence}
     folded: dict[str, FoldedText] = {}
     claims: list[Claim] = []
     seen: set[str] = set()
     removed = repeated = 0
-    for sentence in _sentences(answer):
+    for sentence in _sentences(answer, fields, may_be_empty=may_be_empty):
         text = clean(sentence["text"])
-        if text.casefold() in seen:
+        same = "\0".join([text, *sentence["extra"].values()]).casefold()
+        if same in seen:
             repeated += 1
             continue
-        seen.add(text.casefold())
+        seen.add(same)
         claim = _claim(text, sentence["citations"], by_id, folded)
         if claim is None:
             removed += 1
         else:
-            claims.append(claim)
+            claims.append(replace(claim, extra=sentence["extra"]))
+    if may_be_empty and not claims:
+        return Claims((), removed)
     if not claims or removed > len(claims):
         raise InvalidOutput("quotes_not_found: the answer does not quote what it was given")
     if repeated > len(claims):
@@ -139,7 +165,7 @@ def clean(text: str) -> str:
     return " ".join(_MARKERS.sub("", visible).split())
 
 
-def _sentences(answer: str) -> list[dict[str, Any]]:
+def _sentences(answer: str, fields: Sequence[Field], *, may_be_empty: bool) -> list[dict[str, Any]]:
     fenced = _FENCE.match(answer)
     try:
         parsed = json.loads(fenced.group(1) if fenced else answer)
@@ -149,14 +175,22 @@ def _sentences(answer: str) -> list[dict[str, Any]]:
                 "citations": [
                     (_string(each["block"]), _string(each["quote"])) for each in sentence["citations"]
                 ],
+                "extra": {each.name: _extra(sentence[each.name], each) for each in fields},
             }
             for sentence in parsed["sentences"]
         ]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InvalidOutput("not_the_schema: the answer is not the JSON that was asked for") from None
-    if not sentences:
+    if not sentences and not may_be_empty:
         raise InvalidOutput("empty: the answer has no sentences")
     return sentences
+
+
+def _extra(value: object, wanted: Field) -> str:
+    text = clean(_string(value))
+    if len(text) > wanted.most_characters or (wanted.choices and text not in wanted.choices):
+        raise ValueError
+    return text
 
 
 def _string(value: object) -> str:

@@ -60,6 +60,18 @@ class InvalidParameters(Unprocessable):
         )
 
 
+class WrongInput(Unprocessable):
+    """Another number or kind of documents than the task type takes."""
+
+    code = "wrong_input"
+    title = "The input does not fit"
+
+    def __init__(self, task_type: str, what: str) -> None:
+        super().__init__(
+            f"{task_type} {what}. GET /addin/v1/task-types says what each task type takes.", target="input"
+        )
+
+
 class DocumentsNotThere(Unprocessable):
     """Nobody knows how large a file is that has not been fetched."""
 

@@ -1,7 +1,7 @@
 """What a reading step shows a model: pieces of the document, or facts that earlier steps found in it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.copilot.chunking import ID_TOKENS, Piece
@@ -21,20 +21,23 @@ class Fact:
 
     text: str
     spans: tuple[Span, ...]
+    extra: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, claim: Claim) -> "Fact":
         """The fact that a claim becomes for the next step."""
-        return cls(claim.text, claim.spans)
+        return cls(claim.text, claim.spans, claim.extra)
 
     @classmethod
     def load(cls, value: Mapping[str, Any]) -> "Fact":
         """The fact that `dump` wrote."""
-        return cls(value["text"], tuple(Span(*span) for span in value["spans"]))
+        return cls(value["text"], tuple(Span(*span) for span in value["spans"]), value.get("extra", {}))
 
     def dump(self) -> dict[str, Any]:
         """The fact as JSON."""
-        return {"text": self.text, "spans": [[span.segment, span.start, span.end] for span in self.spans]}
+        spans = [[span.segment, span.start, span.end] for span in self.spans]
+        extra = {"extra": dict(self.extra)} if self.extra else {}
+        return {"text": self.text, "spans": spans, **extra}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.record import ActorKind
 from app.copilot.catalog import task_types
-from app.copilot.errors import InvalidParameters, JobTooLarge, UnknownTaskType
+from app.copilot.errors import InvalidParameters, JobTooLarge, UnknownTaskType, WrongInput
 from app.copilot.estimating import Estimate, estimate
 from app.copilot.permissions import Asker, require_permission
 from app.copilot.types import TaskType
@@ -57,6 +57,8 @@ class Submission:
     to_fetch: ToFetch | None = None
     """Instead of documents."""
     start_after: datetime | None = None
+    is_text: bool = False
+    """Whether the one document is a text from the pane."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,13 @@ def checked_parameters(task_type: TaskType, parameters: Mapping[str, Any]) -> di
         ) from None
 
 
+def check_inputs(task_type: TaskType, documents: int, *, is_text: bool) -> None:
+    """As many documents as the task type takes, and a text only where it takes one. Raises: `WrongInput`."""
+    wrong = task_type.inputs.wrong(documents, is_text=is_text)
+    if wrong is not None:
+        raise WrongInput(task_type.name, wrong)
+
+
 async def submit(
     session: AsyncSession,
     sealer: Sealer,
@@ -108,7 +117,7 @@ async def submit(
 ) -> UUID:
     """Accept the job of a member, person or program, in the caller's transaction and give its id.
 
-    Raises: `UnknownTaskType`, `TaskTypeNotPermitted`, `InvalidParameters`, `BudgetExhausted`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`, `TooManyJobs`,
+    Raises: `UnknownTaskType`, `TaskTypeNotPermitted`, `InvalidParameters`, `WrongInput`, `BudgetExhausted`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`, `TooManyJobs`,
     `IdempotencyKeyReused`.
     """
     task_type = find_task_type(submission.task_type)
@@ -117,6 +126,8 @@ async def submit(
     parameters = checked_parameters(task_type, submission.parameters)
     policy = await configuration.policy(tenant_id)
     later = submission.to_fetch
+    count = len(submission.documents) if later is None else len(later.drive_items)
+    check_inputs(task_type, count, is_text=submission.is_text)
     member = await attributes_for(
         session, configuration, task_type.name, tenant_id=tenant_id, member_id=member_id
     )
@@ -222,6 +233,23 @@ async def place(
     )
     told = estimate(task_type.work(facts), revision, selection, route=route.route_name)
     return Placement(route, language, tokens, first_step, told)
+
+
+async def can_serve(
+    configuration: Configuration,
+    task_type: TaskType,
+    *,
+    tenant_id: UUID,
+    language: str,
+    member: MemberAttributes,
+) -> None:
+    """Whether somebody would do a small job of this type with no parameters. Raises: `NoRoute`, `NoEligibleMember`."""
+    facts = JobFacts(task_type.name, Lane.INTERACTIVE, language, 0, OfficeHost.WORD, member)
+    route = choose_route(await configuration.routes(tenant_id), facts)
+    revision = await configuration.revision(tenant_id, route.revision_id)
+    policy = await configuration.policy(tenant_id)
+    demand = demand_of(task_type, {}, language, 0, revision, StepKind.FINAL)
+    select(revision, policy, demand, resting={}, now=datetime.now(UTC), draw=0.0)
 
 
 def main_language(documents: Sequence[DocumentView]) -> str:

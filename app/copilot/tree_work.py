@@ -34,12 +34,7 @@ def chunk_bounds(budget_tokens: int) -> tuple[int, int]:
 
 def tree_work(facts: WorkFacts, *, budget_tokens: int, sentences: int, language: str) -> Work:
     """The requests of plan -> map -> merge -> final; `budget_tokens` is what one request reads."""
-    cap, minimum = chunk_bounds(budget_tokens)
-    # What is too large alone is split, and each part is a block.
-    blocks = facts.segments + 2 * ceil(facts.tokens / cap)
-    fewest = max(1, int(facts.tokens * 0.9) // cap)
-    # A chunk that ends at a border holds the minimum; two that end because they are full hold the cap together.
-    most = max(fewest, 1 + ceil((facts.tokens + ID_TOKENS * blocks) / minimum))
+    fewest, most, blocks = _chunk_counts(facts, budget_tokens)
     return Work(
         least=_least(
             facts,
@@ -66,6 +61,29 @@ def tree_work(facts: WorkFacts, *, budget_tokens: int, sentences: int, language:
         ),
         planned=True,
     )
+
+
+def flat_work(facts: WorkFacts, *, budget_tokens: int, handed_on: int) -> Work:
+    """The requests of plan -> map, when code joins what the maps found: at most `handed_on` of each chunk."""
+    fewest, most, blocks = _chunk_counts(facts, budget_tokens)
+    level = [Node((at,), "", handed_on) for at in range(most)]
+    maps, _ = _most(facts, [level], blocks=blocks, budget_tokens=budget_tokens)
+    return Work(
+        least=(Calls(StepKind.MAP, fewest, least_tokens(facts.tokens), fewest * LEAST_ANSWER_TOKENS),),
+        most=(maps,),
+        planned=True,
+    )
+
+
+def _chunk_counts(facts: WorkFacts, budget_tokens: int) -> tuple[int, int, int]:
+    """The fewest and the most chunks that such a document has, and the most blocks in them."""
+    cap, minimum = chunk_bounds(budget_tokens)
+    # What is too large alone is split, and each part is a block.
+    blocks = facts.segments + 2 * ceil(facts.tokens / cap)
+    fewest = max(1, int(facts.tokens * 0.9) // cap)
+    # A chunk that ends at a border holds the minimum; two that end because they are full hold the cap together.
+    most = max(fewest, 1 + ceil((facts.tokens + ID_TOKENS * blocks) / minimum))
+    return fewest, most, blocks
 
 
 def _least(facts: WorkFacts, levels: list[list[Node]]) -> tuple[Calls, ...]:

@@ -11,6 +11,9 @@ from app.documents.segments import Segment
 from app.llm.types import ModelRequest, ModelResult
 from app.vocabulary import StepKind
 
+TEXT_CHARACTERS = 1_000_000
+"""The longest text from the pane."""
+
 
 @dataclass(frozen=True)
 class NewStep:
@@ -96,15 +99,49 @@ class StepContext(Protocol):
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What a task type takes: how many documents, and whether a text from the pane may be the only one.
+
+    `least` 0 is for what can be done from the parameters alone.
+    """
+
+    least: int = 1
+    most: int = 1
+    text: bool = True
+
+    def schema(self) -> dict[str, Any]:
+        """As the catalogue shows it."""
+        kinds: dict[str, Any] = {
+            "documents": {"min": self.least, "max": self.most},
+            "drive_items": {"min": self.least, "max": self.most},
+        }
+        if self.text:
+            kinds["text"] = {"max_characters": TEXT_CHARACTERS}
+        return kinds
+
+    def wrong(self, documents: int, *, is_text: bool) -> str | None:
+        """What is wrong with so many documents, or with a text, which counts as one; None if nothing is."""
+        if is_text and not self.text:
+            return "takes documents, not a text"
+        if self.least <= documents <= self.most:
+            return None
+        if self.least == self.most:
+            return f"takes exactly {self.least} document{'' if self.least == 1 else 's'}, {documents} came"
+        return f"takes {self.least} to {self.most} documents, {documents} came"
+
+
+@dataclass(frozen=True)
 class TaskType:
     """A kind of work, one per file in app/copilot; found by its module-level `TASK_TYPE`."""
 
     name: str
     title: Mapping[str, str]
+    """By language (ISO 639-1): English, German and whatever more there is; the description in the same."""
     description: Mapping[str, str]
     parameters: type[BaseModel]
-    inputs: Mapping[str, Any]
+    inputs: Inputs
     result: Mapping[str, Any]
+    """JSON Schema of `result`."""
     first_step: Callable[[int, int], StepKind]
     """(estimated tokens of the input, context tokens of the pool) -> `final` in one pass, or `plan`."""
     run: Callable[[StepContext], Awaitable[Outcome]]

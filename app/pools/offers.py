@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.pools.publishing import ENVIRONMENT_TIER, NewMember, publish, published_members
@@ -25,7 +25,7 @@ class Offer:
 
 
 async def import_offers(session: AsyncSession, offers: Sequence[Offer]) -> None:
-    """Put these deployments first in every published platform pool, and take out those no longer offered."""
+    """Put these deployments first in every platform pool, and take out those no longer offered."""
     await lock(session)
     deployments = []
     for offer in offers:
@@ -34,8 +34,11 @@ async def import_offers(session: AsyncSession, offers: Sequence[Offer]) -> None:
         deployments.append((deployment_id, offer.parameters.model_dump(exclude_none=True)))
     pools = await session.execute(
         select(ModelPool, PoolRevision.strategy)
-        .join(PoolRevision, PoolRevision.id == ModelPool.published_revision_id)
-        .where(ModelPool.tenant_id == PLATFORM, PoolRevision.tenant_id == PLATFORM)
+        .outerjoin(
+            PoolRevision,
+            and_(PoolRevision.tenant_id == PLATFORM, PoolRevision.id == ModelPool.published_revision_id),
+        )
+        .where(ModelPool.tenant_id == PLATFORM)
     )
     for pool, strategy in pools.all():
         prompt_set_id = await session.scalar(
@@ -54,4 +57,4 @@ async def import_offers(session: AsyncSession, offers: Sequence[Offer]) -> None:
             member for member in await published_members(session, pool) if member.tier != ENVIRONMENT_TIER
         ]
         offered = [NewMember(id_, prompt_set_id, sent, ENVIRONMENT_TIER) for id_, sent in deployments]
-        await publish(session, pool, Strategy(strategy), [*offered, *named])
+        await publish(session, pool, Strategy(strategy or Strategy.WEIGHTED), [*offered, *named])

@@ -131,6 +131,13 @@ def _reason(route: RouteFacts, matches: int) -> str:
 def _what_to_do(of_type: list[RouteFacts], job: JobFacts) -> str:
     if not of_type:
         return f"No model pool serves {job.task_type}: ask your administrator to add a route for it."
+    if all(route.published_revision_id is None for route in of_type):
+        return (
+            f"No model that can do {job.task_type} is set up: your administrator can add a provider's key in the"
+            f" portal and a member to a pool for it, your operator a member to the pool {of_type[0].pool_name}."
+            " On a development machine a vendor's key in the environment, such as OPENAI_API_KEY, or a running"
+            f" Ollama is enough{_for_some_only(of_type)}."
+        )
     return (
         f"None of the {len(of_type)} routes for {job.task_type} takes this one"
         f" ({job.estimated_tokens} tokens, language {job.language}, {job.host}, {job.lane}):"

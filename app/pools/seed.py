@@ -12,7 +12,15 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.pools.publishing import ENVIRONMENT_TIER, NewMember, publish, published_members, put, put_price
-from app.pools.seed_schema import SeedDeployment, SeedPlatform, SeedPool, SeedProvider, parse, wrong
+from app.pools.seed_schema import (
+    SeedDeployment,
+    SeedPlatform,
+    SeedPool,
+    SeedProvider,
+    parse,
+    with_rest,
+    wrong,
+)
 from app.pools.tables import Deployment, ModelPool, PromptSet, Provider, ProviderCredential, Route
 from app.vocabulary import PLATFORM, Strategy
 
@@ -59,7 +67,7 @@ async def import_platform(
 
     Raises: `SeedError` naming the place and the way out.
     """
-    seed = parse(platform)
+    seed = with_rest(parse(platform), {file.task_type for file in prompt_files})
     await lock(session)
     prompt_sets = await _import_prompts(session, prompt_files)
     _check_prompts(seed, prompt_sets)

@@ -1,5 +1,6 @@
 """The shape of `platform:` in the configuration file. An unknown or misspelt field is an error with its place."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any, Literal
 from uuid import UUID
@@ -133,6 +134,16 @@ class SeedRoute(_Strict):
     pool: str
 
 
+class SeedRest(_Strict):
+    """Members for every task type that has prompts and no pool of its own here.
+
+    Each gets a pool of its name and a route to it; without members it serves once some are added, by an
+    administrator or by the environment of a development machine.
+    """
+
+    members: list[SeedMember] = Field(default_factory=list)
+
+
 class SeedPlatform(_Strict):
     """All of it."""
 
@@ -140,6 +151,7 @@ class SeedPlatform(_Strict):
     deployments: list[SeedDeployment] = Field(default_factory=list)
     pools: list[SeedPool] = Field(default_factory=list)
     routes: list[SeedRoute] = Field(default_factory=list)
+    every_other_task_type: SeedRest | None = None
 
 
 def parse(platform: dict[str, Any]) -> SeedPlatform:
@@ -152,6 +164,30 @@ def parse(platform: dict[str, Any]) -> SeedPlatform:
     _unique(seed)
     _references(seed)
     return seed.model_copy(update={"deployments": _whole(seed)})
+
+
+def with_rest(seed: SeedPlatform, task_types: Collection[str]) -> SeedPlatform:
+    """The same with a pool and a route for each of these task types that has none (`every_other_task_type`)."""
+    if seed.every_other_task_type is None:
+        return seed
+    named = {pool.task_type for pool in seed.pools} | {route.task_type for route in seed.routes}
+    rest = sorted(set(task_types) - named)
+    members = seed.every_other_task_type.members
+    # Not validated: a pool that the file names must have members, these may wait for some.
+    pools = [
+        SeedPool.model_construct(
+            name=_name_of(one), task_type=one, strategy=Strategy.WEIGHTED, members=members
+        )
+        for one in rest
+    ]
+    routes = [SeedRoute(name=_name_of(one), task_type=one, pool=_name_of(one)) for one in rest]
+    whole = seed.model_copy(update={"pools": [*seed.pools, *pools], "routes": [*seed.routes, *routes]})
+    _unique(whole)
+    return whole
+
+
+def _name_of(task_type: str) -> str:
+    return task_type.replace("_", "-")
 
 
 def with_defaults(deployment: SeedDeployment, provider: SeedProvider) -> SeedDeployment:
@@ -213,6 +249,10 @@ def _references(seed: SeedPlatform) -> None:
     pools = {pool.name: pool for pool in seed.pools}
     for index, deployment in enumerate(seed.deployments):
         _known(f"deployments[{index}].provider", deployment.provider, providers, "provider")
+    rest = seed.every_other_task_type
+    for position, member in enumerate(rest.members if rest is not None else ()):
+        place = f"every_other_task_type.members[{position}].deployment"
+        _known(place, member.deployment, deployments, "deployment")
     for index, pool in enumerate(seed.pools):
         for position, member in enumerate(pool.members):
             place = f"pools[{index}].members[{position}].deployment"

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from app.core.errors import ErrorDetail
 from app.pools.errors import NoEligibleMember
+from app.pools.extractive_skills import unskilled
 from app.pools.values import DeploymentFacts, PoolMemberFacts, RevisionFacts
 from app.tenants.policy import Policy
 from app.vocabulary import Lifecycle, MemberPurpose, ProviderKind, StepKind, Strategy
@@ -219,11 +220,10 @@ def _ability_exclusion(member: PoolMemberFacts, demand: Demand) -> Exclusion | N
 
 
 def _extractive_exclusion(demand: Demand) -> Exclusion | None:
-    """It picks sentences: only summaries, in the document's own words, for nobody in particular."""
-    if demand.task_type != "summarize":
-        return Exclusion.CAPABILITY
-    if demand.parameters.get("audience") or demand.parameters.get("focus"):
-        return Exclusion.PARAMETER
+    """It picks sentences, in the document's own words, for nobody in particular."""
+    lacking = unskilled(demand.task_type, demand.parameters)
+    if lacking is not None:
+        return Exclusion.CAPABILITY if lacking == demand.task_type else Exclusion.PARAMETER
     asked = demand.parameters.get("language")
     own = demand.document_language or demand.language
     if (asked and asked != own) or demand.language != own:

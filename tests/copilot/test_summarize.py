@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.copilot.summarize import SummarizeParameters, first_step
+from app.copilot.summarize import TASK_TYPE, SummarizeParameters
 from app.documents.segments import Segment
 from app.jobs.errors import Discard
 from app.llm.providers.extractive import ExtractiveProvider
@@ -75,8 +75,8 @@ async def test_a_short_memo_is_summarized_in_one_pass(memo: list[Segment], lengt
 
 
 def test_what_fits_sixty_percent_of_the_context_is_one_step() -> None:
-    assert first_step(600, 1000) is StepKind.FINAL
-    assert first_step(601, 1000) is StepKind.PLAN
+    assert TASK_TYPE.first_step(600, 1000) is StepKind.FINAL
+    assert TASK_TYPE.first_step(601, 1000) is StepKind.PLAN
 
 
 @pytest.mark.parametrize("context_tokens", [1500, 8192, 20_000])

@@ -1,6 +1,7 @@
 """What a job is expected to need bounds what it asks for, for documents of every shape."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,8 @@ from hypothesis import strategies as st
 from app.copilot.catalog import task_types
 from app.copilot.chunking import chunk
 from app.copilot.estimating import estimate
-from app.copilot.summarize import SummarizeParameters, work
+from app.copilot.summarize import TASK_TYPE, SummarizeParameters
 from app.copilot.tree_work import chunk_bounds
-from app.copilot.types import TaskType
 from app.copilot.work import Calls, Work, WorkFacts, one_pass
 from app.documents.segments import Segment
 from app.documents.tokens import estimate_tokens
@@ -84,7 +84,7 @@ async def test_a_summary_needs_no_more_than_expected_and_no_less(shape: str, len
 
 
 def test_a_task_type_that_says_nothing_is_one_pass() -> None:
-    plain = TaskType("x", {}, {}, SummarizeParameters, {}, {}, lambda *_: StepKind.FINAL, lambda _: None)  # type: ignore[arg-type, return-value]
+    plain = replace(TASK_TYPE, work=one_pass)
     facts = WorkFacts(1000, 10, 8192, "en", {})
     assert plain.work(facts) == one_pass(facts)
     assert [one.count for one in plain.work(facts).most] == [1]
@@ -112,7 +112,7 @@ def test_chunks_of_any_document_are_as_many_as_expected(seed: int, count: int, c
         *((draw.choice(kinds), "word " * draw.choice((2, 9, 60, 400))) for _ in range(count))
     )
     tokens = sum(estimate_tokens(segment.text) for segment in segments)
-    expected = work(WorkFacts(tokens, len(segments), context, "en", {}))
+    expected = TASK_TYPE.work(WorkFacts(tokens, len(segments), context, "en", {}))
     if not expected.planned:
         return
     cap, minimum = chunk_bounds(max(64, int(0.6 * (context - 600))))

@@ -140,7 +140,7 @@ BAD_BODIES: list[tuple[dict[str, Any], int, str, str]] = [
         "invalid_parameters",
         "parameters.length",
     ),
-    ({"input": {}}, 422, "malformed", "input"),
+    ({"input": {}}, 422, "wrong_input", "input"),
     ({"input": {"text": TEXT, "documents": [str(uuid.uuid4())]}}, 422, "malformed", "input"),
     ({"input": {"documents": [str(uuid.uuid4())]}}, 404, "document_not_found", "input.documents"),
     ({"input": {"text": TEXT}, "api_base": "http://evil.example"}, 422, "malformed", "api_base"),
@@ -219,9 +219,9 @@ async def test_a_tenant_that_is_not_onboarded_is_told_so(house: House) -> None:
 async def test_the_caller_sees_itself_and_what_it_may_ask_for(house: House) -> None:
     me = (await house.client().get("/me")).json()
     assert me["roles"] == ["Member"]
-    assert me["task_types"] == ["summarize"]
+    assert "summarize" in me["task_types"]
     listed = await house.client().get("/task-types", headers={"Accept-Language": "de-DE,de;q=0.9"})
-    (summarize,) = listed.json()["value"]
+    summarize = next(one for one in listed.json()["value"] if one["name"] == "summarize")
     assert summarize["available"]
     assert summarize["parameters"]["properties"]["length"]
 

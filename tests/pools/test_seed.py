@@ -10,8 +10,11 @@ from sqlalchemy import text
 from app.copilot.prompt_files import load_prompt_files
 from app.core.errors import SeedError
 from app.local.vendors import announce_vendors, found_keys
+from app.pools.configuration import Configuration
+from app.pools.errors import NoRoute
+from app.pools.routes import JobFacts, choose_route
 from app.pools.seed import import_platform
-from app.vocabulary import Lifecycle
+from app.vocabulary import Lane, Lifecycle
 from tests.conftest import TestDatabase
 from tests.pools.test_configuration import MODEL, SEED, seeded
 from tests.scripted_vendor import ScriptedVendor
@@ -45,6 +48,32 @@ async def test_the_seed_that_comes_with_the_product_imports(database: TestDataba
         ("summarize-short", 1, 0, "smollm2-135m"),
         ("summarize-short", 1, 1, "extractive"),
     ]
+
+
+PLAIN = [replace(load_prompt_files()[0], task_type=name, name="default") for name in ("ask", "draft_reply")]
+
+
+async def test_a_task_type_that_the_file_does_not_name_waits_in_a_pool_of_its_own(
+    database: TestDatabase, vendor: ScriptedVendor
+) -> None:
+    def only(lines: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        return [line for line in lines if not line[0].startswith("summarize")]
+
+    async with database.owner.system() as session:
+        await import_platform(session, SEED, [*load_prompt_files(), *PLAIN], variables=MODEL)
+    assert only(await members(database)) == []
+    configuration = Configuration(database.app)
+    routes = await configuration.routes(database.tenant_id)
+    with pytest.raises(NoRoute, match=r"draft_reply is set up: .* the pool draft-reply\..* OPENAI_API_KEY"):
+        choose_route(routes, JobFacts("draft_reply", Lane.INTERACTIVE, "en", 0, "word"))
+    await configuration.close()
+    async with database.owner.system() as session:
+        await announce_vendors(session, {**DEVELOPMENT, "OPENAI_API_KEY": "k"}, offline=False)
+    offered = {line[0]: line[2:] for line in only(await members(database))}
+    assert offered["ask"] == offered["draft-reply"] == (-1, "environment-openai")
+    async with database.owner.system() as session:
+        await announce_vendors(session, DEVELOPMENT, offline=False)
+    assert only(await members(database)) == []
 
 
 async def test_an_unchanged_seed_writes_nothing_at_all(database: TestDatabase) -> None:

@@ -17,9 +17,9 @@ from app.llm.providers.candidates import find_candidates
 from app.llm.providers.textrank import choose
 from app.llm.providers.wording import shown
 from app.llm.types import Message, ModelRequest, ModelResult, TokenUsage
+from app.pools.extractive_skills import unskilled
 
 RESPONSE_MODEL = "extractive-textrank"
-_UNSUPPORTED = ("audience", "focus", "tone", "language")
 _DEFAULT_SENTENCES = 5
 _LARGE_CHARACTERS = 2_000
 
@@ -52,11 +52,13 @@ class ExtractiveProvider:
 
 
 def _refuse_what_needs_a_writer(request: ModelRequest) -> None:
-    if request.task_type != "summarize":
+    lacking = unskilled(request.task_type, request.parameters)
+    if lacking is None and request.parameters.get("language"):
+        lacking = "language"
+    if lacking == request.task_type:
         raise BadRequest(f"the extractive member cannot do {request.task_type}")
-    for name in _UNSUPPORTED:
-        if request.parameters.get(name):
-            raise BadRequest(f"the extractive member cannot follow the parameter {name}")
+    if lacking is not None:
+        raise BadRequest(f"the extractive member cannot follow the parameter {lacking}")
     if not any(block.text.strip() for block in request.blocks):
         raise BadRequest("there is no text to choose sentences from")
 

@@ -1,0 +1,58 @@
+"""Parts of results that several task types share, as JSON Schema."""
+
+from collections.abc import Mapping
+from typing import Any
+
+METHODS = ("generative", "extractive", "mixed", "none")
+"""Who wrote a result; `none` where nobody was asked."""
+CITATION: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["document", "segment", "anchor", "quote", "sentence"],
+    "properties": {
+        "document": {"type": "integer", "description": "which of the input's documents, from 0"},
+        "segment": {"type": "integer"},
+        "anchor": {"type": "object"},
+        "quote": {"type": "string"},
+        "sentence": {"type": "integer", "description": "position in the text, from 0"},
+    },
+}
+SOURCE: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["document", "segment", "anchor", "quote"],
+    "properties": {name: of for name, of in CITATION["properties"].items() if name != "sentence"},
+}
+"""A citation of something that is no sentence of a text."""
+COVERAGE: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["segments", "processed", "cited", "ratio"],
+    "properties": {
+        "segments": {"type": "integer"},
+        "processed": {"type": "integer"},
+        "cited": {"type": "integer"},
+        "ratio": {"type": "number"},
+        "cited_ratio": {"type": "number"},
+    },
+}
+TEXT: Mapping[str, Any] = {"type": "string", "description": "[n] is the n-th citation, counted from 1"}
+
+
+def list_of(items: Mapping[str, Any]) -> dict[str, Any]:
+    """An array of such items."""
+    return {"type": "array", "items": dict(items)}
+
+
+def reading_result(**properties: Mapping[str, Any]) -> dict[str, Any]:
+    """A result with these properties, all required, beside what every reading type tells of itself."""
+    every: dict[str, Any] = {
+        **properties,
+        "coverage": COVERAGE,
+        "method": {"enum": list(METHODS)},
+        "language": {"type": "string"},
+        "missing": {
+            "type": "array",
+            "items": {"type": "integer"},
+            "description": "segments that were not read",
+        },
+        "notes": {"type": "object", "additionalProperties": {"type": "integer"}},
+    }
+    return {"type": "object", "required": list(every), "properties": every}
