@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from app.documents.readers import delimited, docx, html, mail, markdown, outlook, pdf, text, xlsx
+from app.documents.readers import delimited, docx, html, mail, markdown, outlook, pdf, pptx, text, xlsx
 from app.documents.segments import Extracted
 from app.documents.sniff import Format, sniff
 
 _READERS: Mapping[Format, Callable[[bytes], Extracted]] = {
     Format.DOCX: docx.read,
     Format.XLSX: xlsx.read,
+    Format.PPTX: pptx.read,
     Format.PDF: pdf.read,
     Format.MARKDOWN: markdown.read,
     Format.TEXT: text.read,

@@ -29,6 +29,7 @@ class Format(StrEnum):
 
     DOCX = "docx"
     XLSX = "xlsx"
+    PPTX = "pptx"
     PDF = "pdf"
     MARKDOWN = "md"
     TEXT = "txt"
@@ -39,12 +40,13 @@ class Format(StrEnum):
 
 
 _TAKEN = f"send {', '.join(f'.{each}' for each in list(Format)[:-1])} or .{list(Format)[-1]}"
-_CONTAINERS = frozenset({Format.DOCX, Format.XLSX})
+_CONTAINERS = frozenset({Format.DOCX, Format.XLSX, Format.PPTX})
 _TEXTS = frozenset({Format.MARKDOWN, Format.TEXT, Format.CSV, Format.HTML, Format.EML})
 """What any bytes of text could be: only the name tells which."""
 _EXTENSIONS = {
     "docx": Format.DOCX,
     "xlsx": Format.XLSX,
+    "pptx": Format.PPTX,
     "pdf": Format.PDF,
     "md": Format.MARKDOWN,
     "markdown": Format.MARKDOWN,
@@ -61,6 +63,7 @@ _EXTENSIONS = {
 _MEDIA_TYPES = {
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": Format.DOCX,
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": Format.XLSX,
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": Format.PPTX,
     "application/pdf": Format.PDF,
     "text/markdown": Format.MARKDOWN,
     "text/x-markdown": Format.MARKDOWN,
@@ -193,8 +196,8 @@ def _container(content: bytes) -> Format | None:
             return Format.DOCX
         case _ if "spreadsheetml.sheet.main" in kind:
             return Format.XLSX
-        case _ if "presentationml" in kind or "ms-powerpoint" in kind:
-            raise UnsupportedFormat(f"This is a PowerPoint file, which cannot be read yet; {_TAKEN}.")
+        case _ if "presentationml.presentation.main" in kind or "presentationml.slideshow.main" in kind:
+            return Format.PPTX
         case _:
             raise UnsupportedFormat(f"This is an Office file of a kind that cannot be read; {_TAKEN}.")
 
