@@ -28,7 +28,7 @@ FILE_BODY: dict[str, Any] = {
 """For handlers that read their body themselves, piece by piece."""
 
 
-def taker(caller: Caller, state: InProcess, sealer: TenantSealer) -> Taker:
+async def taker(caller: Caller, state: InProcess, sealer: TenantSealer) -> Taker:
     """Takes the caller's files that come in one go."""
     return Taker(state.database, state.extractor, sealer, caller.tenant_id, caller.member_id)
 

@@ -22,7 +22,7 @@ from app.http.routes import GuardedRoute
 router = APIRouter(prefix="/upload_sessions", tags=["documents"], route_class=GuardedRoute)
 
 
-def receiver(caller: Caller, state: InProcess, sealer: TenantSealer) -> Receiver:
+async def receiver(caller: Caller, state: InProcess, sealer: TenantSealer) -> Receiver:
     """Takes the caller's uploads."""
     return Receiver(
         state.database, state.extractor, sealer, caller.tenant_id, caller.member_id, actor_kind(caller)

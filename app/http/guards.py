@@ -83,7 +83,7 @@ async def _enter(
     return found
 
 
-def caller(request: Request) -> Principal:
+async def caller(request: Request) -> Principal:
     """Whom the router's guard has let in: a handler serves each door that mounts it. Raises: `InvalidToken`."""
     found: Principal | None = getattr(request.state, "principal", None)
     if found is None:
@@ -95,7 +95,7 @@ def caller(request: Request) -> Principal:
 Caller = Annotated[Principal, Depends(caller)]
 
 
-def raw_token(credentials: Bearer) -> str:
+async def raw_token(credentials: Bearer) -> str:
     """The token itself, for acting on behalf of whoever sent it; the router's guard has judged it."""
     if credentials is None:
         raise InvalidToken

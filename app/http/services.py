@@ -189,7 +189,7 @@ def _tell_each(handlers: Iterable[Callable[[str], None]], payload: str) -> None:
         handler(payload)
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     """The services of this process."""
     found: Services = request.app.state.services
     return found

@@ -48,7 +48,7 @@ class UsagePage(BaseModel):
     next_link: str | None = None
 
 
-def _asked(
+async def _asked(
     since: Annotated[
         date | None, Query(alias="from", description="The first day (UTC); default: 30 days before `to`.")
     ] = None,

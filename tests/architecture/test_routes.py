@@ -3,12 +3,15 @@
 After a change of the contract: `python -m tests.architecture.test_routes` writes the snapshot anew.
 """
 
+import inspect
 import json
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 
 from app.http.routes import GuardedRoute
@@ -58,6 +61,26 @@ def test_every_route_with_a_body_asks_who_is_calling_before_it_reads_the_body() 
     ]
     assert len(with_bodies) >= 2
     assert [route for route in with_bodies if not isinstance(route, GuardedRoute)] == []
+
+
+def _called(dependant: Dependant) -> Iterator[Any]:
+    for one in dependant.dependencies:
+        yield one.call
+        yield from _called(one)
+
+
+def test_no_dependency_waits_for_a_thread() -> None:
+    """FastAPI calls what is not asynchronous in a thread, which costs more than what ours do there."""
+    called = {
+        one
+        for context in iter_route_contexts(application().routes)
+        if (dependant := getattr(context, "dependant", None)) is not None
+        for one in _called(dependant)
+    }
+    asynchronous = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+    threads = {one for one in called if not any(kind(one) or kind(one.__call__) for kind in asynchronous)}
+    assert called
+    assert {one.__qualname__ for one in threads} == set()
 
 
 async def test_without_a_token_every_route_says_sign_in(house: House) -> None:
