@@ -1,6 +1,7 @@
 """Real Postgres and real Valkey for every test that asks; a fresh migrated database each time."""
 
 import asyncio
+import gc
 import os
 import signal
 import tempfile
@@ -44,6 +45,13 @@ for name in os.environ.keys() - {"SWITCHBOARD_TEST_MARKED"}:
     ):
         del os.environ[name]
 os.environ["SWITCHBOARD_ENV"] = "development"
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays: looking through it again and again for garbage took a fifth of the tests' time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

@@ -250,6 +250,8 @@ class Story:
 
     async def look_for_secrets(self) -> None:
         """Tokens that Entra has given out and plain data keys are looked for, too."""
+        # All access tokens of an Entra begin alike.
+        self.canaries.add("token", self.house.entra.token(ADA)[:20])
         for token in self.house.entra.app.sign_ins._refresh:
             self.canaries.add("token", token)
         # All tokens of an Entra begin alike.

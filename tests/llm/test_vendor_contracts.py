@@ -1,5 +1,6 @@
 """One contract for every vendor's adapter, over real HTTP against a server that speaks the vendor's protocol."""
 
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -81,6 +82,12 @@ VENDORS = {
     "google": Vendor(ProviderKind.GOOGLE, "", vendor="google"),
     "compatible": Vendor(ProviderKind.OPENAI_COMPATIBLE),
 }
+_MARKED = pytest.mark.skipif(
+    os.environ.get("SWITCHBOARD_TEST_MARKED") != "1", reason="the same adapter: set SWITCHBOARD_TEST_MARKED=1"
+)
+_ADAPTERS = {"openai", "azure openai, dated version", "anthropic", "google"}
+EACH_ADAPTER = [name if name in _ADAPTERS else pytest.param(name, marks=_MARKED) for name in sorted(VENDORS)]
+"""Where a row decides of the address and the key alone, one of those that share an adapter stands for all."""
 WATCHED = pytest.mark.parametrize("watched", [False, True], ids=["whole", "streamed"])
 
 
@@ -164,6 +171,7 @@ FAILURES: list[tuple[Behaviour, str]] = [
 
 
 @WATCHED
+@pytest.mark.parametrize("a_vendor", EACH_ADAPTER, indirect=True)
 @pytest.mark.parametrize(("behaviour", "code"), FAILURES)
 async def test_whatever_goes_wrong_has_its_place_in_the_tree(
     vendor: ScriptedVendor, a_vendor: Vendor, behaviour: Behaviour, code: str, *, watched: bool
