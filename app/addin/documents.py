@@ -47,8 +47,8 @@ async def upload(
     name: Annotated[str, Query(min_length=1, max_length=255, description="File name with its extension.")],
 ) -> DocumentResource:
     """Take a document; the body is the file itself."""
-    late = f"The file did not arrive whole within {BODY_SECONDS:.0f} seconds; send it again."
-    async with state.uploads.place(caller.tenant_id):
+    late = f"The file stopped arriving, or was not whole within {BODY_SECONDS:.0f} seconds; send it again."
+    async with state.uploads.place(caller.tenant_id, caller.member_id):
         file = await taking.take(name, arriving(request, late=late), announced_bytes=_announced(request))
         prepared = await prepare(sealer, file)
         stored = await keep(session, caller, prepared)
@@ -66,7 +66,7 @@ async def take_drive_item(
     taking: Taking,
 ) -> DocumentResource:
     """Take a file from Microsoft 365, fetched on behalf of the caller; then it is read like an upload."""
-    async with state.uploads.place(caller.tenant_id):
+    async with state.uploads.place(caller.tenant_id, caller.member_id):
         async with state.files.open(caller, token, body.ref()) as fetched:
             file = await taking.take(fetched.name, fetched.pieces)
         prepared = await prepare(

@@ -39,7 +39,7 @@ async def own_job(job_id: UUID, caller: Caller, state: InProcess) -> JobView:
 
 async def place(caller: Caller, state: InProcess) -> AsyncIterator[None]:
     """A place among the streams of this process, held until the stream has ended."""
-    async with state.streams.place(caller.member_id):
+    async with state.streams.place(caller.tenant_id, caller.member_id):
         yield
 
 

@@ -81,7 +81,7 @@ async def put_part(
 ) -> UploadResource | DocumentResource:
     """Take a part: the range that is expected next, or one that arrived before. The last makes the document."""
     part = parse(content_range)
-    async with state.uploads.place(caller.tenant_id):
+    async with state.uploads.place(caller.tenant_id, caller.member_id):
         view = await receiving.take(session_id, part, _body(request, part.end - part.start))
         if view.state is UploadState.RECEIVING:
             return _resource(view)
@@ -134,8 +134,8 @@ async def _body(request: Request, length: int) -> AsyncIterator[bytes]:
             target="Content-Range",
         )
     late = (
-        f"The part did not arrive whole within {BODY_SECONDS:.0f} seconds; look at the session and go on from"
-        " the range that it expects."
+        f"The part stopped arriving, or was not whole within {BODY_SECONDS:.0f} seconds; look at the session and"
+        " go on from the range that it expects."
     )
     async for chunk in arriving(request, late=late):
         yield chunk

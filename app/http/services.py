@@ -115,7 +115,7 @@ class Services:
                 },
             ),
             # Of each a few pieces of 4 MiB are in memory, then what a reader found in it.
-            uploads=Places("uploads", most=8, most_each=4),
+            uploads=Places("uploads", most=8, most_each=3),
             streams=Places("event streams", most=2000, most_each=20),
             rate_limits=RateLimits(redis, settings),
             sign_in_limits=SignInLimits(
