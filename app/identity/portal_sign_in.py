@@ -6,8 +6,12 @@ browser ── begin ──► Entra ──► finish ──► session (new id)
 
 A flow opens only with the cookie of the browser that began it, so nobody is signed in as somebody else.
 Roles that Entra takes away are gone within 15 minutes; a person whom it renews no more is signed out.
+While Entra is away nobody passes after 15 minutes, and after an hour without its word a session is over:
+whoever comes then signs in again. Of a session's requests one asks at a time, and after a failure none for
+a few seconds.
 """
 
+import asyncio
 import hashlib
 import json
 import warnings
@@ -15,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import msal
 import requests
@@ -44,6 +49,10 @@ _SCOPES = (PROFILE_PERMISSION,)
 _PURPOSE = "portal sign-in"
 _CHECK_AFTER_SECONDS = 600.0
 _CHECK_BY_SECONDS = 900.0
+_OVER_AFTER_SECONDS = 3600.0
+"""Without Entra's word for so long nobody can be told from somebody who has left; they sign in again."""
+_REST_SECONDS = 5.0
+_MOST_RESTING = 10_000
 _LONGEST_STATE = 128
 _ANSWER = ("code", "state", "client_info", "error", "error_description", "session_state")
 _THEIR_FAULT = frozenset({"server_error", "temporarily_unavailable", "service_unavailable"})
@@ -79,6 +88,8 @@ class PortalSignIn:
         self._id_tokens = id_tokens
         self._origin = origin
         self._configured = configured
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._resting: dict[str, float] = {}
 
     async def begin(
         self, browser: BrowserSecret, *, return_to: str, tenant: UUID | None, login_hint: str | None
@@ -126,7 +137,8 @@ class PortalSignIn:
     async def session(self, secret: BrowserSecret | None) -> Session:
         """The session of a browser, confirmed by Entra within the last 15 minutes.
 
-        Raises: `SessionRequired`; `EntraUnavailable` and the like once it can no longer be confirmed.
+        Raises: `SessionRequired`, also after an hour in which Entra could not be asked; `EntraUnavailable` and
+        the like before that.
         """
         found = None if secret is None else await self._sessions.find(secret)
         if found is None:
@@ -134,15 +146,46 @@ class PortalSignIn:
         age = self._sessions.clock() - found.checked_at
         if age < _CHECK_AFTER_SECONDS:
             return found
-        overdue = age >= _CHECK_BY_SECONDS
-        if not overdue and not await self._sessions.may_check(found):
+        if age >= _CHECK_BY_SECONDS:
+            return await self._overdue(found)
+        if not await self._sessions.may_check(found):
             return found
         try:
             return await self._confirm(found)
         except TemporarilyUnavailable:
-            if overdue:
-                raise
             return found
+
+    async def _overdue(self, session: Session) -> Session:
+        """A session that passes only with Entra's word: one of its requests asks, the others wait for that."""
+        name = session.name
+        async with self._turns.setdefault(name, asyncio.Lock()):
+            now = self._sessions.clock()
+            again = await self._sessions.find(session.secret)
+            if again is None:
+                raise SessionRequired
+            age = now - again.checked_at
+            if age < _CHECK_BY_SECONDS:
+                return again
+            try:
+                return await self._ask_again(again, now)
+            except TemporarilyUnavailable:
+                if age < _OVER_AFTER_SECONDS:
+                    raise
+                _log.info("session not renewed", reason="too_long_without_entra")
+                await self._sessions.end(session.secret)
+                raise SessionRequired from None
+
+    async def _ask_again(self, session: Session, now: float) -> Session:
+        """As `_confirm`; for a few seconds after a failure nobody is asked."""
+        if now < self._resting.get(session.name, 0.0):
+            raise EntraUnavailable
+        try:
+            return await self._confirm(session)
+        except TemporarilyUnavailable:
+            if len(self._resting) >= _MOST_RESTING:
+                self._resting.clear()
+            self._resting[session.name] = now + _REST_SECONDS
+            raise
 
     async def _finish(self, browser: BrowserSecret | None, query: Mapping[str, str]) -> Finished:
         state = query.get("state", "")

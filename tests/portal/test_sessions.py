@@ -181,6 +181,10 @@ async def test_somebody_whom_entra_renews_no_more_is_signed_out(portal: Portal, 
     assert code(await browser.get("/me")) == GONE
 
 
+def token_address(portal: Portal) -> str:
+    return f"/{portal.entra.app.person(ADA).tenant_id}/oauth2/v2.0/token"
+
+
 async def test_while_entra_is_away_a_session_lasts_fifteen_minutes_and_then_waits_for_it(
     portal: Portal, browser: Browser
 ) -> None:
@@ -192,17 +196,54 @@ async def test_while_entra_is_away_a_session_lasts_fifteen_minutes_and_then_wait
     assert code(await browser.get("/me")) == (503, "identity_unavailable")
 
     portal.entra.app.failing = False
+    portal.move_clock(6)
     assert (await browser.get("/me")).status_code == 200
+
+
+async def test_after_an_hour_without_entra_a_session_is_over_and_its_person_signs_in_again(
+    portal: Portal, browser: Browser, redis: Redis
+) -> None:
+    await browser.sign_in()
+    portal.entra.app.failing = True
+    portal.move_clock(3590)
+    assert code(await browser.get("/me")) == (503, "identity_unavailable")
+    portal.move_clock(20)
+    assert code(await browser.get("/me")) == GONE
+    assert await redis.exists(key_of(browser)) == 0
+
+    portal.entra.app.failing = False
+    assert code(await browser.get("/me")) == GONE
+    assert (await browser.sign_in()).status_code == 302
+
+
+async def test_a_dead_entra_is_asked_once_for_many_requests_of_an_overdue_session(
+    portal: Portal, browser: Browser
+) -> None:
+    await browser.sign_in()
+    portal.move_clock(1000)
+    portal.entra.app.failing = True
+    portal.entra.app.requests.clear()
+    answers = await asyncio.gather(*(browser.get("/me") for _ in range(12)))
+    assert {code(one) for one in answers} == {(503, "identity_unavailable")}
+    first = portal.entra.app.requests.total()
+    assert code(await browser.get("/me")) == (503, "identity_unavailable")
+    assert portal.entra.app.requests.total() == first <= 2
+
+    portal.entra.app.failing = False
+    portal.move_clock(6)
+    portal.entra.app.requests.clear()
+    answers = await asyncio.gather(*(browser.get("/me") for _ in range(12)))
+    assert {one.status_code for one in answers} == {200}
+    assert portal.entra.app.requests[token_address(portal)] == 1
 
 
 async def test_many_requests_ask_entra_once(portal: Portal, browser: Browser) -> None:
     await browser.sign_in()
     portal.move_clock(610)
-    token_address = f"/{portal.entra.app.person(ADA).tenant_id}/oauth2/v2.0/token"
     answers = await asyncio.gather(*(browser.get("/me") for _ in range(8)))
 
     assert {one.status_code for one in answers} == {200}
-    assert portal.entra.app.requests[token_address] == 1
+    assert portal.entra.app.requests[token_address(portal)] == 1
 
 
 async def test_a_session_that_ended_while_entra_was_asked_stays_ended(
