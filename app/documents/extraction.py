@@ -100,7 +100,7 @@ class Extractor:
             async with asyncio.timeout(self._seconds):
                 await child.send(name, size_bytes, pieces, _cpu_seconds(size_bytes, self._seconds))
                 try:
-                    extracted = await child.answer()
+                    extracted = await child.answer(self._memory)
                 finally:
                     # An answer is whole even if it is a refusal; anything else leaves the pipe in disorder.
                     keep = child.answered
@@ -109,6 +109,10 @@ class Extractor:
             raise ExtractionTimedOut from error
         except (EOFError, ConnectionError) as error:
             raise ExtractionBusy() if self._closed else await child.why() from error
+        except _Disorder as error:
+            # Whatever a file has made of the process, what it says counts for nothing.
+            _log.error("reading process not believed", reason=str(error))
+            raise UnreadableFile from error
         finally:
             if keep and child.documents < _DOCUMENTS_A_PROCESS:
                 self._free.put_nowait(child)
@@ -190,6 +194,10 @@ class Extractor:
             _log.warning("reading process does not start", returncode=child.process.returncode)
 
 
+class _Disorder(Exception):
+    """A process said what none of ours says. The message is a rule's name."""
+
+
 @dataclass(eq=False)
 class _Child:
     """One reading process."""
@@ -210,30 +218,47 @@ class _Child:
         """Wait until its imports are done, which no document's time should pay for; false if it ended."""
         try:
             await self._receive()
-        except EOFError:
+        except (EOFError, _Disorder):
             return False
         return True
 
-    async def answer(self) -> Extracted:
-        """What became of the document that was sent. Raises: documents.errors, EOFError, ConnectionError."""
+    async def answer(self, most_bytes: int) -> Extracted:
+        """What became of the document that was sent, in at most so many bytes.
+
+        Raises: documents.errors, EOFError, ConnectionError, `_Disorder`.
+        """
         segments: list[Segment] = []
+        left = most_bytes
         while True:
             kind, body = await self._receive()
-            match kind:
-                case frames.SEGMENTS:
+            left -= len(body)
+            if left < 0:
+                raise _Disorder("too many bytes")
+            try:
+                if kind == frames.SEGMENTS:
                     segments += await asyncio.to_thread(_load, body, len(segments))
-                case frames.DONE:
-                    self.answered = True
-                    done = json.loads(body)
-                    labels = tuple(SensitivityLabel(**label) for label in done["labels"])
-                    return Extracted(done["media_type"], tuple(segments), done["notes"], labels)
-                case frames.ERROR:
-                    self.answered = True
-                    told = json.loads(body)
-                    raise READING_ERRORS[told["code"]](told["message"])
-                case _:
-                    self.crash = json.loads(body)
-                    raise EOFError
+                    continue
+                told = json.loads(body)
+                ended = self._end_of(kind, told, segments)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                raise _Disorder(type(error).__name__) from None
+            self.answered = True
+            if isinstance(ended, DocumentError):
+                raise ended
+            return ended
+
+    def _end_of(
+        self, kind: bytes, told: dict[str, Any], segments: list[Segment]
+    ) -> Extracted | DocumentError:
+        """What a last frame means. Raises: EOFError when the process is about to end."""
+        if kind == frames.DONE:
+            labels = tuple(SensitivityLabel(**label) for label in told["labels"])
+            return Extracted(told["media_type"], tuple(segments), told["notes"], labels)
+        if kind == frames.ERROR:
+            refusal: DocumentError = READING_ERRORS[told["code"]](told["message"])
+            return refusal
+        self.crash = {name: str(told[name]) for name in ("error", "where")}
+        raise EOFError
 
     async def why(self) -> DocumentError:
         """The error that says why the process ended by itself."""
@@ -293,6 +318,8 @@ class _Child:
             raise EOFError
         async with self.pipe:
             kind, length = frames.HEAD.unpack(await pipe.readexactly(frames.HEAD.size))
+            if length > frames.longest(kind):
+                raise _Disorder("frame")
             return kind, await pipe.readexactly(length)
 
 

@@ -25,8 +25,19 @@ DONE = b"D"
 ERROR = b"E"
 CRASH = b"X"
 
+LONGEST_WORDS = 512 * 2**10
+"""Of every frame from the process but one with segments: codes, counts, labels and sentences."""
+LONGEST_SEGMENTS = 16 * 2**20
+"""Of a frame with segments: `_CHARACTERS_A_FRAME`, one segment more, and what JSON adds to them."""
 _SEGMENTS_A_FRAME = 500
 _CHARACTERS_A_FRAME = 200_000
+
+
+def longest(kind: bytes) -> int:
+    """How long a frame from the process may be; -1 for a kind that it does not send."""
+    if kind == SEGMENTS:
+        return LONGEST_SEGMENTS
+    return LONGEST_WORDS if kind in {READY, DONE, ERROR, CRASH} else -1
 
 
 def frame(kind: bytes, body: bytes) -> bytes:
@@ -43,7 +54,7 @@ def segment_frames(segments: Sequence[Segment]) -> Iterator[bytes]:
     """Frames small enough that loading one holds nobody up."""
     start = characters = 0
     for number, segment in enumerate(segments):
-        characters += len(segment.text)
+        characters += len(segment.text) + sum(map(len, (*segment.heading_path, segment.table_header or "")))
         if number - start >= _SEGMENTS_A_FRAME or characters > _CHARACTERS_A_FRAME:
             yield frame(SEGMENTS, dump_segments(segments[start : number + 1]))
             start, characters = number + 1, 0
