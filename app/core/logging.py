@@ -1,12 +1,15 @@
 """Structured logs: one JSON object a line, or readable lines on a console. Never content, keys or tokens."""
 
 import logging
+import re
 import sys
 import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+
+_VALUES = re.compile(r"[\n<({'\"]")
 
 
 def _place_of_exception(
@@ -21,6 +24,16 @@ def _place_of_exception(
             f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}"
             for frame in traceback.extract_tb(error.__traceback__)
         ]
+    return event
+
+
+def _no_words_of_asyncio(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """What asyncio reports by itself, cut before the first value: it prints tasks with their exceptions."""
+    record = event.get("_record")
+    if isinstance(record, logging.LogRecord) and record.name == "asyncio":
+        event["event"] = _VALUES.split(str(event["event"]), maxsplit=1)[0].strip()
     return event
 
 
@@ -46,6 +59,7 @@ def configure(log_format: str, *, process: str) -> None:
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
+                _no_words_of_asyncio,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _place_of_exception,
                 renderer,
