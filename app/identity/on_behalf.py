@@ -22,6 +22,7 @@ from app.identity.graph import graph_scope
 from app.identity.graph_errors import ConsentRequired, GraphUnavailable, InteractionRequired, NoPersonBehind
 from app.identity.msal_clients import MsalClients
 from app.identity.principal import Principal, PrincipalKind
+from app.identity.registrations import HOME_PATH
 from app.identity.token_caches import ForeignAccount, Partition, TokenCaches, is_account
 from app.settings import MissingSetting, Settings
 from app.tenants.keys import TenantKeys
@@ -48,6 +49,7 @@ class OnBehalf:
         self._turns: WeakValueDictionary[tuple[UUID, UUID, str], asyncio.Lock] = WeakValueDictionary()
         self.scope = graph_scope(settings)
         self._api_client_id = settings.required("api_client_id")
+        self._portal_client_id, self._portal_origin = settings.portal_client_id, settings.portal_origin
         self._authority = settings.entra_authority.rstrip("/")
 
     async def graph_token(self, caller: Principal, raw_token: str) -> str:
@@ -148,13 +150,28 @@ class OnBehalf:
         ):
             return ConsentRequired(
                 scope=f"api://{self._api_client_id}/.default",
-                admin_consent_url=f"{self._authority}/{entra_tenant_id}/v2.0/adminconsent?"
-                + urlencode({"client_id": self._api_client_id, "scope": self.scope}),
+                admin_consent_url=self._admin_consent_url(entra_tenant_id),
             )
         claims = answer.get("claims")
         if isinstance(claims, str) and _is_object(claims):
             return ClaimsChallenge(claims)
         return InteractionRequired()
+
+    def _admin_consent_url(self, entra_tenant_id: UUID) -> str:
+        """Where an administrator consents for everybody in the directory to what we ask of Graph.
+
+        Entra wants an address to send the browser back to, one that is registered: the portal has one, and
+        consent to the portal covers the API. Where there is no portal, the older page needs none.
+        """
+        directory = f"{self._authority}/{entra_tenant_id}"
+        if not (self._portal_client_id and self._portal_origin):
+            return f"{directory}/adminconsent?{urlencode({'client_id': self._api_client_id})}"
+        query = {
+            "client_id": self._portal_client_id,
+            "scope": f"{self._api_client_id}/.default",
+            "redirect_uri": f"{self._portal_origin}{HOME_PATH}",
+        }
+        return f"{directory}/v2.0/adminconsent?{urlencode(query)}"
 
 
 def require_person(caller: Principal) -> None:

@@ -21,12 +21,18 @@ from app.identity.msal_clients import MsalClients
 from app.identity.on_behalf import OnBehalf
 from app.identity.principal import Principal, PrincipalKind
 from app.identity.token_caches import TokenCaches
-from app.local.entra.registrations import API_CLIENT_ID, DEVELOPMENT_SECRET, GRAPH_CLIENT_ID
+from app.local.entra.registrations import (
+    API_CLIENT_ID,
+    DEVELOPMENT_SECRET,
+    GRAPH_CLIENT_ID,
+    PORTAL_CLIENT_ID,
+)
 from app.settings import Settings
 from app.tenants.keys import TenantKeys
 from app.vocabulary import Role
 from tests.conftest import TestDatabase
 from tests.entra import ADA, ALAN, RunningEntra
+from tests.local.entra_clients import browser_of
 
 FABRIKAM = "fabrikam.example"
 
@@ -139,6 +145,20 @@ async def test_a_program_is_no_person(
     with pytest.raises(NoPersonBehind):
         await on_behalf.graph_token(program, entra.application_token())
     assert grants(entra) == 0
+
+
+async def test_the_page_of_consent_knows_the_program_and_where_to_send_the_browser_back(
+    database: TestDatabase, entra: RunningEntra, keyring: LocalKeyring
+) -> None:
+    entra.app.consent("contoso.example", False)
+    changes = {"portal_client_id": PORTAL_CLIENT_ID, "portal_url": "http://localhost:8443"}
+    async with acting(database, entra, keyring, **changes) as on_behalf:
+        with pytest.raises(ConsentRequired) as consent:
+            await on_behalf.graph_token(caller_of(database, entra), entra.token(ADA))
+    with browser_of(entra) as administrator:
+        page = administrator.get(f"{consent.value.admin_consent_url}&login_hint={ALAN}")
+    assert page.status_code == 302, page.text
+    assert page.headers["location"].startswith("http://localhost:8443/portal/?admin_consent=True&")
 
 
 async def test_each_refusal_of_entra_means_something_else(
