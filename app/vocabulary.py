@@ -64,7 +64,7 @@ class TenantState(StrEnum):
     ACTIVE = "active"
     SUSPENDED = "suspended"
     ERASING = "erasing"
-    """Nobody is let in any more; see docs/data.md."""
+    """Nobody is let in any more; see app/lifecycle/states.py."""
     ERASED = "erased"
 
 

@@ -164,7 +164,13 @@ async def describe(
     document_ids: Sequence[UUID],
 ) -> list[DocumentView]:
     """What is known of these documents, in this order. Raises: `DocumentNotFound`."""
-    documents = await DocumentRepository(session, tenant_id).of_member(member_id, document_ids)
+    return describe_all(
+        sealer, await DocumentRepository(session, tenant_id).of_member(member_id, document_ids)
+    )
+
+
+def describe_all(sealer: Sealer, documents: Sequence[Document]) -> list[DocumentView]:
+    """What these rows say, opened."""
     return [
         DocumentView(
             id=document.id,

@@ -1,7 +1,8 @@
 """A member's own jobs, opened for that member: the copy that data protection law gives a right to."""
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,14 +14,18 @@ from app.jobs.accept import parameters_place
 from app.jobs.complete import result_place
 from app.jobs.tables import Job
 
+Opening = Callable[[], Awaitable[Sequence[dict[str, Any]]]]
 _PLAIN = ("id", "task_type", "host", "lane", "state", "language", "error", "decision")
 _TIMES = ("created_at", "started_at", "finished_at")
 
 
 async def export_jobs(
     session: AsyncSession, sealer: Sealer, *, tenant_id: UUID, member_id: UUID, after: UUID | None, limit: int
-) -> Sequence[dict[str, Any]]:
-    """Jobs in the order of their ids, after the one with that id, with what was asked and answered."""
+) -> Opening:
+    """Jobs in the order of their ids, after the one with that id, with what was asked and answered.
+
+    What comes back opens them; call it when the transaction is over.
+    """
     query = (
         select(Job)
         .where(Job.tenant_id == tenant_id, Job.member_id == member_id)
@@ -29,13 +34,19 @@ async def export_jobs(
     )
     if after is not None:
         query = query.where(Job.id > after)
-    return [
-        {
-            **{name: getattr(job, name) for name in (*_PLAIN, *_TIMES)},
-            "parameters": json.loads(sealer.open(parameters_place(job.id), job.sealed_parameters)),
-            "result": None
-            if job.sealed_result is None
-            else json.loads(sealer.open(result_place(job.id), job.sealed_result)),
-        }
-        for job in await session.scalars(query)
-    ]
+    found = list(await session.scalars(query))
+
+    async def opened() -> Sequence[dict[str, Any]]:
+        return await asyncio.to_thread(lambda: [_opened(sealer, job) for job in found])
+
+    return opened
+
+
+def _opened(sealer: Sealer, job: Job) -> dict[str, Any]:
+    return {
+        **{name: getattr(job, name) for name in (*_PLAIN, *_TIMES)},
+        "parameters": json.loads(sealer.open(parameters_place(job.id), job.sealed_parameters)),
+        "result": None
+        if job.sealed_result is None
+        else json.loads(sealer.open(result_place(job.id), job.sealed_result)),
+    }

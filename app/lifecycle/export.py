@@ -19,7 +19,9 @@ _JOBS_AT_ONCE = 50
 _DOCUMENTS_AT_ONCE = 1
 """A document may be large; one at a time keeps the memory flat."""
 
-Page = Callable[..., Awaitable[Sequence[dict[str, Any]]]]
+Opened = Awaitable[Sequence[dict[str, Any]]]
+Page = Callable[..., Awaitable[Callable[[], Opened]]]
+"""Reads a page in a session, and gives what opens it when that is over."""
 
 
 async def export_member(
@@ -27,7 +29,8 @@ async def export_member(
 ) -> AsyncIterator[bytes]:
     """Lines of JSON: the member's row, then each document and each job, opened. That it was done is recorded.
 
-    Each page is a transaction of its own, so a slow reader holds no connection. Raises: `MemberNotFound`.
+    Each page is a transaction of its own that is over before anything of it is opened, so neither a slow
+    reader nor a large document holds a connection. Raises: `MemberNotFound`.
     """
     async with database.tenant(tenant_id) as session:
         row = await members.find(session, tenant_id=tenant_id, member_id=member_id)
@@ -54,9 +57,10 @@ async def _all(
     after: UUID | None = None
     while True:
         async with database.tenant(tenant_id) as session:
-            found = await page(
+            opening = await page(
                 session, sealer, tenant_id=tenant_id, member_id=member_id, after=after, limit=at_once
             )
+        found = await opening()
         for one in found:
             yield one
         if len(found) < at_once:
