@@ -118,6 +118,15 @@ class UploadResource(BaseModel):
     expires_at: datetime
 
 
+class SensitivityLabelResource(BaseModel):
+    """A label of Microsoft Purview that stood in the file; what it asks for is the add-in's to show."""
+
+    id: str
+    site_id: str | None
+    name: str | None
+    is_enabled: bool
+
+
 class DocumentResource(BaseModel):
     """An uploaded document."""
 
@@ -129,6 +138,7 @@ class DocumentResource(BaseModel):
     estimated_tokens: int
     language: str
     notes: dict[str, Any]
+    labels: list[SensitivityLabelResource] = []
 
 
 class NewGraphSession(_Closed):

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,7 +14,7 @@ from app.core.clock import new_id
 from app.core.crypto import Place, Sealed, Sealer
 from app.documents.language import detect, sample
 from app.documents.repository import DocumentRepository
-from app.documents.segments import Extracted, Segment, dump_segments, load_segments
+from app.documents.segments import Extracted, Segment, SensitivityLabel, dump_segments, load_segments
 from app.documents.tables import Document, DocumentPart
 from app.documents.tokens import estimate_tokens
 from app.vocabulary import SegmentKind
@@ -45,6 +45,7 @@ class DocumentView:
     estimated_tokens: int
     language: str
     notes: Mapping[str, int]
+    labels: Sequence[SensitivityLabel] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class PreparedDocument:
     sha256: bytes
     sealed_name: Sealed
     sealed_source: Sealed | None
+    sealed_labels: Sealed
     parts: Sequence[Sealed]
 
 
@@ -90,6 +92,7 @@ async def prepare(
         sealed_source=None
         if source is None
         else sealer.seal(_source_place(document_id), json.dumps(dict(source)).encode()),
+        sealed_labels=sealer.seal(_labels_place(document_id), _dump_labels(view.labels)),
         parts=await asyncio.to_thread(_seal, sealer, document_id, extracted.segments),
     )
 
@@ -117,6 +120,7 @@ async def keep(
         language=view.language,
         notes=dict(view.notes),
         sealed_source=prepared.sealed_source,
+        sealed_labels=prepared.sealed_labels,
     )
     parts = [
         DocumentPart(tenant_id=tenant_id, document_id=view.id, number=number, content=content)
@@ -181,6 +185,7 @@ def describe_all(sealer: Sealer, documents: Sequence[Document]) -> list[Document
             estimated_tokens=document.estimated_tokens,
             language=document.language,
             notes=document.notes,
+            labels=_labels(sealer, document),
         )
         for document in documents
     ]
@@ -231,6 +236,7 @@ def _describe(document_id: UUID, name: str, size_bytes: int, extracted: Extracte
         estimated_tokens=sum(estimate_tokens(segment.text) for segment in extracted.segments),
         language=detect(sample(texts, total_characters=characters)).code,
         notes=dict(extracted.notes),
+        labels=extracted.labels,
     )
 
 
@@ -259,12 +265,27 @@ def _open(sealer: Sealer, document_id: UUID, parts: Sequence[Sealed], offset: in
     return [replace(segment, index=offset + segment.index) for segment in segments] if offset else [*segments]
 
 
+def _dump_labels(labels: Sequence[SensitivityLabel]) -> bytes:
+    return json.dumps([asdict(label) for label in labels]).encode()
+
+
+def _labels(sealer: Sealer, document: Document) -> tuple[SensitivityLabel, ...]:
+    if document.sealed_labels is None:
+        return ()
+    opened = sealer.open(_labels_place(document.id), document.sealed_labels)
+    return tuple(SensitivityLabel(**label) for label in json.loads(opened))
+
+
 def _name_place(document_id: UUID) -> Place:
     return Place("documents", document_id, "sealed_name")
 
 
 def _source_place(document_id: UUID) -> Place:
     return Place("documents", document_id, "sealed_source")
+
+
+def _labels_place(document_id: UUID) -> Place:
+    return Place("documents", document_id, "sealed_labels")
 
 
 def _part_place(document_id: UUID, number: int) -> Place:

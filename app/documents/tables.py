@@ -27,6 +27,8 @@ class Document(TenantOwned, Base):
     language: Mapped[str]
     sealed_source: Mapped[Sealed | None]
     """Where it was fetched from: drive, item, eTag. Null for an upload."""
+    sealed_labels: Mapped[Sealed | None]
+    """Sensitivity labels that stood in the file. Null for what was kept before they were read."""
     notes: Mapped[dict[str, Any]]
     """Counts of what was not taken or read in a certain way, by name."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

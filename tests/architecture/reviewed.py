@@ -67,7 +67,7 @@ FUNCTIONS = {
 }
 
 SEALED = (
-    ("documents", "sealed_name sealed_source"),
+    ("documents", "sealed_name sealed_source sealed_labels"),
     ("document_parts", "content"),
     ("upload_sessions", "sealed_name sealed_sha256"),
     ("upload_parts", "content"),

@@ -1,5 +1,6 @@
 import hashlib
 import secrets
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,7 @@ from app.core.crypto import SealBroken, Sealer
 from app.documents import service
 from app.documents.errors import DocumentNotFound
 from app.documents.reading import read
-from app.documents.segments import dump_segments
+from app.documents.segments import SensitivityLabel, dump_segments
 from app.documents.tables import Document, DocumentPart
 from tests.conftest import TestDatabase
 from tests.documents.files import paragraph, word_file
@@ -149,3 +150,25 @@ async def test_a_part_that_was_moved_does_not_open(database: TestDatabase, seale
     async with database.app.tenant(database.tenant_id) as session:
         with pytest.raises(SealBroken):
             await service.load(session, sealer, tenant_id=database.tenant_id, document_ids=[first.id])
+
+
+async def test_labels_are_kept_sealed_and_shown(database: TestDatabase, sealer: Sealer) -> None:
+    label = SensitivityLabel("11111111-2222-3333-4444-555555555555", None, "Geheim", is_enabled=False)
+    async with database.app.tenant(database.tenant_id) as session:
+        stored = await service.store(
+            session,
+            sealer,
+            tenant_id=database.tenant_id,
+            member_id=database.member_id,
+            name="a.txt",
+            size_bytes=1,
+            sha256=b"",
+            extracted=replace(read("a.txt", b"text"), labels=(label,)),
+        )
+        raw = await session.scalar(select(Document.sealed_labels).where(Document.id == stored.id))
+    assert raw is not None
+    assert b"Geheim" not in bytes(raw)
+    described = await _describe(
+        database, sealer, [stored.id], tenant_id=database.tenant_id, member_id=database.member_id
+    )
+    assert [view.labels for view in described] == [(label,)]

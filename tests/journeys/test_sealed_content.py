@@ -39,6 +39,7 @@ from tests.trust import PLAIN
 
 SEALED = {
     "document_parts.content",
+    "documents.sealed_labels",
     "documents.sealed_name",
     "documents.sealed_source",
     "job_steps.sealed_input",

@@ -23,6 +23,7 @@ from app.documents.readers.docx_blocks import (
 from app.documents.readers.docx_inline import Inline, InlineReader
 from app.documents.readers.docx_styles import Styles
 from app.documents.readers.docx_units import items
+from app.documents.readers.labels import package_labels
 from app.documents.readers.limits import check_size
 from app.documents.readers.outline import Outline
 from app.documents.readers.package import Package
@@ -85,13 +86,15 @@ class _Draft:
 
 def read(content: bytes) -> Extracted:
     """Segments of a .docx. Raises: documents.errors."""
-    reader = _read(Package(content), traced=False)
+    package = Package(content)
+    reader = _read(package, traced=False)
     if not reader.drafts:
         raise NoText("The document holds no text that is shown; text in pictures is not read.")
     return Extracted(
         media_type=MEDIA_TYPE,
         segments=_finish(reader.drafts),
         notes={name: count for name, count in sorted(reader.counts.items()) if count},
+        labels=package_labels(package),
     )
 
 

@@ -2,12 +2,13 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from app.documents.errors import EncryptedFile, NoText, TooComplex, UnreadableFile
+from app.documents.readers.labels import labels_of, named_in
 from app.documents.readers.limits import check_size
 from app.documents.readers.outline import Outline
 from app.documents.readers.pdf_layout import (
@@ -53,7 +54,8 @@ def read(content: bytes) -> Extracted:
             raise EncryptedFile from error
         raise UnreadableFile from error
     try:
-        return _read(document)
+        known = ((name, document.get_metadata_value(name)) for name in named_in(content))
+        return replace(_read(document), labels=labels_of(pair for pair in known if pair[1]))
     finally:
         document.close()
 
