@@ -14,9 +14,10 @@ from app.core.logging import get_logger
 
 _log = get_logger(__name__)
 
-_PATIENCE_SECONDS = 0.5
-"""A model call does not wait longer than this for bookkeeping."""
-_PAUSE_SECONDS = 2.0
+_PATIENCE_SECONDS = 2.0
+"""A model call does not wait longer than this for bookkeeping. Half a second was too short: a process that starved that
+long at 64 calls in flight took Redis to be away, and alone it knows nothing of the others' calls."""
+_PAUSE_SECONDS = 10.0
 """After a failure nobody asks again for so long, so that a frozen server costs one wait, not one a call."""
 
 
