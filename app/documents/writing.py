@@ -11,24 +11,31 @@ from dataclasses import dataclass, replace
 from app.documents.errors import NoText, UnsupportedFormat
 from app.documents.normalize import text_hash
 from app.documents.operations import Operation, Produced, Refusal
-from app.documents.readers.docx import MEDIA_TYPE
+from app.documents.readers import docx as docx_reader
+from app.documents.readers import xlsx as xlsx_reader
 from app.documents.readers.package import Package
 from app.documents.segments import Anchor, ExcelAnchor, Extracted, PowerPointAnchor, Run, Segment, WordAnchor
 from app.documents.tags import Kept
-from app.documents.writers import docx
+from app.documents.writers import docx, pptx, xlsx
 from app.documents.writers.container import repack
-from app.documents.writers.pieces import Spot, fits, serialize
+from app.documents.writers.pieces import Spot, Writable, fits, serialize
 
 
 @dataclass(frozen=True)
 class _Writer:
-    spots: Callable[[Package, Counter[str]], list[Spot]]
+    open: Callable[[Package, Counter[str]], Writable]
     media_type: str
 
 
 _WRITERS: Mapping[str, _Writer] = {
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml": _Writer(
-        docx.spots, MEDIA_TYPE
+        docx.open_document, docx_reader.MEDIA_TYPE
+    ),
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml": _Writer(
+        xlsx.open_document, xlsx_reader.MEDIA_TYPE
+    ),
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation.main+xml": _Writer(
+        pptx.open_document, "application/vnd.openxmlformats-officedocument.presentationml.presentation"
     ),
 }
 """By the content type of the main part."""
@@ -41,11 +48,12 @@ def writable(content: bytes) -> Extracted:
     """
     package = Package(content, whole=True)
     writer = _writer(package)
-    found = writer.spots(package, Counter())
+    notes: Counter[str] = Counter()
+    found = writer.open(package, notes).spots
     if not found:
         raise NoText
     segments = tuple(replace(spot.segment, index=index) for index, spot in enumerate(found))
-    return Extracted(media_type=writer.media_type, segments=segments)
+    return Extracted(media_type=writer.media_type, segments=segments, notes=_counted(notes))
 
 
 def apply(content: bytes, operations: Sequence[Operation]) -> Produced:
@@ -53,7 +61,8 @@ def apply(content: bytes, operations: Sequence[Operation]) -> Produced:
     notes: Counter[str] = Counter()
     package = Package(content, whole=True)
     by_anchor: dict[tuple[object, ...], list[Spot]] = {}
-    for spot in _writer(package).spots(package, notes):
+    document = _writer(package).open(package, notes)
+    for spot in document.spots:
         by_anchor.setdefault(_key(spot.segment.anchor), []).append(spot)
     taken: set[Spot] = set()
     refused: list[Refusal] = []
@@ -69,6 +78,7 @@ def apply(content: bytes, operations: Sequence[Operation]) -> Produced:
         if operation.runs != _runs(chosen.segment):
             chosen.write(operation.runs)
             touched.update(dict.fromkeys(chosen.parts))
+    touched.update(dict.fromkeys(document.finish()))
     changed = {package.entry_name(part): serialize(package.xml(part)) for part in touched}
     if changed and package.is_signed():
         notes["signatures_invalid"] = 1
@@ -77,8 +87,12 @@ def apply(content: bytes, operations: Sequence[Operation]) -> Produced:
         applied=tuple(applied),
         refused=tuple(refused),
         degraded=tuple(index for index in applied if operations[index].kept is Kept.DEGRADED),
-        notes={note: count for note, count in sorted(notes.items()) if count},
+        notes=_counted(notes),
     )
+
+
+def _counted(notes: Counter[str]) -> dict[str, int]:
+    return {note: count for note, count in sorted(notes.items()) if count}
 
 
 def _writer(package: Package) -> _Writer:

@@ -31,10 +31,10 @@ def items(paragraph: Element) -> list[Item]:
     return found
 
 
-def chart_texts(root: Element) -> Iterator[Element]:
+def chart_texts(root: Element, *, with_names: bool) -> Iterator[Element]:
     """The texts of a chart in their order: paragraphs of titles and labels, and names kept from its data."""
     for element in root.iter("{*}p", "{*}v"):
-        if name_of(element) == "a:p" or (name_of(element) == "c:v" and _is_name(element)):
+        if name_of(element) == "a:p" or (with_names and name_of(element) == "c:v" and _is_name(element)):
             yield element
 
 

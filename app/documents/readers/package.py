@@ -59,6 +59,10 @@ class Package:
             self._roots[name] = parse(read_part(self._container, name), whole=True)
         return self._roots[name]
 
+    def content(self, part: str) -> bytes:
+        """The bytes of a part. Raises: `UnreadableFile`, `TooComplex`."""
+        return read_part(self._container, self._names[_key(part)])
+
     def entry_name(self, part: str) -> str:
         """The name of a part's entry in the container, letter for letter."""
         return self._names[_key(part)]

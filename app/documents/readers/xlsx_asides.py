@@ -96,7 +96,7 @@ def read_asides(package: Package, sheet: Sheet, collector: Collector) -> None:
 def _drawing(package: Package, part: str, sheet: Sheet, collector: Collector) -> None:
     targets = {each.id: each.part for each in package.relationships(part)}
     for anchored in package.xml(part):
-        anchor = ExcelAnchor(sheet.name, _cell_of(anchored))
+        anchor = ExcelAnchor(sheet.name, cell_of(anchored))
         for element in anchored.iter("{*}txBody", "{*}pic", "{*}chart"):
             match name_of(element):
                 case "xdr:pic":
@@ -114,7 +114,8 @@ def _drawing(package: Package, part: str, sheet: Sheet, collector: Collector) ->
                     pass
 
 
-def _cell_of(anchored: Element) -> str:
+def cell_of(anchored: Element) -> str:
+    """The cell at which a drawing begins."""
     start = child(anchored, "xdr:from")
     place = {} if start is None else {name_of(each): each.text or "" for each in start}
     row, column = place.get("xdr:row", ""), place.get("xdr:col", "")

@@ -4,6 +4,9 @@ A transitional and a strict file have the same elements in different namespaces;
 both the same short name ("w:p"), so that readers know one.
 """
 
+import io
+from collections.abc import Iterator
+
 from lxml import etree
 
 from app.documents.errors import TooComplex, UnreadableFile
@@ -88,6 +91,30 @@ def parse(content: bytes, *, whole: bool = False) -> Element:
     if (information.encoding or "UTF-8").upper() not in _ENCODINGS:
         raise UnreadableFile("A part of the file is in an encoding that Office does not write; save it anew.")
     return root
+
+
+def walk(content: bytes, local: str) -> Iterator[Element]:
+    """The elements of that local name, each when it is whole, then forgotten. Raises: as `parse`."""
+    refuse_doctype(content)
+    found = etree.iterparse(
+        io.BytesIO(content),
+        events=("end",),
+        tag="{*}" + local,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        for _, element in found:
+            yield element
+            element.clear()
+            while element.getprevious() is not None:
+                del element.getparent()[0]
+    except etree.XMLSyntaxError as error:
+        raise _refusal(error) from error
 
 
 def refuse_doctype(content: bytes) -> None:

@@ -12,11 +12,11 @@ from app.documents.readers.xml import Element, child, name_of
 from app.documents.segments import Run, WordAnchor
 from app.documents.writers.docx_paragraph import rewrite
 from app.documents.writers.graphics import drawing_spot, graphic_texts, reachable
-from app.documents.writers.pieces import Spot, by_paragraph, source_paragraphs
+from app.documents.writers.pieces import Spot, Writable, by_paragraph, source_paragraphs
 from app.vocabulary import SegmentKind
 
 
-def spots(package: Package, notes: Counter[str]) -> list[Spot]:
+def open_document(package: Package, notes: Counter[str]) -> Writable:
     """Every text of the document that can be written. Raises: documents.errors."""
     found: list[Spot] = []
     for segment, places in docx.places(package):
@@ -30,7 +30,7 @@ def spots(package: Package, notes: Counter[str]) -> list[Spot]:
                 partial(_anchor, part, ordinal),
             )
             found += [] if spot is None else [spot]
-    return found
+    return Writable(found)
 
 
 def _anchor(part: str, ordinal: int, shown: str) -> WordAnchor:

@@ -7,7 +7,7 @@ from app.documents.readers.drawing import chart_texts, items, paragraphs
 from app.documents.readers.package import Package
 from app.documents.readers.xml import Element, name_of
 from app.documents.runs import Stretch, runs_of, shown_text, stretches
-from app.documents.segments import Anchor, Run, Segment
+from app.documents.segments import Anchor, Run, RunKind, Segment
 from app.documents.writers.drawing import rewrite
 from app.documents.writers.pieces import Spot, clean
 from app.vocabulary import SegmentKind
@@ -28,7 +28,7 @@ def drawing_spot(
     """The spot of a text; none for one that shows nothing. `anchor` is given what it shows."""
     found = _stretches(text.element)
     shown = shown_text([each.run for each in found])
-    if not shown.strip():
+    if not any(each.run.kind is RunKind.TEXT and each.run.text.strip() for each in found):
         return None
     every = [text, *text.copies]
 
@@ -52,8 +52,13 @@ def reachable(package: Package, part: str) -> Iterator[tuple[str, str]]:
                 yield target.kind, target.part
 
 
-def graphic_texts(package: Package, parts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[Text]]]:
-    """The texts of the charts and diagrams among these parts (kind, name), by part."""
+def graphic_texts(
+    package: Package, parts: Iterable[tuple[str, str]], *, with_names: bool = True
+) -> Iterator[tuple[str, list[Text]]]:
+    """The texts of the charts and diagrams among these parts (kind, name), by part.
+
+    `with_names`: also what a chart keeps of its data's names, which a workbook renews from its cells.
+    """
     listed = list(parts)
     drawn = [
         Text(part, each)
@@ -63,7 +68,8 @@ def graphic_texts(package: Package, parts: Iterable[tuple[str, str]]) -> Iterato
     ]
     for kind, part in listed:
         if kind in {"chart", "chartEx"}:
-            yield part, [Text(part, each) for each in chart_texts(package.xml(part))]
+            found = chart_texts(package.xml(part), with_names=with_names)
+            yield part, [Text(part, each) for each in found]
         elif kind == "diagramData":
             yield part, [Text(part, each, _copies(each, drawn)) for each in paragraphs([package.xml(part)])]
 

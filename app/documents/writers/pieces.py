@@ -1,6 +1,6 @@
 """What the formats' writers have in common: a place to write, the runs that fit it, and the XML around."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
@@ -24,6 +24,14 @@ class Spot:
     segment: Segment
     parts: tuple[str, ...]
     write: Callable[[Sequence[Run]], None]
+
+
+@dataclass(frozen=True)
+class Writable:
+    """A file's spots. `finish` is called when all are written, and names the parts that it touched."""
+
+    spots: list[Spot]
+    finish: Callable[[], Iterable[str]] = tuple
 
 
 def fits(runs: Sequence[Run], source: Sequence[Run]) -> bool:

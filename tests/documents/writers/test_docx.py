@@ -101,7 +101,7 @@ def test_the_container_keeps_order_names_and_compression() -> None:
     assert changed == ["word/document.xml"]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(st.sampled_from(_SEGMENTS), st.randoms(use_true_random=False))
 def test_outside_the_changed_runs_a_part_is_the_same_xml_whatever_the_order(
     segment: Segment, shuffle: random.Random
