@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.copilot.citations import Claim
+from app.copilot.citations import Claim, Span
 from app.documents.segments import Segment, anchor_json
 
 
@@ -35,21 +35,23 @@ def deliver(claims: Sequence[Claim], segments: Sequence[Segment], *, form: str) 
         before, chapter = chapter, chapter_of(segments[claim.spans[0].segment])
         turns = form == "page" and in_paragraph >= 3 and chapter != before
         in_paragraph = 1 if turns else in_paragraph + 1
-        citations = tuple(
-            {
-                "document": segments[span.segment].document,
-                "segment": span.segment,
-                "anchor": anchor_json(segments[span.segment].anchor),
-                "quote": segments[span.segment].text[span.start : span.end],
-                "sentence": position,
-            }
-            for span in claim.spans
-        )
+        citations = tuple({**source(span, segments), "sentence": position} for span in claim.spans)
         markers = "".join(f"[{number + nth}]" for nth in range(1, len(citations) + 1))
         number += len(citations)
         separator = _separator(form, position, turns=turns)
         sentences.append((f"{separator}{claim.text} {markers}", citations))
     return Delivery(tuple(sentences))
+
+
+def source(span: Span, segments: Sequence[Segment]) -> dict[str, Any]:
+    """Where a span stands, and what it says."""
+    segment = segments[span.segment]
+    return {
+        "document": segment.document,
+        "segment": span.segment,
+        "anchor": anchor_json(segment.anchor),
+        "quote": segment.text[span.start : span.end],
+    }
 
 
 def _separator(form: str, position: int, *, turns: bool) -> str:

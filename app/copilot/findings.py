@@ -1,7 +1,7 @@
 """What finished steps of a document hand on: facts, what was read, what could not be."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.copilot.reading import Fact
@@ -45,8 +45,11 @@ class Findings:
 
     def without(self, unused: int) -> "Findings":
         """The same with `unused` facts counted as not shown to the last step."""
-        counts = add_counts(self.counts, {"unused_facts": unused})
-        return Findings(self.groups, self.read, self.missing, self.methods, counts)
+        return self.counted({"unused_facts": unused})
+
+    def counted(self, more: Mapping[str, int]) -> "Findings":
+        """The same with these counts added."""
+        return replace(self, counts=add_counts(self.counts, more))
 
     def output(
         self, facts: Sequence[Fact], methods: Sequence[str], counts: Mapping[str, int]

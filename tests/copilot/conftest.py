@@ -20,7 +20,7 @@ from app.llm.providers.extractive import ExtractiveProvider
 from app.llm.types import Message, ModelRequest, ModelResult, Provider, TokenUsage
 from app.vocabulary import SegmentKind, StepKind
 
-PROMPTS = {file.name: file.prompts for file in load_prompt_files() if file.task_type == "summarize"}
+PROMPTS = {(file.task_type, file.name): file.prompts for file in load_prompt_files()}
 
 
 class ScriptedProvider:
@@ -28,7 +28,7 @@ class ScriptedProvider:
 
     def __init__(self, answer: Callable[[ModelRequest], str], *, prompts: str = "default") -> None:
         self.answer = answer
-        self.prompts = PROMPTS[prompts]
+        self.prompt_set = prompts
         self.seen: list[Sequence[Message]] = []
 
     async def complete(
@@ -41,10 +41,14 @@ class ScriptedProvider:
         """Nothing to release."""
 
 
-def claims_json(*sentences: tuple[str, str, str]) -> str:
-    """The JSON of (text, block, quote) sentences."""
+def claims_json(*sentences: tuple[str, str, str], **extra: str) -> str:
+    """The JSON of (text, block, quote) sentences, each with these fields beside."""
     return json.dumps(
-        {"sentences": [{"citations": [{"block": b, "quote": q}], "text": t} for t, b, q in sentences]}
+        {
+            "sentences": [
+                {"citations": [{"block": b, "quote": q}], "text": t, **extra} for t, b, q in sentences
+            ]
+        }
     )
 
 
@@ -116,7 +120,7 @@ class MemoryJob:
     async def call(self, request: ModelRequest, verify: Verify) -> Answer:
         self.requests.append(request)
         for provider in self.providers:
-            prompts = getattr(provider, "prompts", PROMPTS["default"])
+            prompts = PROMPTS[self.task_type, getattr(provider, "prompt_set", "default")]
             try:
                 result = await provider.complete(request, request.render(prompts), timeout_seconds=60)
                 return Answer(verify(result), result, {"method": result.method})

@@ -8,8 +8,9 @@ import pytest
 
 from app.copilot.catalog import task_types
 from app.copilot.prompt_files import load_prompt_files
+from app.copilot.types import Inputs
 
-NAMES = {
+OF_SUMMARIZE = {
     "system",
     "rules",
     "final",
@@ -29,6 +30,32 @@ def test_summarize_is_there_with_a_title_in_two_languages() -> None:
     assert summarize.parameters.model_json_schema()["additionalProperties"] is False
 
 
+@pytest.mark.parametrize("name", sorted(task_types()))
+def test_every_task_type_describes_itself(name: str) -> None:
+    kind = task_types()[name]
+    assert {"en", "de"} <= set(kind.title) == set(kind.description)
+    assert kind.parameters.model_json_schema()["additionalProperties"] is False
+    assert set(kind.result["required"]) <= set(kind.result["properties"])
+    assert kind.inputs.schema()["documents"] == {"min": kind.inputs.least, "max": kind.inputs.most}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "documents", "kind", "wrong"),
+    [
+        (Inputs(), 1, "text", None),
+        (Inputs(), 0, "documents", "takes exactly 1 document, 0 came"),
+        (Inputs(least=2, most=2, text=False), 1, "documents", "takes exactly 2 documents, 1 came"),
+        (Inputs(least=2, most=2, text=False), 1, "text", "takes documents, not a text"),
+        (Inputs(least=0, most=3), 0, "documents", None),
+        (Inputs(most=3), 4, "documents", "takes 1 to 3 documents, 4 came"),
+    ],
+)
+def test_another_number_of_documents_is_wrong(
+    inputs: Inputs, documents: int, kind: str, wrong: str | None
+) -> None:
+    assert inputs.wrong(documents, is_text=kind == "text") == wrong
+
+
 def test_looking_at_the_catalogue_loads_no_vendor_client() -> None:
     program = (
         "import sys; from app.copilot.catalog import task_types; task_types(); "
@@ -39,10 +66,10 @@ def test_looking_at_the_catalogue_loads_no_vendor_client() -> None:
 
 def test_prompt_sets_have_every_prompt_and_a_stable_hash() -> None:
     files = load_prompt_files()
-    assert {file.name for file in files} == {"default", "small"}
+    assert {file.task_type for file in files} == {file.task_type for file in files if file.name == "default"}
+    assert {file.task_type for file in files} == set(task_types())
     for file in files:
-        assert file.task_type in task_types()
-        assert set(file.prompts) >= NAMES
+        assert set(file.prompts) >= (OF_SUMMARIZE if file.task_type == "summarize" else {"system", "user"})
         assert len(file.sha256) == 64
     assert files == load_prompt_files()
 

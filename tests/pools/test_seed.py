@@ -27,13 +27,14 @@ MEMBERS = """
     SELECT p.name, r.number, m.tier, d.name FROM model_pools p
     JOIN pool_revisions r ON r.id = p.published_revision_id
     JOIN pool_members m ON m.revision_id = r.id JOIN deployments d ON d.id = m.deployment_id
-    ORDER BY p.name, m.tier
+    WHERE p.task_type = :task_type ORDER BY p.name, m.tier
 """
 
 
-async def members(database: TestDatabase) -> list[tuple[Any, ...]]:
+async def members(database: TestDatabase, task_type: str = "summarize") -> list[tuple[Any, ...]]:
+    """Of the published pools of a task type."""
     async with database.owner.system() as session:
-        return [tuple(row) for row in await session.execute(text(MEMBERS))]
+        return [tuple(row) for row in await session.execute(text(MEMBERS), {"task_type": task_type})]
 
 
 async def number(database: TestDatabase) -> Any:
@@ -48,6 +49,7 @@ async def test_the_seed_that_comes_with_the_product_imports(database: TestDataba
         ("summarize-short", 1, 0, "smollm2-135m"),
         ("summarize-short", 1, 1, "extractive"),
     ]
+    assert await members(database, "extract_actions") == [("extract-actions", 1, 0, "extractive")]
 
 
 PLAIN = [replace(load_prompt_files()[0], task_type=name, name="default") for name in ("ask", "draft_reply")]
@@ -56,12 +58,9 @@ PLAIN = [replace(load_prompt_files()[0], task_type=name, name="default") for nam
 async def test_a_task_type_that_the_file_does_not_name_waits_in_a_pool_of_its_own(
     database: TestDatabase, vendor: ScriptedVendor
 ) -> None:
-    def only(lines: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        return [line for line in lines if not line[0].startswith("summarize")]
-
     async with database.owner.system() as session:
         await import_platform(session, SEED, [*load_prompt_files(), *PLAIN], variables=MODEL)
-    assert only(await members(database)) == []
+    assert await members(database, "ask") == []
     configuration = Configuration(database.app)
     routes = await configuration.routes(database.tenant_id)
     with pytest.raises(NoRoute, match=r"draft_reply is set up: .* the pool draft-reply\..* OPENAI_API_KEY"):
@@ -69,11 +68,11 @@ async def test_a_task_type_that_the_file_does_not_name_waits_in_a_pool_of_its_ow
     await configuration.close()
     async with database.owner.system() as session:
         await announce_vendors(session, {**DEVELOPMENT, "OPENAI_API_KEY": "k"}, offline=False)
-    offered = {line[0]: line[2:] for line in only(await members(database))}
-    assert offered["ask"] == offered["draft-reply"] == (-1, "environment-openai")
+    assert await members(database, "ask") == [("ask", 1, -1, "environment-openai")]
+    assert await members(database, "draft_reply") == [("draft-reply", 1, -1, "environment-openai")]
     async with database.owner.system() as session:
         await announce_vendors(session, DEVELOPMENT, offline=False)
-    assert only(await members(database)) == []
+    assert await members(database, "ask") == []
 
 
 async def test_an_unchanged_seed_writes_nothing_at_all(database: TestDatabase) -> None:
@@ -103,7 +102,7 @@ async def test_a_changed_member_makes_one_new_revision_of_its_pool_only(database
         )
         routes = await session.execute(text("SELECT name FROM routes"))
         assert [row[0] for row in prices] == [0, 7]
-        assert [row[0] for row in routes] == ["summarize"]
+        assert sorted(row[0] for row in routes) == ["extract-actions", "summarize"]
 
 
 async def test_a_model_whose_address_is_not_set_is_left_out_and_comes_back(database: TestDatabase) -> None:
@@ -122,7 +121,11 @@ WRONG: list[tuple[list[Any], Any, str]] = [
     (["pools", 0, "members", 0, "prompt_set"], "x", "pools[0].members[0].prompt_set: there are no prompts"),
     (["pools", 0, "members", 0, "parameters"], {"api_base": "x"}, "members[0].parameters.api_base"),
     (["routes", 0, "conditions"], {"sensitivity": 1}, "routes[0].conditions.sensitivity"),
-    (["routes", 0, "pool"], "x", "routes[0].pool: there is no pool x; known are: summarize-long"),
+    (
+        ["routes", 0, "pool"],
+        "x",
+        "routes[0].pool: there is no pool x; known are: extract-actions, summarize-long",
+    ),
     (["routes", 0, "task_type"], "rewrite", "routes[0].task_type: the pool summarize-short serves summarize"),
     (["routes", 0, "name"], "summarize", "routes[1].name: summarize is there twice"),
 ]

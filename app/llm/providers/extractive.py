@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.llm.errors import BadRequest
-from app.llm.providers.candidates import find_candidates
+from app.llm.providers.actions import find_actions
+from app.llm.providers.candidates import Candidate, find_candidates
 from app.llm.providers.textrank import choose
 from app.llm.providers.wording import shown
 from app.llm.types import Message, ModelRequest, ModelResult, TokenUsage
@@ -65,15 +66,22 @@ def _refuse_what_needs_a_writer(request: ModelRequest) -> None:
 
 def _answer(request: ModelRequest) -> str:
     candidates = find_candidates(request.blocks, request.language)
-    chosen = choose(candidates, most=_most_sentences(request.response_schema), language=request.language)
-    sentences = [
-        {
-            "citations": [{"block": request.blocks[each.block].id, "quote": each.text}],
-            "text": shown(each.text),
-        }
-        for each in chosen
-    ]
+    most = _most_sentences(request.response_schema)
+    if request.task_type == "extract_actions":
+        found = find_actions(candidates, most=most)
+        sentences = [
+            {**_sentence(request, one.sentence), "kind": one.kind, "owner": one.owner, "due": one.due}
+            for one in found
+        ]
+    else:
+        chosen = choose(candidates, most=most, language=request.language)
+        sentences = [_sentence(request, one) for one in chosen]
     return json.dumps({"sentences": sentences}, ensure_ascii=False)
+
+
+def _sentence(request: ModelRequest, candidate: Candidate) -> dict[str, Any]:
+    quote = {"block": request.blocks[candidate.block].id, "quote": candidate.text}
+    return {"citations": [quote], "text": shown(candidate.text)}
 
 
 def _most_sentences(schema: Mapping[str, Any] | None) -> int:
