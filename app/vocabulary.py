@@ -69,10 +69,12 @@ class TenantState(StrEnum):
 
 
 class MemberState(StrEnum):
-    """A blocked member is refused at the next request and the next step."""
+    """Whoever is not active is refused at the next request and the next step."""
 
     ACTIVE = "active"
     BLOCKED = "blocked"
+    ERASED = "erased"
+    """Nobody any more: the row stays for the sums, and its tombstone keeps the person out."""
 
 
 class JobState(StrEnum):

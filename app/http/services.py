@@ -78,7 +78,8 @@ class Services:
         lookups = Database(url, pool_size=max(1, connections // 4), application_name="switchboard-lookups")
         redis = connect(settings.required("redis_url"))
         signing_keys = SigningKeys(settings.entra_authority, ca=settings.entra_ca)
-        directory, programs = TenantDirectory(lookups), AppClients(lookups)
+        keys = TenantKeys(lookups, open_wrapping_keys(settings))
+        directory, programs = TenantDirectory(lookups, keys), AppClients(lookups)
         tokens = AccessTokens(
             signing_keys,
             authority=settings.entra_authority,
@@ -86,7 +87,6 @@ class Services:
             client_ids=settings.addin_client_ids,
         )
         configuration = Configuration(lookups)
-        keys = TenantKeys(lookups, open_wrapping_keys(settings))
         msal, sessions = MsalClients(settings), Sessions(redis)
         return cls(
             settings=settings,

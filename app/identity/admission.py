@@ -98,6 +98,8 @@ async def _remember(
                 department=profile.department,
             ),
         )
+        if member_id is None:
+            raise MemberBlocked
         await record(
             rows,
             tenant_id=found.tenant_id,

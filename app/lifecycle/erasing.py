@@ -21,6 +21,7 @@ from app.audit.record import Actor, ActorKind, record
 from app.core.database import Database
 from app.core.erasure import count_keys, erase_keys, erase_some
 from app.core.logging import get_logger
+from app.identity.sessions import Sessions
 from app.jobs.erasure import cancel_some, first_jobs
 from app.jobs.events import erase_streams
 from app.lifecycle.erasable import erasable, keys_of_tenant
@@ -115,21 +116,32 @@ class Erasing:
                 session, tenant_id=subject.tenant_id, member_id=subject.member_id
             ):
                 return False
+            shut: bool | None
             if subject.member_id is None:
                 shut = await shut_tenant(session) is TenantState.ERASING
             else:
                 shut = await forget_member(session, member_id=subject.member_id)
+            if shut is None:
+                # It begins when there is another administrator.
+                return False
             if not shut:
                 await _write(session, subject, state=ErasureState.CANCELLED)
                 return False
             await _write(session, subject, state=ErasureState.RUNNING, phase=Phase.ROWS)
             begun = AuditAction.TENANT_ERASE if subject.member_id is None else AuditAction.MEMBER_ERASE
             await _record(session, subject, begun)
+        await self._end_sessions(subject)
         _log.info("erasure begins", tenant_id=str(subject.tenant_id), member=subject.member_id is not None)
         return True
 
     async def _rows(self, subject: Subject) -> bool:
-        """Cancel what is open, then remove rows; the next phase when a whole round finds none."""
+        """Cancel what is open, then remove rows; the next phase when a whole round finds none.
+
+        A hold over the whole tenant that was placed meanwhile stops the erasure of a member where it is.
+        """
+        async with self.eraser.tenant(subject.tenant_id) as session:
+            if await self._stopped(session, subject):
+                return False
         async with self.system.system() as session:
             cancelled = await cancel_some(session, tenant_id=subject.tenant_id, member_id=subject.member_id)
         if cancelled:
@@ -137,7 +149,8 @@ class Erasing:
         await self._streams(subject)
         async with self.eraser.tenant(subject.tenant_id) as session:
             row = await _lock(session, subject, Phase.ROWS)
-            if row is None:
+            # Asked again under the lock, for which whoever places a hold waits.
+            if row is None or await self._stopped(session, subject):
                 return False
             removed, left = dict(row.removed), self.batch
             for one in erasable():
@@ -162,7 +175,22 @@ class Erasing:
                 )
             await erase_streams(self.redis, subject.tenant_id, jobs)
 
+    async def _stopped(self, session: AsyncSession, subject: Subject) -> bool:
+        return (
+            subject.member_id is not None
+            and await blocking(session, tenant_id=subject.tenant_id, member_id=subject.member_id) is not None
+        )
+
+    async def _end_sessions(self, subject: Subject) -> None:
+        """A browser's session bears a name that says nothing: it is found while the index of whose it is stands."""
+        sessions = Sessions(self.redis)
+        if subject.member_id is None:
+            await sessions.end_tenant(subject.tenant_id)
+        else:
+            await sessions.end_member(subject.tenant_id, subject.member_id)
+
     async def _redis(self, subject: Subject) -> bool:
+        await self._end_sessions(subject)
         gone = await erase_keys(self.redis, subject.fragment)
         async with self.eraser.tenant(subject.tenant_id) as session:
             row = await _lock(session, subject, Phase.REDIS)

@@ -13,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.audit.actions import AuditAction
 from app.audit.record import Actor, record
 from app.core.clock import new_id
+from app.core.crypto import Sealer
 from app.lifecycle.errors import ErasureNotFound, ErasureUnderWay
 from app.lifecycle.holds import refuse_held
-from app.lifecycle.states import ErasureState, Phase
+from app.lifecycle.states import OPEN, ErasureState, Phase
 from app.lifecycle.tables import Erasure
+from app.tenants import members
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ async def request(
     *,
     tenant_id: UUID,
     member_id: UUID | None,
+    sealer: Sealer | None = None,
     requested_by: UUID,
     by_operator: bool,
     wait_days: float,
@@ -52,9 +55,25 @@ async def request(
 ) -> ErasureView:
     """Ask for the erasure of a tenant, or of one of its members, after `wait_days`.
 
-    In a session of the tenant concerned. Raises: `HeldByLegalHold`, `ErasureUnderWay`.
+    In a session of the tenant concerned; with the tenant's `sealer` for a member, whose tombstone is written.
+    Raises: `HeldByLegalHold`, `ErasureUnderWay`, `MemberNotFound`, `LastAdministrator`.
     """
     await refuse_held(session, tenant_id=tenant_id, member_id=member_id)
+    if member_id is not None:
+        if sealer is None:
+            raise TypeError("the tenant's sealer is needed to erase a member")
+        going = await session.scalars(
+            select(Erasure.member_id).where(
+                Erasure.tenant_id == tenant_id, Erasure.state.in_(OPEN), Erasure.member_id.is_not(None)
+            )
+        )
+        await members.prepare_to_forget(
+            session,
+            sealer,
+            tenant_id=tenant_id,
+            member_id=member_id,
+            going=[one for one in going if one is not None],
+        )
     won = await session.execute(
         insert(Erasure)
         .values(

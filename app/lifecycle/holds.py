@@ -84,7 +84,8 @@ async def place(
     actor: Actor,
 ) -> HoldView:
     """Hold a member or the whole tenant. The member exists. Raises: `ErasureUnderWay` if it came too late."""
-    # A hold over an erasure that is only asked for is allowed: it keeps it from beginning. The lock says which
+    # A hold over an erasure that is only asked for is allowed: it keeps it from beginning; one over the whole
+    # tenant also stops the erasure of a member that has begun, where it is. The lock says which
     # of two comes first, since neither sees the other's row before it is committed.
     asked = (
         select(Erasure.state, Erasure.member_id)

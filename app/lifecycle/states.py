@@ -7,6 +7,9 @@
                ▲                            │
                └── a sweep found something ─┘
 
+A hold over the whole tenant stops a member's erasure that is running, too, before the next rows go. The
+last active TenantAdmin's does not begin before there is another.
+
 `shut`: nobody enters, open work is cancelled, sessions end. `rows`: everything but the data keys. `keys`:
 what may still be somewhere (a backup, a memory) can no longer be read. `settling`: swept twice, so far
 apart that every transaction, cached key and running step of before has ended in between.

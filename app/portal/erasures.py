@@ -45,12 +45,19 @@ async def ask_erasure(
     session: PortalSession,
     services: InProcess,
 ) -> ErasureResource:
-    """Erase a member at once, or the whole tenant after the waiting time, in which it can be taken back."""
+    """Erase a member at once, or the whole tenant after the waiting time, in which it can be taken back.
+
+    An erased person stays shut out until an administrator lets them in again: `PATCH /portal/v1/members/{id}`
+    with `state` active.
+    """
+    # Before the transaction begins: a vault may have to be asked.
+    sealer = None if body.member_id is None else await services.keys.sealer(caller.tenant_id)
     await _check(session, services, caller, body)
     asked = await erasure.request(
         session,
         tenant_id=caller.tenant_id,
         member_id=body.member_id,
+        sealer=sealer,
         requested_by=caller.member_id,
         by_operator=False,
         wait_days=services.settings.erasure_wait_days if body.member_id is None else AT_ONCE,

@@ -12,11 +12,13 @@ from app.core.errors import ErrorDetail, Unprocessable
 from app.http.contract import refused
 from app.http.guards import AdminOrAuditor, InProcess, PortalSession, TenantAdmin, actor
 from app.http.routes import GuardedRoute
+from app.http.services import Services
 from app.identity import long_sessions
 from app.jobs.overview import job_counts
 from app.portal.schemas import ChangeMember, MemberResource, Page
 from app.tenants import members
 from app.tenants.members import MemberFacts
+from app.tenants.tombstones import tombstone
 from app.vocabulary import MemberState, Role
 
 router = APIRouter(prefix="/members", tags=["members"], route_class=GuardedRoute)
@@ -31,17 +33,19 @@ _ASSIGNABLE = frozenset({Role.TENANT_ADMIN, Role.AUDITOR, Role.MEMBER})
 async def list_members(
     caller: AdminOrAuditor,
     session: PortalSession,
+    services: InProcess,
     search: Search = "",
     role: Role | None = None,
     state: MemberState | None = None,
     after: Annotated[UUID | None, Query(description="Id of the last member of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Page[MemberResource]:
-    """People of the caller's tenant, in the order we first saw them."""
+    """People of the caller's tenant, in the order we first saw them; erased ones by their object id, too."""
     found = await members.page(
         session,
         tenant_id=caller.tenant_id,
         search=search,
+        erased=await _tombstone(services, caller.tenant_id, search),
         role=role,
         state=state,
         after=after,
@@ -80,7 +84,8 @@ async def change_member(
     """Block, unblock, or give another role; counts at the person's next request and ends their sessions.
 
     Whoever is blocked loses the leave that they gave us to read their files; their jobs stop before the next
-    step, and go on when they are let in again.
+    step, and go on when they are let in again. Somebody who was erased stays shut out until `state` is set to
+    active here; then the person may come as somebody new, and this member stays erased.
     """
     before = await members.find(session, tenant_id=caller.tenant_id, member_id=member_id)
     _check_role(body.role, before)
@@ -96,10 +101,19 @@ async def change_member(
         await long_sessions.shut_out(
             session, tenant_id=caller.tenant_id, member_id=member_id, actor=actor(request, caller)
         )
-    if (after.role, after.state) != (before.role, before.state):
+    if after.state is MemberState.ERASED or (after.role, after.state) != (before.role, before.state):
         await state.sessions.end_member(caller.tenant_id, member_id)
         after_commit(session, state.forget_people)
     return (await _resources(session, caller.tenant_id, [after]))[0]
+
+
+async def _tombstone(services: Services, tenant_id: UUID, search: str) -> UUID | None:
+    """By what an erased person is found whose object id is searched for; asked before the transaction begins."""
+    try:
+        object_id = UUID(search)
+    except ValueError:
+        return None
+    return tombstone(await services.keys.sealer(tenant_id), object_id)
 
 
 def _check_role(wanted: Role | None, before: MemberFacts) -> None:

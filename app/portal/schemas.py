@@ -1,7 +1,7 @@
 """What the portal takes and gives, in JSON."""
 
 from datetime import datetime
-from typing import Annotated, Any, Generic, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -91,7 +91,7 @@ class ChangeMember(Closed):
     """What shall be different; what is left out stays."""
 
     role: AssignableRole | None = None
-    state: MemberState | None = None
+    state: Literal[MemberState.ACTIVE, MemberState.BLOCKED] | None = None
 
 
 class SettingsResource(BaseModel):

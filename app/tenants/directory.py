@@ -16,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import new_id
 from app.core.database import Database
+from app.tenants.keys import TenantKeys
 from app.tenants.members import bounded
 from app.tenants.tables import Member, Tenant
+from app.tenants.tombstones import tombstone
 from app.vocabulary import MemberState, Role, TenantState
 
 _Key = TypeVar("_Key")
@@ -50,8 +52,10 @@ class MemberView:
 class TenantDirectory:
     """Finds tenants by their Entra id, and members by their object id."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keys: TenantKeys | None = None) -> None:
+        """`keys` tell who was erased; without them (of a command) somebody erased may come as somebody new."""
         self._database = database
+        self._keys = keys
         self._tenants: dict[UUID, tuple[float, TenantView | None]] = {}
         self._members: dict[tuple[UUID, UUID], tuple[float, MemberView]] = {}
         self._forgotten = 0
@@ -112,36 +116,72 @@ class TenantDirectory:
     ) -> MemberView:
         """A person of the tenant; a row is made when we see them for the first time.
 
-        `groups` are all of the person's, where a token names them; kept when they are other than before.
+        Whoever was erased is not made anew: their erased row is what comes back. `groups` are all of the person's,
+        where a token names them; kept when they are other than before.
+
+        Raises: `KeysUnavailable`, `SealBroken` for somebody new of a tenant that has erased people.
         """
         key = (tenant_id, entra_object_id)
         known = self._members.get(key)
         if known is not None and time.monotonic() < known[0]:
             return known[1]
         forgotten = self._forgotten
+        view = await self._known(tenant_id, entra_object_id, groups)
+        if view is None:
+            view = await self._erased(tenant_id, entra_object_id)
+        if view is None:
+            await self._make(tenant_id, entra_object_id, display_name)
+            view = await self._known(tenant_id, entra_object_id, groups)
+        if view is None:
+            # Erased as they came: at the next request their tombstone is found.
+            return MemberView(UUID(int=0), Role.MEMBER, MemberState.ERASED)
+        if forgotten == self._forgotten:
+            _remember(self._members, key, view)
+        return view
+
+    async def _known(
+        self, tenant_id: UUID, entra_object_id: UUID, groups: Collection[UUID] | None
+    ) -> MemberView | None:
         query = select(Member).where(Member.tenant_id == tenant_id, Member.entra_object_id == entra_object_id)
         async with self._database.tenant(tenant_id) as session:
             row = (await session.execute(query)).scalar_one_or_none()
             if row is None:
-                await session.execute(
-                    insert(Member)
-                    .values(
-                        tenant_id=tenant_id,
-                        id=new_id(),
-                        entra_object_id=entra_object_id,
-                        display_name=display_name,
-                        role=Role.MEMBER,
-                        state=MemberState.ACTIVE,
-                    )
-                    .on_conflict_do_nothing(index_elements=["tenant_id", "entra_object_id"])
-                )
-                row = (await session.execute(query)).scalar_one()
+                return None
             if groups is not None:
                 await _keep_groups(session, row, groups)
-        view = MemberView(row.id, Role(row.role), MemberState(row.state))
-        if forgotten == self._forgotten:
-            _remember(self._members, key, view)
-        return view
+        return MemberView(row.id, Role(row.role), MemberState(row.state))
+
+    async def _erased(self, tenant_id: UUID, entra_object_id: UUID) -> MemberView | None:
+        """The row that an erased person has left. The key is asked for only where there is any such row."""
+        if self._keys is None:
+            return None
+        buried = [
+            Member.tenant_id == tenant_id,
+            Member.state == MemberState.ERASED,
+            Member.tombstone.is_not(None),
+        ]
+        async with self._database.tenant(tenant_id) as session:
+            if await session.scalar(select(Member.id).where(*buried).limit(1)) is None:
+                return None
+        own = tombstone(await self._keys.sealer(tenant_id), entra_object_id)
+        async with self._database.tenant(tenant_id) as session:
+            found = await session.scalar(select(Member.id).where(*buried, Member.tombstone == own))
+        return None if found is None else MemberView(found, Role.MEMBER, MemberState.ERASED)
+
+    async def _make(self, tenant_id: UUID, entra_object_id: UUID, display_name: str) -> None:
+        async with self._database.tenant(tenant_id) as session:
+            await session.execute(
+                insert(Member)
+                .values(
+                    tenant_id=tenant_id,
+                    id=new_id(),
+                    entra_object_id=entra_object_id,
+                    display_name=display_name,
+                    role=Role.MEMBER,
+                    state=MemberState.ACTIVE,
+                )
+                .on_conflict_do_nothing(index_elements=["tenant_id", "entra_object_id"])
+            )
 
 
 async def _keep_groups(session: AsyncSession, row: Member, groups: Collection[UUID]) -> None:

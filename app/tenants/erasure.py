@@ -42,9 +42,13 @@ async def finish_tenant(session: AsyncSession) -> TenantState | None:
     return await _change(session, TenantState.ERASED)
 
 
-async def forget_member(session: AsyncSession, *, member_id: UUID) -> bool:
-    """Empty the member's row: no object id, name, role or group is left in it. Eraser role."""
-    return bool(await session.scalar(select(func.forget_member(member_id))))
+async def forget_member(session: AsyncSession, *, member_id: UUID) -> bool | None:
+    """Empty the member's row: no object id, name, role or group is left in it. Eraser role.
+
+    False if there is no such member; None, and nothing is done, for the last active TenantAdmin.
+    """
+    found: bool | None = await session.scalar(select(func.forget_member(member_id)))
+    return found
 
 
 async def _change(session: AsyncSession, wanted: TenantState) -> TenantState | None:

@@ -54,6 +54,20 @@ class MemberNotFound(NotFound):
         )
 
 
+class MemberErased(Conflict):
+    """Nothing is left to change, except whether the person may come back."""
+
+    code = "member_erased"
+    title = "Erased"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This member was erased; all that can be changed is to let the person in again as somebody new,"
+            " with `state` active alone.",
+            target="member_id",
+        )
+
+
 class LastAdministrator(Conflict):
     """Nobody would be left to administer the tenant."""
 

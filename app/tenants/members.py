@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.actions import AuditAction
 from app.audit.record import Actor, record
-from app.tenants.errors import LastAdministrator, MemberNotFound
+from app.core.crypto import Sealer
+from app.tenants.errors import LastAdministrator, MemberErased, MemberNotFound
 from app.tenants.repository import MemberFacts, MemberRepository
+from app.tenants.tombstones import tombstone
 from app.vocabulary import MemberState, Role
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "groups_of",
     "make_administrator",
     "page",
+    "prepare_to_forget",
     "signed_in",
 ]
 
@@ -77,14 +80,18 @@ async def page(
     *,
     tenant_id: UUID,
     search: str = "",
+    erased: UUID | None = None,
     role: Role | None = None,
     state: MemberState | None = None,
     after: UUID | None = None,
     limit: int = 50,
 ) -> list[MemberFacts]:
-    """The tenant's people in the order we first saw them, after the one with that id."""
+    """The tenant's people in the order we first saw them, after the one with that id.
+
+    `erased` is the tombstone of the object id in `search`: by it an erased person is found.
+    """
     return await MemberRepository(session, tenant_id).page(
-        search=search, role=role, state=state, after=after, limit=limit
+        search=search, tombstone=erased, role=role, state=state, after=after, limit=limit
     )
 
 
@@ -107,12 +114,17 @@ async def change(
 ) -> MemberFacts:
     """Give another role, block or unblock; what is None or so already stays and leaves no record.
 
-    Raises: `MemberNotFound`, `LastAdministrator`.
+    To unblock somebody who was erased lets the person in again, as somebody new; the row stays as it is.
+
+    Raises: `MemberNotFound`, `LastAdministrator`, `MemberErased`.
     """
     people = MemberRepository(session, tenant_id)
     # Locked before we look, so that two administrators cannot remove each other at the same time.
     administrators = await people.lock_administrators()
     before = await find(session, tenant_id=tenant_id, member_id=member_id)
+    if before.state is MemberState.ERASED:
+        await _readmit(session, before, tenant_id=tenant_id, actor=actor, role=role, state=state)
+        return before
     new_role, new_state = role or before.role, state or before.state
     stays = new_role is Role.TENANT_ADMIN and new_state is MemberState.ACTIVE
     if not stays and list(administrators) == [member_id]:
@@ -142,12 +154,52 @@ async def change(
     return await find(session, tenant_id=tenant_id, member_id=member_id)
 
 
+async def _readmit(
+    session: AsyncSession,
+    before: MemberFacts,
+    *,
+    tenant_id: UUID,
+    actor: Actor,
+    role: Role | None,
+    state: MemberState | None,
+) -> None:
+    if role not in {None, before.role} or state is MemberState.BLOCKED:
+        raise MemberErased
+    if state is MemberState.ACTIVE and await MemberRepository(session, tenant_id).readmit(before.id):
+        await record(
+            session,
+            tenant_id=tenant_id,
+            actor=actor,
+            action=AuditAction.MEMBER_UNBLOCK,
+            target_type="member",
+            target_id=str(before.id),
+            detail={"erased": True},
+        )
+
+
+async def prepare_to_forget(
+    session: AsyncSession, sealer: Sealer, *, tenant_id: UUID, member_id: UUID, going: Collection[UUID]
+) -> None:
+    """Write the tombstone that will keep a member out once they are erased; `going` are others to be erased.
+
+    Raises: `MemberNotFound`, `LastAdministrator` if no active TenantAdmin would be left.
+    """
+    people = MemberRepository(session, tenant_id)
+    administrators = set(await people.lock_administrators())
+    found = await find(session, tenant_id=tenant_id, member_id=member_id)
+    if member_id in administrators and not administrators - {member_id, *going}:
+        raise LastAdministrator
+    if found.state is not MemberState.ERASED:
+        await people.bury(member_id, tombstone(sealer, found.entra_object_id))
+
+
 async def signed_in(
     session: AsyncSession, *, tenant_id: UUID, entra_object_id: UUID, sign_in: SignIn
-) -> UUID:
-    """Remember what a sign-in says of a person, who may be new; gives the member's id.
+) -> UUID | None:
+    """Remember what a sign-in says of a person whom we know; gives the member's id.
 
-    Roles and states are not a sign-in's to give: a new person is an active Member.
+    None if we know nobody, or no longer: between letting a person in and this they may have been erased, and a
+    sign-in must not bring them back. Roles and states are not a sign-in's to give.
     """
     values: dict[str, object] = {
         "display_name": sign_in.display_name[:_LONGEST],
@@ -162,7 +214,7 @@ async def signed_in(
         values["groups_incomplete"] = True
     if sign_in.department is not None:
         values["department"] = sign_in.department[:_LONGEST]
-    return await MemberRepository(session, tenant_id).write(entra_object_id, **values)
+    return await MemberRepository(session, tenant_id).change_known(entra_object_id, **values)
 
 
 def bounded(groups: Collection[UUID], *, incomplete: bool) -> tuple[list[str], bool]:

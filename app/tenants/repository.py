@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, or_, select, text, update
+from sqlalchemy import Row, Select, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -181,13 +181,21 @@ class MemberRepository:
         return frozenset(found or ())
 
     async def page(
-        self, *, search: str, role: Role | None, state: MemberState | None, after: UUID | None, limit: int
+        self,
+        *,
+        search: str,
+        tombstone: UUID | None,
+        role: Role | None,
+        state: MemberState | None,
+        after: UUID | None,
+        limit: int,
     ) -> list[MemberFacts]:
         """People by the time we first saw them; `search` is in the name or department, or an object id."""
         query = self._people().order_by(Member.id).limit(limit)
         if search:
             query = query.where(
                 or_(
+                    and_(Member.tombstone == tombstone, Member.state == MemberState.ERASED),
                     Member.display_name.icontains(search, autoescape=True),
                     Member.department.icontains(search, autoescape=True),
                     func.cast(Member.entra_object_id, Member.display_name.type) == search.lower(),
@@ -214,6 +222,39 @@ class MemberRepository:
             .with_for_update()
         )
         return rows.all()
+
+    async def bury(self, member_id: UUID, tombstone: UUID) -> None:
+        """Write whose the row will have been; another row's that was the same person's before gives way."""
+        mine = [Member.tenant_id == self._tenant_id]
+        await self._session.execute(
+            update(Member)
+            .where(*mine, Member.tombstone == tombstone, Member.id != member_id)
+            .values(tombstone=None)
+            .execution_options(synchronize_session=False)
+        )
+        await self.change(member_id, tombstone=tombstone)
+
+    async def readmit(self, member_id: UUID) -> bool:
+        """Take the tombstone away; False if there was none."""
+        gone = await self._session.scalar(
+            update(Member)
+            .where(Member.tenant_id == self._tenant_id, Member.id == member_id, Member.tombstone.is_not(None))
+            .values(tombstone=None)
+            .returning(Member.id)
+            .execution_options(synchronize_session=False)
+        )
+        return gone is not None
+
+    async def change_known(self, entra_object_id: UUID, **values: object) -> UUID | None:
+        """Write columns of a person known by Entra's object id; gives our id, None if we know nobody."""
+        found: UUID | None = await self._session.scalar(
+            update(Member)
+            .where(Member.tenant_id == self._tenant_id, Member.entra_object_id == entra_object_id)
+            .values(**values)
+            .returning(Member.id)
+            .execution_options(synchronize_session=False)
+        )
+        return found
 
     async def change(self, member_id: UUID, **values: object) -> None:
         """Write columns of a person."""

@@ -36,7 +36,10 @@ class Member(TenantOwned, Base):
     """A person of a tenant, known by Entra's object id, never by mail or name."""
 
     __tablename__ = "members"
-    __table_args__ = (UniqueConstraint("tenant_id", "entra_object_id"),)
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "entra_object_id"),
+        UniqueConstraint("tenant_id", "tombstone"),
+    )
 
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
     entra_object_id: Mapped[UUID]
@@ -51,6 +54,8 @@ class Member(TenantOwned, Base):
     is_guest: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     last_seen_at: Mapped[datetime | None]
     """When the person last signed in at the portal."""
+    tombstone: Mapped[UUID | None]
+    """Set when an erasure is asked for: by it an erased person is known and kept out. See tombstones.py."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

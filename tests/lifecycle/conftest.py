@@ -135,11 +135,13 @@ class Archive:
 
     async def ask(self, member_id: UUID | None, *, by_operator: bool = False) -> erasure.ErasureView:
         tenant_id = self.database.tenant_id
+        sealer = None if member_id is None else await self.sealer(tenant_id)
         async with self.database.app.tenant(tenant_id) as session:
             return await erasure.request(
                 session,
                 tenant_id=tenant_id,
                 member_id=member_id,
+                sealer=sealer,
                 requested_by=self.database.colleague_id,
                 by_operator=by_operator,
                 wait_days=0,

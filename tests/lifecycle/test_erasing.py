@@ -97,7 +97,7 @@ async def test_of_an_erased_member_no_content_and_no_name_is_left_and_the_sums_s
                 {"id": database.member_id},
             )
         ).one()
-    assert tuple(row) == ("(erased)", "blocked", "")
+    assert tuple(row) == ("(erased)", "erased", "")
     assert done.member_id == database.member_id
 
 

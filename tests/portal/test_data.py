@@ -72,6 +72,34 @@ async def test_an_administrator_erases_a_member_and_sees_the_proof(
     assert await rows(database, "SELECT 1 FROM members WHERE display_name LIKE '%Ada%'") == []
 
 
+async def test_an_erased_person_is_out_at_both_doors_until_an_administrator_lets_them_in_again(
+    portal: Portal, admin: Browser, database: TestDatabase, redis: Redis
+) -> None:
+    await upload(portal)
+    ada = await member_id(admin, "Ada")
+    person = portal.entra.app.person(ADA).object_id
+    asked = await admin.send("POST", "/erasures", json={"member_id": ada})
+    assert asked.status_code == 202, asked.text
+    async with portal.browser() as browser, pane(portal) as client:
+        # The erasure has not begun yet: whoever signs in now has a session that it must find.
+        assert (await browser.sign_in(ADA)).status_code == 302
+        before = await redis.keys("portal:session:*")
+        await erase(database, redis)
+        left = await redis.keys("portal:session:*")
+        assert len(left) == len(before) - 1
+        assert (await browser.get("/me")).status_code == 401
+        assert code(await browser.sign_in(ADA)) == (403, "member_blocked")
+        assert code(await client.get("/me")) == (403, "member_blocked")
+
+        (found,) = (await admin.get("/members", params={"search": person})).json()["value"]
+        assert (found["id"], found["state"], found["display_name"]) == (ada, "erased", "(erased)")
+        again = await admin.send("PATCH", f"/members/{ada}", json={"state": "active"})
+        assert (again.status_code, again.json()["state"]) == (200, "erased")
+        assert (await client.get("/me")).status_code == 200
+        assert (await browser.sign_in(ADA)).status_code == 302
+        assert (await browser.get("/me")).json()["member_id"] != ada
+
+
 async def test_a_hold_keeps_a_member_from_being_erased_until_it_is_released(
     admin: Browser, portal: Portal
 ) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from app.core.clock import new_id
 from app.tenants import members
+from app.tenants.directory import TenantDirectory
 from app.tenants.errors import LastAdministrator, MemberNotFound
 from app.tenants.members import MOST_GROUPS, SignIn
 from app.vocabulary import MemberState, Role
@@ -145,10 +146,13 @@ async def test_a_page_shows_only_the_tenants_own_and_can_be_searched(database: T
 
 
 async def _sign_in(database: TestDatabase, object_id: UUID, sign_in: SignIn) -> members.MemberFacts:
+    # Whoever comes is let in first, which makes the row of somebody new.
+    await TenantDirectory(database.app).member(database.tenant_id, object_id, "")
     async with database.app.tenant(database.tenant_id) as session:
         member_id = await members.signed_in(
             session, tenant_id=database.tenant_id, entra_object_id=object_id, sign_in=sign_in
         )
+        assert member_id is not None
         return await members.find(session, tenant_id=database.tenant_id, member_id=member_id)
 
 
