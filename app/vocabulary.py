@@ -244,7 +244,7 @@ class SegmentKind(StrEnum):
     HEADER = "header"
     CODE = "code"
     SLIDE = "slide"
-    """What a slide shows beside its text: a chart's figures, a diagram, the description of a picture."""
+    """What a slide or a page shows beside its text: a chart's figures, a diagram, the description of a picture."""
     NOTES = "notes"
     CELL_RANGE = "cell_range"
     """What code worked out over a range of cells: its columns and their statistics."""

@@ -2,9 +2,13 @@
 
 import datetime as dt
 import math
+import re
 
 Value = str | int | float | bool | dt.date | dt.datetime | dt.time | dt.timedelta
 """What a cell holds; "" is an empty one."""
+
+
+_RANGE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})(?::([A-Z]{1,3})([0-9]{1,7}))?")
 
 
 def shown(value: Value) -> str:
@@ -60,6 +64,18 @@ def column_number(letters: str) -> int:
     for letter in letters.upper():
         number = number * 26 + ord(letter) - ord("A") + 1
     return number - 1
+
+
+def range_of(name: str) -> tuple[int, int, int, int]:
+    """First and last row, first and last column of "B2:C7" or "B2", from 0. Raises: `ValueError`."""
+    found = _RANGE.fullmatch(name)
+    if found is None:
+        raise ValueError("this is no range of cells")
+    column, row, last_column, last_row = found.groups()
+    top, left = int(row) - 1, column_number(column)
+    if last_row is None:
+        return top, top, left, left
+    return top, int(last_row) - 1, left, column_number(last_column)
 
 
 def range_name(first_row: int, last_row: int, first_column: int, last_column: int) -> str:

@@ -1,13 +1,35 @@
-"""What a chart says: its title, and each series by name with its categories and values."""
+"""What a chart says: its title, and each series by name with its categories and values; and what a diagram does."""
 
 from collections.abc import Iterator
 
 from app.documents.readers.cells import shown
+from app.documents.readers.package import Package
 from app.documents.readers.xml import Element, child, name_of
 
 _MOST_POINTS = 200
 _CATEGORIES = ("c:cat", "c:xVal")
 _VALUES = ("c:val", "c:yVal")
+
+
+class Graphics:
+    """The graphics that parts of a package show."""
+
+    def __init__(self, package: Package) -> None:
+        self._package = package
+        self._targets: dict[str, dict[str, str]] = {}
+        """By part: the parts that its relationships lead to."""
+
+    def texts(self, what: str, value: str, part: str) -> list[str]:
+        """Of the "chart" or "diagram" of that relationship of a part; a "description" is its own text."""
+        if what == "description":
+            return [value] if value.strip() else []
+        if part not in self._targets:
+            self._targets[part] = {each.id: each.part for each in self._package.relationships(part)}
+        target = self._targets[part].get(value, "")
+        if not self._package.has(target):
+            return []
+        root = self._package.xml(target)
+        return chart_texts(root, with_values=True) if what == "chart" else diagram_texts(root)
 
 
 def chart_texts(root: Element, *, with_values: bool) -> list[str]:
@@ -19,6 +41,13 @@ def chart_texts(root: Element, *, with_values: bool) -> list[str]:
         points = _points(series) if with_values else ""
         found.append(f"{name}: {points}" if name and points else name or points)
     return [text for text in found if text.strip()]
+
+
+def diagram_texts(root: Element) -> list[str]:
+    """The texts of a diagram's points in their order; what is drawn from them says nothing more."""
+    listed = child(root, "dgm:ptLst")
+    told = ("\n".join(_paragraphs(each)) for each in (() if listed is None else listed))
+    return [text for text in told if text.strip()]
 
 
 def _all(root: Element, name: str) -> Iterator[Element]:

@@ -1,8 +1,9 @@
 """Word documents: an own walker, because each library that was measured loses some of the content.
 
 Read: the accepted state of tracked changes, lists, tables row by row, text boxes, content controls,
-fields' results, foot- and endnotes after the paragraph that refers to them, headers and footers once
-at the end. Counted and left out: hidden text, comments, placeholders, pictures, charts, diagrams.
+fields' results, foot- and endnotes after the paragraph that refers to them, charts, diagrams and descriptions
+of pictures there too, headers and footers once at the end. Counted and left out: hidden text, comments,
+placeholders, pictures.
 """
 
 from collections import Counter
@@ -13,6 +14,7 @@ from lxml import etree
 
 from app.documents.errors import NoText, UnreadableFile
 from app.documents.normalize import text_hash
+from app.documents.readers.charts import Graphics
 from app.documents.readers.docx_blocks import (
     LAYOUT_ROW_CHARACTERS,
     Row,
@@ -130,6 +132,7 @@ class _Reader:
         self.repeated: dict[tuple[str, tuple[Run, ...]], list[Place]] = {}
         """Where else the text of a header stands."""
         self._package = package
+        self._graphics = Graphics(package)
         self._main = main
         self._relationships = [each for each in package.relationships(main) if package.has(each.part)]
         styles = self._part("styles")
@@ -147,7 +150,7 @@ class _Reader:
             raise UnreadableFile("The file's main part is not a Word document; save it anew in Word.")
         for kind in ("footnote", "endnote"):
             self._collect_notes(kind)
-        self._walk(body, _Story(self._main, _ordinals(root)))
+        self._walk(body, _Story(self._main, ordinals(root)))
         self._read_headers()
         comments = self._part("comments")
         if comments is not None:
@@ -163,7 +166,7 @@ class _Reader:
         if part is None:
             return
         root = self._package.xml(part)
-        story = _Story(part, _ordinals(root), SegmentKind.FOOTNOTE)
+        story = _Story(part, ordinals(root), SegmentKind.FOOTNOTE)
         for note in root:
             identity = attribute(note, "w:id")
             if identity is not None:
@@ -177,7 +180,7 @@ class _Reader:
         ):
             start = len(self.drafts)
             root = self._package.xml(part)
-            self._walk(root, _Story(part, _ordinals(root), SegmentKind.HEADER))
+            self._walk(root, _Story(part, ordinals(root), SegmentKind.HEADER))
             fresh = self.drafts[start:]
             del self.drafts[start:]
             seen = {(draft.text, draft.runs) for draft in self.drafts if draft.kind is SegmentKind.HEADER}
@@ -289,6 +292,9 @@ class _Reader:
                     self._aside(*note)
             for box in found.boxes:
                 self._aside(box, replace(story, host=ordinal))
+            for what, value in found.graphics:
+                for text in self._graphics.texts(what, value, story.part):
+                    self._emit(text, SegmentKind.SLIDE, replace(story, host=ordinal), None, ())
 
     def _aside(self, container: Element, story: _Story) -> None:
         """Walk something that hangs on a paragraph, without joining it to what is carried."""
@@ -341,7 +347,7 @@ class _Reader:
         )
 
 
-def _ordinals(root: Element) -> dict[Element, int]:
+def ordinals(root: Element) -> dict[Element, int]:
     """Position of each paragraph of a part, as Word counts: tables included, text boxes not."""
     found: dict[Element, int] = {}
     steps = etree.iterwalk(root, events=("start",), tag=("{*}p", "{*}txbxContent", "{*}Fallback"))

@@ -53,6 +53,8 @@ class Inline:
     boxes: list[Element] = field(default_factory=list)
     units: list[Unit] = field(default_factory=list)
     """Everything in the paragraph, one by one; their texts together are its text."""
+    graphics: list[tuple[str, str]] = field(default_factory=list)
+    """What is drawn there: ("chart" or "diagram", its relationship), ("description", its text)."""
 
 
 @dataclass
@@ -91,8 +93,9 @@ class InlineReader:
             "w:txbxContent": lambda element, state: state.found.boxes.append(element),
             "pic:pic": lambda _element, _state: self._counts.update(images=1),
             "v:imagedata": lambda _element, _state: self._counts.update(images=1),
-            "c:chart": lambda _element, _state: self._counts.update(charts=1),
-            "dgm:relIds": lambda _element, _state: self._counts.update(diagrams=1),
+            "c:chart": lambda element, state: _draw("chart", attribute(element, "r:id"), state),
+            "dgm:relIds": lambda element, state: _draw("diagram", attribute(element, "r:dm"), state),
+            "wp:docPr": lambda element, state: _draw("description", element.get("descr"), state),
             **dict.fromkeys(("w:tab", "w:ptab"), lambda e, state: self._show(e, "\t", Role.TAB, state)),
             **dict.fromkeys(("w:br", "w:cr"), lambda e, state: self._show(e, "\n", Role.BREAK, state)),
             "w:noBreakHyphen": lambda element, state: self._show(element, "\u2011", Role.TEXT, state),
@@ -230,6 +233,11 @@ class InlineReader:
 def _floats(element: Element) -> bool:
     """Whether it is a picture or shape beside the text, whose place in it nobody sees."""
     return len(element) > 0 and next(element.iter("{*}anchor"), None) is not None
+
+
+def _draw(what: str, value: str | None, state: _State) -> None:
+    if value and not state.hidden:
+        state.found.graphics.append((what, value))
 
 
 def choice(alternate: Element) -> Element | None:

@@ -5,8 +5,11 @@ footers once at the end. Counted and left out: hidden slides and shapes, comment
 hold every picture of the file in memory and does not open strict files.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 from app.documents.errors import UnreadableFile
-from app.documents.readers.charts import chart_texts
+from app.documents.readers.charts import chart_texts, diagram_texts
 from app.documents.readers.collecting import Collector
 from app.documents.readers.labels import package_labels
 from app.documents.readers.package import Package
@@ -138,24 +141,16 @@ class _Slide:
                 case "a:tbl":
                     self._table(element, shape)
                 case "c:chart":
-                    part = self._targets.get(attribute(element, "r:id") or "")
-                    for text in (
-                        [] if part is None else chart_texts(self._package.xml(part), with_values=True)
-                    ):
-                        self._collector.add(SegmentKind.SLIDE, text, self._anchor(shape))
+                    self._graphic(attribute(element, "r:id"), shape, partial(chart_texts, with_values=True))
                 case "dgm:relIds":
-                    part = self._targets.get(attribute(element, "r:dm") or "")
-                    if part is not None:
-                        self._diagram(self._package.xml(part), shape)
+                    self._graphic(attribute(element, "r:dm"), shape, diagram_texts)
                 case _:
                     pass
 
-    def _diagram(self, root: Element, shape: Shape) -> None:
-        """The texts of a diagram's points in their order; what is drawn from them says nothing more."""
-        listed = child(root, "dgm:ptLst")
-        for point in () if listed is None else listed:
-            texts = [text_of(paragraph) for paragraph in paragraphs(child(point, "dgm:t"))]
-            self._collector.add(SegmentKind.SLIDE, "\n".join(texts), self._anchor(shape))
+    def _graphic(self, target: str | None, shape: Shape, texts: Callable[[Element], list[str]]) -> None:
+        part = self._targets.get(target or "")
+        for text in [] if part is None else texts(self._package.xml(part)):
+            self._collector.add(SegmentKind.SLIDE, text, self._anchor(shape))
 
     def _table(self, table: Element, shape: Shape) -> None:
         rows = [each for each in table if name_of(each) == "a:tr"]

@@ -7,7 +7,7 @@ from xlsxwriter.workbook import Workbook
 
 from app.documents.errors import NoText, TooComplex, UnreadableFile
 from app.documents.readers import xlsx, xlsx_parts
-from app.documents.readers.cells import Value, column_name, column_number, range_name, shown
+from app.documents.readers.cells import Value, column_name, column_number, range_name, range_of, shown
 from app.documents.readers.statistics import Column
 from app.documents.segments import ExcelAnchor, Extracted
 from tests.documents.workbooks import raw_workbook, workbook
@@ -244,6 +244,7 @@ def test_names_of_cells_go_both_ways() -> None:
     assert [column_name(at) for at in (0, 25, 26, 701, 702, 16_383)] == ["A", "Z", "AA", "ZZ", "AAA", "XFD"]
     assert all(column_number(column_name(at)) == at for at in range(16_384))
     assert (range_name(0, 0, 0, 0), range_name(0, 8, 1, 27)) == ("A1", "B1:AB9")
+    assert (range_of("A1"), range_of("B1:AB9")) == ((0, 0, 0, 0), (0, 8, 1, 27))
 
 
 def test_statistics_of_mixed_columns_and_of_many_texts() -> None:
