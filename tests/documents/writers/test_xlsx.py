@@ -3,7 +3,7 @@
 import io
 import zipfile
 
-import openpyxl  # type: ignore[import-untyped]
+import openpyxl
 import pytest
 import xlsxwriter
 from lxml import etree
