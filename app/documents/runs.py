@@ -29,6 +29,11 @@ class Stretch:
     items: tuple[Item, ...]
     paragraph: int
 
+    @property
+    def lead(self) -> Item:
+        """The item whose formatting it has: white space takes that of the text beside it."""
+        return _lead(self.items)
+
 
 def stretches(
     paragraphs: Sequence[Sequence[Item]], joints: Sequence[str] = ("",), *, collapse: bool = False
@@ -65,7 +70,7 @@ def shown_text(parts: Sequence[Run]) -> str:
 
 
 def _merged(rows: Sequence[tuple[int, Item]]) -> list[tuple[int, list[Item]]]:
-    """Neighbours of the same formatting together. White space takes that of the text before it."""
+    """Neighbours of the same formatting together. White space goes with the text beside it."""
     merged: list[tuple[int, list[Item]]] = []
     for number, item in rows:
         before = merged[-1] if merged else None
@@ -74,7 +79,7 @@ def _merged(rows: Sequence[tuple[int, Item]]) -> list[tuple[int, list[Item]]]:
             and before[0] == number
             and item.kind is RunKind.TEXT
             and before[1][-1].kind is RunKind.TEXT
-            and (item.text.isspace() or item.key == before[1][0].key)
+            and (item.text.isspace() or _lead(before[1]).text.isspace() or item.key == _lead(before[1]).key)
         ):
             before[1].append(item)
         else:
@@ -82,17 +87,21 @@ def _merged(rows: Sequence[tuple[int, Item]]) -> list[tuple[int, list[Item]]]:
     return merged
 
 
+def _lead(items: Sequence[Item]) -> Item:
+    return next((item for item in items if not item.text.isspace()), items[0])
+
+
 def _numbered(merged: Sequence[tuple[int, list[Item]]]) -> list[Stretch]:
     letters: dict[int, dict[Hashable, int]] = {}
     for number, items in merged:
         if items[0].kind is RunKind.TEXT:
-            looks = letters.setdefault(number, {})
-            looks[items[0].key] = looks.get(items[0].key, 0) + sum(len(item.text) for item in items)
+            looks, key = letters.setdefault(number, {}), _lead(items).key
+            looks[key] = looks.get(key, 0) + sum(len(item.text) for item in items)
     usual = {number: max(looks, key=looks.__getitem__) for number, looks in letters.items()}
     found: list[Stretch] = []
     tag = 0
     for number, items in merged:
-        first = items[0]
+        first = _lead(items)
         text = "".join(item.text for item in items)
         plain = first.kind is RunKind.TEXT and (first.key == usual[number] or text.isspace())
         tag += not plain

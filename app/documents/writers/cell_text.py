@@ -33,7 +33,7 @@ def items(string: Element) -> list[Item]:
 def rewrite(string: Element, source: Sequence[Stretch], runs: Sequence[Run]) -> None:
     """Put `runs` in place of the string's; what tells how the old text is spoken goes with it."""
     raw = "".join(item.text for item in items(string))
-    looks = {each.run.tag: each.items[0].source for each in reversed(source)}
+    looks = {each.run.tag: each.lead.source for each in reversed(source)}
     parts: list[tuple[object, str]] = [(None, "")]
     for run in runs:
         look = looks.get(run.tag)

@@ -74,7 +74,8 @@ def _slots(
             free.discard(id(like))
             yield Slot(units, home=home)
         else:
-            yield Slot(units, text=run.text, home=home)
+            look = () if like is None or not isinstance(like.lead.source, tuple) else like.lead.source
+            yield Slot(look, text=run.text, home=home)
 
 
 def _keep_ends(slots: Sequence[Slot], source: Sequence[Stretch]) -> None:

@@ -35,8 +35,8 @@ def rewrite(paragraph: Element, source: Sequence[Stretch], runs: Sequence[Run]) 
             free.discard(id(like))
             made += [each for each in elements if isinstance(each, etree._Element)]  # noqa: SLF001 (lxml has no public name for it)
         else:
-            first = next((each for each in elements if isinstance(each, etree._Element)), None)  # noqa: SLF001 (lxml has no public name for it)
-            made += _runs(paragraph, first, clean(run.text))
+            look = None if like is None else like.lead.source
+            made += _runs(paragraph, look if isinstance(look, etree._Element) else None, clean(run.text))  # noqa: SLF001 (lxml has no public name for it)
     for each in list(paragraph):
         if name_of(each) not in BESIDE_TEXT:
             paragraph.remove(each)
