@@ -12,16 +12,16 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import app
 from app.core.logging import get_logger
 from app.documents import frames
+from app.documents.answers import Answer, Crash, Read, Written
 from app.documents.errors import (
-    READING_ERRORS,
     DocumentError,
     EmptyFile,
     ExtractionBusy,
@@ -30,9 +30,11 @@ from app.documents.errors import (
     TooComplex,
     UnreadableFile,
 )
-from app.documents.segments import Extracted, Segment, SensitivityLabel, load_segments
+from app.documents.operations import Operation, Produced, dump_operations
+from app.documents.segments import Extracted
 from app.settings import Settings
 
+T = TypeVar("T")
 _log = get_logger(__name__)
 
 _PROCESSES = 2
@@ -80,9 +82,34 @@ class Extractor:
         self, name: str, size_bytes: int, pieces: AsyncIterable[bytes], *, group: object | None = None
     ) -> Extracted:
         """The same for a file of `size_bytes` that comes in pieces and is never whole in this process."""
+        return await self._ask("read", name, size_bytes, pieces, group, Read())
+
+    async def writable(self, content: bytes, *, group: object | None = None) -> Extracted:
+        """Every text of an Office file that can be written: see `writing.writable`. Raises: as `extract`."""
+        return await self._ask("writable", "", len(content), _whole(content), group, Read())
+
+    async def produce(
+        self, content: bytes, operations: Sequence[Operation], *, group: object | None = None
+    ) -> Produced:
+        """The file with these operations applied: see `writing.apply`. Raises: as `extract`."""
+        asked = await asyncio.to_thread(lambda: json.dumps(dump_operations(operations)).encode())
+        answer = Written(operations)
+        return await self._ask("write", "", len(content), _whole(content), group, answer, asked)
+
+    async def _ask(
+        self,
+        task: str,
+        name: str,
+        size_bytes: int,
+        pieces: AsyncIterable[bytes],
+        group: object | None,
+        answer: Answer[T],
+        operations: bytes | None = None,
+    ) -> T:
         self._check_size(size_bytes)
+        request = _request(task, name, _cpu_seconds(size_bytes, self._seconds))
         async with self._turn(group):
-            return await self._extract(name, size_bytes, pieces)
+            return await self._answered(request, size_bytes, pieces, answer, operations)
 
     def _check_size(self, size_bytes: int) -> None:
         if not size_bytes:
@@ -93,18 +120,25 @@ class Extractor:
                 " split it and send the parts."
             )
 
-    async def _extract(self, name: str, size_bytes: int, pieces: AsyncIterable[bytes]) -> Extracted:
+    async def _answered(
+        self,
+        request: bytes,
+        size_bytes: int,
+        pieces: AsyncIterable[bytes],
+        answer: Answer[T],
+        operations: bytes | None,
+    ) -> T:
         child = await self._take()
         keep = False
         try:
             async with asyncio.timeout(self._seconds):
-                await child.send(name, size_bytes, pieces, _cpu_seconds(size_bytes, self._seconds))
+                await child.send(request, size_bytes, pieces, operations)
                 try:
-                    extracted = await child.answer(self._memory)
+                    outcome = await child.answer(self._memory, answer)
                 finally:
                     # An answer is whole even if it is a refusal; anything else leaves the pipe in disorder.
                     keep = child.answered
-            return extracted
+            return outcome
         except TimeoutError as error:
             raise ExtractionTimedOut from error
         except (EOFError, ConnectionError) as error:
@@ -222,12 +256,11 @@ class _Child:
             return False
         return True
 
-    async def answer(self, most_bytes: int) -> Extracted:
+    async def answer(self, most_bytes: int, answer: Answer[T]) -> T:
         """What became of the document that was sent, in at most so many bytes.
 
         Raises: documents.errors, EOFError, ConnectionError, `_Disorder`.
         """
-        segments: list[Segment] = []
         left = most_bytes
         while True:
             kind, body = await self._receive()
@@ -236,29 +269,20 @@ class _Child:
                 raise _Disorder("too many bytes")
             try:
                 if kind == frames.SEGMENTS:
-                    segments += await asyncio.to_thread(_load, body, len(segments))
-                    continue
-                told = json.loads(body)
-                ended = self._end_of(kind, told, segments)
+                    ended = await asyncio.to_thread(answer.hear, kind, body)
+                else:
+                    ended = answer.hear(kind, body)
+            except Crash as error:
+                self.crash = dict(error.told)
+                raise
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise _Disorder(type(error).__name__) from None
+            if ended is None:
+                continue
             self.answered = True
             if isinstance(ended, DocumentError):
                 raise ended
             return ended
-
-    def _end_of(
-        self, kind: bytes, told: dict[str, Any], segments: list[Segment]
-    ) -> Extracted | DocumentError:
-        """What a last frame means. Raises: EOFError when the process is about to end."""
-        if kind == frames.DONE:
-            labels = tuple(SensitivityLabel(**label) for label in told["labels"])
-            return Extracted(told["media_type"], tuple(segments), told["notes"], labels)
-        if kind == frames.ERROR:
-            refusal: DocumentError = READING_ERRORS[told["code"]](told["message"])
-            return refusal
-        self.crash = {name: str(told[name]) for name in ("error", "where")}
-        raise EOFError
 
     async def why(self) -> DocumentError:
         """The error that says why the process ended by itself."""
@@ -288,7 +312,11 @@ class _Child:
         await self.process.wait()
 
     async def send(
-        self, name: str, size_bytes: int, pieces: AsyncIterable[bytes], cpu_seconds: float
+        self,
+        request: bytes,
+        size_bytes: int,
+        pieces: AsyncIterable[bytes],
+        operations: bytes | None,
     ) -> None:
         """Send one document. Raises: EOFError, ConnectionError, ValueError if it is not of that size."""
         pipe = self.process.stdin
@@ -296,9 +324,10 @@ class _Child:
             raise EOFError
         self.documents += 1
         self.answered = False
-        suffix = Path(name.replace("\\", "/")).suffix
-        request = {"name": f"document{suffix}", "cpu_seconds": cpu_seconds}
-        pipe.write(frames.json_frame(frames.REQUEST, request))
+        pipe.write(request)
+        if operations is not None:
+            pipe.write(frames.frame(frames.OPERATIONS, operations))
+            await pipe.drain()
         pipe.write(frames.HEAD.pack(frames.CONTENT, size_bytes))
         left = size_bytes
         async for piece in pieces:
@@ -323,6 +352,12 @@ class _Child:
             return kind, await pipe.readexactly(length)
 
 
+def _request(task: str, name: str, cpu_seconds: float) -> bytes:
+    suffix = Path(name.replace("\\", "/")).suffix
+    told = {"task": task, "name": f"document{suffix}", "cpu_seconds": cpu_seconds}
+    return frames.json_frame(frames.REQUEST, told)
+
+
 async def _whole(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
@@ -330,11 +365,6 @@ async def _whole(content: bytes) -> AsyncIterator[bytes]:
 def _cpu_seconds(size_bytes: int, most: float) -> float:
     """CPU time that a file may take: a second more for each MiB above the small ones."""
     return min(most, _CPU_SECONDS + max(0, size_bytes - _SMALL_BYTES) * _CPU_SECONDS_A_BYTE)
-
-
-def _load(body: bytes, offset: int) -> list[Segment]:
-    segments = load_segments(body)
-    return [replace(segment, index=offset + segment.index) for segment in segments]
 
 
 async def _spawn(memory_bytes: int) -> asyncio.subprocess.Process:

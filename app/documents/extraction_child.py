@@ -21,10 +21,12 @@ from typing import Any, BinaryIO, NoReturn
 
 from app.documents import frames
 from app.documents.errors import DocumentError, TooComplex
+from app.documents.operations import load_operations
 from app.documents.reading import read
+from app.documents.writing import apply, writable
 
 _LOOK_SECONDS = 0.05
-_Request = tuple[dict[str, Any], bytes]
+_Request = tuple[dict[str, Any], bytes, bytes]
 
 
 def main() -> None:
@@ -44,16 +46,22 @@ def main() -> None:
     answers.write(frames.frame(frames.READY, b""))
     answers.flush()
     while True:
-        request, content = requests.get()
+        request, operations, content = requests.get()
         _allow_cpu(float(request["cpu_seconds"]))
-        _answer(str(request["name"]), content, answers)
+        _answer(request, operations, content, answers)
         del content
         answers.flush()
 
 
-def _answer(name: str, content: bytes, answers: BinaryIO) -> None:
+def _answer(request: dict[str, Any], operations: bytes, content: bytes, answers: BinaryIO) -> None:
     try:
-        extracted = read(name, content)
+        if request["task"] == "write":
+            answers.writelines(
+                frames.produced_frames(apply(content, load_operations(json.loads(operations))))
+            )
+            return
+        is_for_writing = request["task"] == "writable"
+        extracted = writable(content) if is_for_writing else read(str(request["name"]), content)
     except DocumentError as error:
         answers.write(_error_frame(error))
     except (MemoryError, RecursionError):
@@ -85,7 +93,8 @@ def _error_frame(error: DocumentError) -> bytes:
 def _receive(source: BinaryIO, requests: queue.SimpleQueue[_Request]) -> NoReturn:
     while True:
         request = json.loads(_body(source))
-        requests.put((request, _body(source)))
+        operations = _body(source) if request["task"] == "write" else b""
+        requests.put((request, operations, _body(source)))
 
 
 def _body(source: BinaryIO) -> bytes:

@@ -62,6 +62,29 @@ def operation_for(segment: Segment, answer: Answer, *, client_ref: str | None = 
     return Operation(segment.anchor, text_hash(segment.text), answer.runs, answer.kept, client_ref)
 
 
+def produced(
+    content: bytes,
+    operations: Sequence[Operation],
+    refused: Sequence[tuple[int, str]],
+    notes: Mapping[str, int],
+) -> Produced:
+    """What became of all operations when these were refused and the others applied.
+
+    Raises: ValueError for a refusal of no operation, or of one twice.
+    """
+    left_out = dict(refused)
+    if len(left_out) != len(refused) or not set(left_out) <= set(range(len(operations))):
+        raise ValueError("refusals")
+    applied = tuple(index for index in range(len(operations)) if index not in left_out)
+    return Produced(
+        content=content,
+        applied=applied,
+        refused=tuple(Refusal(at, why, operations[at].client_ref) for at, why in refused),
+        degraded=tuple(at for at in applied if operations[at].kept is Kept.DEGRADED),
+        notes=dict(notes),
+    )
+
+
 def dump_operations(operations: Sequence[Operation]) -> list[dict[str, Any]]:
     """Operations as JSON."""
     return [

@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 
 from app.documents.errors import NoText, UnsupportedFormat
 from app.documents.normalize import text_hash
-from app.documents.operations import Operation, Produced, Refusal
+from app.documents.operations import Operation, Produced, produced
 from app.documents.readers import docx as docx_reader
 from app.documents.readers import xlsx as xlsx_reader
 from app.documents.readers.package import Package
 from app.documents.segments import Anchor, ExcelAnchor, Extracted, PowerPointAnchor, Run, Segment, WordAnchor
-from app.documents.tags import Kept
 from app.documents.writers import docx, pptx, xlsx
 from app.documents.writers.container import repack
 from app.documents.writers.pieces import Spot, Writable, fits, serialize
@@ -65,16 +64,14 @@ def apply(content: bytes, operations: Sequence[Operation]) -> Produced:
     for spot in document.spots:
         by_anchor.setdefault(_key(spot.segment.anchor), []).append(spot)
     taken: set[Spot] = set()
-    refused: list[Refusal] = []
-    applied: list[int] = []
+    refused: list[tuple[int, str]] = []
     touched: dict[str, None] = {}
     for index, operation in enumerate(operations):
         chosen, reason = _choose(by_anchor.get(_key(operation.anchor), []), operation, taken)
         if chosen is None:
-            refused.append(Refusal(index, reason, operation.client_ref))
+            refused.append((index, reason))
             continue
         taken.add(chosen)
-        applied.append(index)
         if operation.runs != _runs(chosen.segment):
             chosen.write(operation.runs)
             touched.update(dict.fromkeys(chosen.parts))
@@ -82,13 +79,7 @@ def apply(content: bytes, operations: Sequence[Operation]) -> Produced:
     changed = {package.entry_name(part): serialize(package.xml(part)) for part in touched}
     if changed and package.is_signed():
         notes["signatures_invalid"] = 1
-    return Produced(
-        content=repack(content, changed),
-        applied=tuple(applied),
-        refused=tuple(refused),
-        degraded=tuple(index for index in applied if operations[index].kept is Kept.DEGRADED),
-        notes=_counted(notes),
-    )
+    return produced(repack(content, changed), operations, refused, _counted(notes))
 
 
 def _counted(notes: Counter[str]) -> dict[str, int]:
