@@ -1,7 +1,7 @@
 """A key vault on loopback that speaks the wire of Azure Key Vault, with real RSA keys, and the sign-in beside it.
 
 Our code asks it under Microsoft's own names over TLS: only the resolver and the trusted authority are the
-test's. Sources: Key Vault REST 2025-07-01 (Get Key, Wrap Key, Unwrap Key), "Authentication, requests and
+test's. Sources: Key Vault REST 2025-07-01 (Get Key, Wrap Key, Unwrap Key, Sign, Verify), "Authentication, requests and
 responses" for the challenge, "How to use managed identities" for the App Service endpoint.
 """
 
@@ -20,8 +20,10 @@ from typing import Any
 import trustme
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from app.core.key_vault import KeyVault
 from app.core.vault_address import KeyAddress
@@ -29,6 +31,8 @@ from app.core.vault_address import KeyAddress
 TENANT = "7d1f9c7e-0000-4000-8000-00000000aaaa"
 SIGN_IN = "login.microsoftonline.com"
 _PADDING = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+_PSS = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+_DIGESTED = Prehashed(hashes.SHA256())
 
 
 @dataclass
@@ -39,7 +43,7 @@ class ScriptedVault:
     versions: dict[str, rsa.RSAPrivateKey] = field(default_factory=dict)
     disabled: set[str] = field(default_factory=set)
     answers: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict)
-    """Operation (get, wrapkey, unwrapkey, token) -> status and headers to answer with instead."""
+    """Operation (get, wrapkey, unwrapkey, sign, verify, token) -> status and headers to answer with instead."""
     resource: str = "https://vault.azure.net"
     asked: Counter[str] = field(default_factory=Counter)
     tokens: set[str] = field(default_factory=set)
@@ -132,16 +136,30 @@ class ScriptedVault:
     def _with_key(self, operation: str, kid: str, key: rsa.RSAPrivateKey, body: Any) -> web.Response:
         if operation == "get":
             return web.json_response(_bundle(kid, key))
-        assert body["alg"] == "RSA-OAEP-256"
+        if operation == "verify":
+            assert body["alg"] == "PS256"
+            valid = _signed_by(key, _decoded(body["digest"]), _decoded(body["value"]))
+            return web.json_response({"value": valid})
         value = _decoded(body["value"])
+        assert body["alg"] == ("PS256" if operation == "sign" else "RSA-OAEP-256")
         try:
-            if operation == "wrapkey":
+            if operation == "sign":
+                made = key.sign(value, _PSS, _DIGESTED)
+            elif operation == "wrapkey":
                 made = key.public_key().encrypt(value, _PADDING)
             else:
                 made = key.decrypt(value, _PADDING)
         except ValueError:
             return _refusal(400, "BadParameter")
         return web.json_response({"kid": kid, "value": _encoded(made)})
+
+
+def _signed_by(key: rsa.RSAPrivateKey, digest: bytes, signature: bytes) -> bool:
+    try:
+        key.public_key().verify(signature, digest, _PSS, _DIGESTED)
+    except InvalidSignature:
+        return False
+    return True
 
 
 class LoopbackResolver(AbstractResolver):
@@ -212,7 +230,7 @@ def _bundle(kid: str, key: rsa.RSAPrivateKey) -> dict[str, Any]:
         "key": {
             "kid": kid,
             "kty": "RSA",
-            "key_ops": ["wrapKey", "unwrapKey"],
+            "key_ops": ["wrapKey", "unwrapKey", "sign", "verify"],
             "n": _encoded(numbers.n.to_bytes(256, "big")),
             "e": _encoded(numbers.e.to_bytes(3, "big")),
         },

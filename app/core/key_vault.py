@@ -1,11 +1,16 @@
 """Azure Key Vault wraps data keys, through Microsoft's client library. Imported only where a vault is set.
 
 The key-encryption key never leaves the vault: what we keep is `RSA-OAEP-256` of tenant, version and data
-key, so a wrapped key that was moved to another tenant's row does not count. The name of the wrapping key
-is the whole key identifier with its version.
+key, so a wrapped key that was moved to another tenant's row does not count. Everybody can encrypt for a
+public key, so the vault also signs what we keep (PS256), and nothing is unwrapped that it has not signed: a
+data key that somebody has put into the database is none of ours. The signature is checked here, with the
+public half. The name of the wrapping key is the whole key identifier with its version.
+
+    stored: ciphertext | signature      each as long as the key's modulus
 """
 
 import asyncio
+import hashlib
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,7 +24,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestE
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.identity.aio import ManagedIdentityCredential, WorkloadIdentityCredential
 from azure.keyvault.keys.aio import KeyClient
-from azure.keyvault.keys.crypto import KeyWrapAlgorithm
+from azure.keyvault.keys.crypto import KeyWrapAlgorithm, SignatureAlgorithm
 from azure.keyvault.keys.crypto.aio import CryptographyClient
 
 from app.core.crypto import SealBroken
@@ -30,6 +35,8 @@ from app.core.wrapping import KeysUnavailable, WrappedKey
 _log = get_logger(__name__)
 _T = TypeVar("_T")
 _ALGORITHM = KeyWrapAlgorithm.rsa_oaep_256
+_SIGNING = SignatureAlgorithm.ps256
+_SIGNED = b"switchboard wrapped key 1"
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 5.0
 _LONGEST_SECONDS = 10.0
@@ -38,6 +45,7 @@ _REST_SECONDS = 2.0
 """After a failure nobody asks the vault for so long, so that requests do not queue up for a dead one."""
 _LONGEST_REST_SECONDS = 60.0
 _WHOLE_VAULT = ""
+_JUDGING = frozenset({"unwrap", "verify"})
 _REFUSED_SECONDS = 30.0
 """When to come back after a refusal: an operator has to change something."""
 
@@ -85,10 +93,13 @@ class KeyVault:
         client = self._client(name)
         content = _bound(tenant_id, version) + data_key
         result = await self._ask("wrap", name, lambda: client.wrap_key(_ALGORITHM, content))
-        return WrappedKey(name, result.encrypted_key)
+        ciphertext: bytes = result.encrypted_key
+        digest = _digest(tenant_id, version, ciphertext)
+        signed = await self._ask("sign", name, lambda: client.sign(_SIGNING, digest))
+        return WrappedKey(name, ciphertext + signed.signature)
 
     async def unwrap(self, tenant_id: UUID, version: int, wrapped: WrappedKey) -> bytes:
-        """Let the vault unwrap. Raises: `KeysUnavailable`, `SealBroken`."""
+        """Let the vault unwrap what it has signed. Raises: `KeysUnavailable`, `SealBroken`."""
         if not any(known.covers(wrapped.name) for known in self._known):
             # A row must not send our vault's token, or our wrapped keys, to an address of its choice.
             raise KeysUnavailable(
@@ -96,9 +107,13 @@ class KeyVault:
                 retry_after_seconds=_REFUSED_SECONDS,
             )
         client = self._client(wrapped.name)
-        result = await self._ask(
-            "unwrap", wrapped.name, lambda: client.unwrap_key(_ALGORITHM, wrapped.wrapped)
-        )
+        half = len(wrapped.wrapped) // 2
+        ciphertext, signature = wrapped.wrapped[:half], wrapped.wrapped[half:]
+        digest = _digest(tenant_id, version, ciphertext)
+        made = await self._ask("verify", wrapped.name, lambda: client.verify(_SIGNING, digest, signature))
+        if not made.is_valid:
+            raise SealBroken
+        result = await self._ask("unwrap", wrapped.name, lambda: client.unwrap_key(_ALGORITHM, ciphertext))
         content: bytes = result.key
         bound = _bound(tenant_id, version)
         if not content.startswith(bound):
@@ -164,8 +179,8 @@ class KeyVault:
                     # A connection that was kept may have been closed at the other end meanwhile.
                     return await call()
         except HttpResponseError as error:
-            if error.status_code == 400 and operation == "unwrap":
-                # The version is there and says that this is not what it has wrapped.
+            if error.status_code == 400 and operation in _JUDGING:
+                # The version is there and says that this is not what it has wrapped or signed.
                 raise SealBroken from error
             reason = f"HTTP {error.status_code}"
             if error.status_code is not None and 400 <= error.status_code < 429:
@@ -185,6 +200,11 @@ class KeyVault:
 
 def _bound(tenant_id: UUID, version: int) -> bytes:
     return tenant_id.bytes + version.to_bytes(4, "big")
+
+
+def _digest(tenant_id: UUID, version: int, ciphertext: bytes) -> bytes:
+    """What the vault signs: every part before the last has one length."""
+    return hashlib.sha256(_SIGNED + _bound(tenant_id, version) + ciphertext).digest()
 
 
 def _seconds(error: HttpResponseError) -> float:

@@ -6,8 +6,11 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from app.core.clock import new_id
 from app.core.crypto import SealBroken
@@ -110,6 +113,49 @@ async def test_a_wrapped_key_that_was_changed_does_not_unwrap_and_does_not_rest_
     with pytest.raises(SealBroken):
         await client.unwrap(_TENANT, 1, WrappedKey(wrapped.name, bytes(256)))
     assert await client.unwrap(_TENANT, 1, wrapped) == _KEY
+
+
+def planted(vault: ScriptedVault, tenant_id: UUID, version: int) -> bytes:
+    """A data key that somebody knows, wrapped as we wrap with nothing but the public half of the vault's key."""
+    public = next(reversed(vault.versions.values())).public_key()
+    content = tenant_id.bytes + version.to_bytes(4, "big") + bytes(32)
+    return public.encrypt(content, padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None))
+
+
+@pytest.mark.parametrize("version", [1, 0xFFFF_0001], ids=["of content", "of the record"])
+async def test_a_data_key_that_somebody_wrapped_with_the_public_key_is_none_of_ours(
+    vault: ScriptedVault, client: KeyVault, version: int
+) -> None:
+    ours = await client.wrap(_TENANT, version, _KEY)
+    theirs = planted(vault, _TENANT, version)
+    own_key = rsa.generate_private_key(65537, 2048)
+    forged = own_key.sign(theirs, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
+    signature = ours.wrapped[len(ours.wrapped) // 2 :]
+    for wrapped in (theirs, theirs + forged, theirs + signature, theirs + bytes(256), theirs + theirs, b""):
+        with pytest.raises(SealBroken):
+            await client.unwrap(_TENANT, version, WrappedKey(ours.name, wrapped))
+    # The vault was not even asked to open one.
+    assert vault.asked["unwrapkey"] == 0
+    assert await client.unwrap(_TENANT, version, ours) == _KEY
+
+
+async def test_a_signature_counts_only_for_its_own_ciphertext_tenant_and_version(
+    vault: ScriptedVault, client: KeyVault
+) -> None:
+    one, other = await client.wrap(_TENANT, 1, _KEY), await client.wrap(_TENANT, 1, _KEY)
+    half = len(one.wrapped) // 2
+    mixed = WrappedKey(one.name, one.wrapped[:half] + other.wrapped[half:])
+    for tenant_id, version, wrapped in ((_TENANT, 1, mixed), (_TENANT, 2, one), (new_id(), 1, one)):
+        with pytest.raises(SealBroken):
+            await client.unwrap(tenant_id, version, wrapped)
+    assert vault.asked["unwrapkey"] == 0
+
+
+async def test_without_the_right_to_sign_nothing_is_wrapped(vault: ScriptedVault, client: KeyVault) -> None:
+    vault.answers["sign"] = (403, {})
+    with pytest.raises(KeysUnavailable) as caught:
+        await client.wrap(_TENANT, 1, _KEY)
+    assert caught.value.reason == "sign: HTTP 403"
 
 
 @pytest.mark.parametrize(
