@@ -12,6 +12,7 @@ from app.documents.errors import NoText, UnsupportedFormat
 from app.documents.normalize import text_hash
 from app.documents.operations import Operation, Produced, produced
 from app.documents.readers import docx as docx_reader
+from app.documents.readers import pptx as pptx_reader
 from app.documents.readers import xlsx as xlsx_reader
 from app.documents.readers.package import Package
 from app.documents.segments import Anchor, ExcelAnchor, Extracted, PowerPointAnchor, Run, Segment, WordAnchor
@@ -34,7 +35,7 @@ _WRITERS: Mapping[str, _Writer] = {
         xlsx.open_document, xlsx_reader.MEDIA_TYPE
     ),
     "application/vnd.openxmlformats-officedocument.presentationml.presentation.main+xml": _Writer(
-        pptx.open_document, "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+        pptx.open_document, pptx_reader.MEDIA_TYPE
     ),
 }
 """By the content type of the main part."""

@@ -109,7 +109,7 @@ def places(package: Package) -> list[tuple[Segment, list[Place]]]:
     return [
         (segment, [draft.place, *reader.repeated.get((draft.text, draft.runs), ())])
         for segment, draft in zip(_finish(reader.drafts), reader.drafts, strict=True)
-        if draft.place is not None
+        if draft.place is not None and draft.place.paragraphs
     ]
 
 

@@ -2,6 +2,7 @@
 
 import io
 import random
+import re
 import zipfile
 from collections.abc import Callable
 
@@ -13,9 +14,11 @@ from lxml import etree
 from app.documents.errors import UnsupportedFormat
 from app.documents.normalize import text_hash
 from app.documents.operations import Operation, dump_operations, load_operations, operation_for
+from app.documents.readers import docx
 from app.documents.segments import Run, RunKind, Segment, WordAnchor
 from app.documents.tags import Kept, from_tags, with_tags
 from app.documents.writing import apply, writable
+from tests.documents.everything import everything, sentinel
 from tests.documents.files import STRICT, TRANSITIONAL, paragraph, word_file, word_xml
 from tests.documents.formatted import elements, parts, pseudo_translated, rich_word_file, run
 
@@ -313,3 +316,17 @@ def content_with(content: bytes, name: str, old: bytes, new: bytes) -> bytes:
         for each, part in parts(content).items():
             container.writestr(each, part.replace(old, new) if each == name else part)
     return buffer.getvalue()
+
+
+def test_every_kind_of_content_but_formulas_descriptions_and_comments_is_written() -> None:
+    content = everything(2)
+    segments = writable(content).segments
+    produced = apply(content, [pseudo_translated(segment) for segment in segments])
+    assert (len(produced.applied), produced.refused) == (len(segments), ())
+    assert elements(produced.content) == elements(content)
+    kept = {
+        word
+        for segment in docx.read(produced.content).segments
+        for word in re.findall(r"q[a-z]+[0-9]{4}x", segment.text)
+    }
+    assert kept == {sentinel(kind, page) for kind in ("equation", "description") for page in (0, 1)}
