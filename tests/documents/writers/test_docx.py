@@ -318,7 +318,7 @@ def content_with(content: bytes, name: str, old: bytes, new: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def test_every_kind_of_content_but_formulas_descriptions_and_comments_is_written() -> None:
+def test_every_kind_of_content_but_formulas_fields_descriptions_and_comments_is_written() -> None:
     content = everything(2)
     segments = writable(content).segments
     produced = apply(content, [pseudo_translated(segment) for segment in segments])
@@ -329,4 +329,6 @@ def test_every_kind_of_content_but_formulas_descriptions_and_comments_is_written
         for segment in docx.read(produced.content).segments
         for word in re.findall(r"q[a-z]+[0-9]{4}x", segment.text)
     }
-    assert kept == {sentinel(kind, page) for kind in ("equation", "description") for page in (0, 1)}
+    assert kept == {
+        sentinel(kind, page) for kind in ("equation", "description", "fieldresult") for page in (0, 1)
+    }
