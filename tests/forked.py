@@ -7,6 +7,7 @@ the whole system is started by its command (tests/local/test_supervisor.py).
 
 import faulthandler
 import multiprocessing
+import multiprocessing.util
 import os
 import runpy
 import signal
@@ -27,6 +28,9 @@ _CONTEXT.set_forkserver_preload(
         "app.llm.providers.openai_compatible",
     ]
 )
+
+# The address of that one is a file's path, which must be short: chosen before a test moves the temporary files.
+multiprocessing.util.get_temp_dir()
 
 
 class Forked:
