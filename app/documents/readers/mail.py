@@ -7,12 +7,13 @@ not read: each is a file of its own.
 import email
 import email.message
 import email.policy
+from collections.abc import Iterator
 from email.header import decode_header, make_header
 
 from app.documents.errors import TooComplex
 from app.documents.readers.collecting import Collector
 from app.documents.readers.labels import header_labels
-from app.documents.readers.mail_text import Written, add_mail
+from app.documents.readers.mail_text import Body, Written, add_mail
 from app.documents.segments import Extracted
 
 MEDIA_TYPE = "message/rfc822"
@@ -38,14 +39,17 @@ def read(content: bytes) -> Extracted:
 
 def _add(message: email.message.EmailMessage, collector: Collector, *, within: str, depth: int) -> None:
     headers = _headers(message)
-    attached = list(_attachments(message))
-    body, is_html = _body(message)
+    parts = list(_parts(message))
+    attached = [each for each in parts if not _is_text(each)]
     collector.notes["headers_unreadable"] += sum(not value for value in headers.values())
     add_mail(
         Written(
             headers=tuple((name, headers[name.lower()]) for name in _SHOWN if headers.get(name.lower())),
-            body=body,
-            is_html=is_html,
+            bodies=tuple(
+                Body(_text(each), is_html=each.get_content_subtype() == "html")
+                for each in parts
+                if _is_text(each)
+            ),
             attachments=tuple(_name_of(each) for each in attached),
         ),
         collector,
@@ -77,17 +81,37 @@ def _headers(message: email.message.Message) -> dict[str, str]:
     return found
 
 
-def _body(message: email.message.EmailMessage) -> tuple[str, bool]:
-    """The text that is shown and whether it is HTML; "" if there is none."""
+def _parts(part: email.message.MIMEPart) -> Iterator[email.message.MIMEPart]:
+    """What a mail is made of, in order: of alternatives the HTML, else the plain text."""
+    children = list(part.iter_parts()) if _is_multipart(part) else []
+    if not children:
+        yield part
+        return
+    if part.get_content_subtype() == "alternative":
+        held = {kind: each for each in reversed(children) for kind in _kinds(each)}
+        children = [held.get("text/html") or held.get("text/plain") or children[-1]]
+    for each in children:
+        yield from _parts(each)
+
+
+def _is_multipart(part: email.message.Message) -> bool:
+    return part.get_content_maintype() == "multipart" and part.is_multipart()
+
+
+def _kinds(part: email.message.Message) -> set[str]:
+    return {each.get_content_type() for each in part.walk()}
+
+
+def _is_text(part: email.message.MIMEPart) -> bool:
+    """Whether a part is shown with the mail: text that is no file."""
     try:
-        part = message.get_body(("html", "plain"))
+        is_file = part.is_attachment() or part.get_filename() is not None
     except _BROKEN:
-        part = None
-    if part is None:
-        part = next((each for each in message.walk() if each.get_content_type() == "text/plain"), None)
-    if part is None or part.is_multipart():
-        return "", False
-    return _text(part), part.get_content_subtype() == "html"
+        is_file = False
+    shown = (
+        part.get_content_type() in {"text/plain", "text/html"} or part.get_content_maintype() == "multipart"
+    )
+    return shown and not is_file
 
 
 def _text(part: email.message.Message) -> str:
@@ -104,16 +128,7 @@ def _text(part: email.message.Message) -> str:
         return raw.decode("cp1252", "replace")
 
 
-def _attachments(message: email.message.EmailMessage) -> list[email.message.EmailMessage]:
-    if message.get_content_maintype() != "multipart":
-        return [message] if message.get_content_type() == "message/rfc822" else []
-    try:
-        return list(message.iter_attachments())
-    except _BROKEN:
-        return []
-
-
-def _name_of(part: email.message.EmailMessage) -> str:
+def _name_of(part: email.message.MIMEPart) -> str:
     try:
         name = part.get_filename()
     except _BROKEN:

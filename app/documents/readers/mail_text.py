@@ -28,12 +28,19 @@ _COPIED_HEADER = re.compile(
 
 
 @dataclass(frozen=True)
+class Body:
+    """A text that is shown."""
+
+    text: str
+    is_html: bool
+
+
+@dataclass(frozen=True)
 class Written:
     """A mail's parts as text."""
 
     headers: tuple[tuple[str, str], ...]
-    body: str
-    is_html: bool
+    bodies: tuple[Body, ...]
     attachments: tuple[str, ...]
 
 
@@ -55,8 +62,9 @@ def add_mail(mail: Written, collector: Collector, *, within: str, level: int) ->
             f"Attachments: {', '.join(mail.attachments)}",
             f"{within}headers",
         )
-    found = blocks(mail.body, collector.notes) if mail.is_html else text_blocks(mail.body)
-    _add_body(found, collector, f"{within}body", level)
+    for body in mail.bodies:
+        found = blocks(body.text, collector.notes) if body.is_html else text_blocks(body.text)
+        _add_body(found, collector, f"{within}body", level)
 
 
 def _add_body(found: Iterator[Block], collector: Collector, part: str, level: int) -> None:

@@ -15,7 +15,7 @@ from oxmsg.storage import Storage
 from app.documents.errors import TooComplex, UnreadableFile
 from app.documents.readers.collecting import Collector
 from app.documents.readers.labels import header_labels
-from app.documents.readers.mail_text import Written, add_mail
+from app.documents.readers.mail_text import Body, Written, add_mail
 from app.documents.segments import Extracted
 
 MEDIA_TYPE = "application/vnd.ms-outlook"
@@ -66,8 +66,7 @@ def _add(storage: Storage, properties: Properties, collector: Collector, *, with
     add_mail(
         Written(
             headers=_headers(properties),
-            body=html or body,
-            is_html=bool(html),
+            bodies=(Body(html or body, is_html=bool(html)),),
             attachments=tuple(_name(each) for each in parts),
         ),
         collector,

@@ -1,4 +1,5 @@
 import datetime as dt
+from email.message import EmailMessage
 
 import pytest
 
@@ -48,6 +49,22 @@ def test_headers_text_and_attachments_are_read_in_order() -> None:
 def test_the_html_version_is_read_because_people_see_it() -> None:
     message = made("other words", html="<h1>Shown</h1><p>Text<p hidden>secret", Subject="S")
     assert [text for _, _, text in _told(mail.read(message.as_bytes()))] == ["S", "Shown", "Text"]
+
+
+def test_each_text_that_is_shown_is_read_and_files_of_text_are_not() -> None:
+    parts = [made("First."), made(html="<p>Second"), made("Third.")]
+    parts[2].add_header("Content-Disposition", "attachment", filename="third.txt")
+    message = EmailMessage()
+    message["Subject"] = "S"
+    message.make_mixed()
+    for part in parts:
+        message.attach(part)
+    assert [text for _, _, text in _told(mail.read(message.as_bytes()))] == [
+        "S",
+        "Attachments: third.txt",
+        "First.",
+        "Second",
+    ]
 
 
 def test_quoted_text_stands_below_the_line_that_says_whose_it_is() -> None:
