@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from app.addin.documents import prepare, read_text
+from app.addin.inline import inline_kind, prepare_inline
 from app.addin.schemas import EstimateResource, NewJobRequest, Refusal, WarningResource
 from app.copilot.errors import DocumentsNotThere
 from app.copilot.submit import (
@@ -32,18 +32,19 @@ async def estimate_job(
 ) -> EstimateResource:
     """What the same body would need as a job: steps, tokens, money, and whether the budgets allow it.
 
-    For documents that are here or text; files in Microsoft 365 are known when they have been fetched.
+    For documents that are here or what the pane sends itself; files in Microsoft 365 are known when they have been fetched.
     """
     if body.input.drive_items:
         raise DocumentsNotThere
     ids = {"tenant_id": caller.tenant_id, "member_id": caller.member_id}
     task_type = find_task_type(body.task_type)
     parameters = checked_parameters(task_type, body.parameters)
-    if body.input.text is None:
+    inline = await prepare_inline(sealer, body.input)
+    if inline is None:
         described = await documents.describe(session, sealer, **ids, document_ids=body.input.documents)
     else:
-        described = [(await prepare(sealer, await read_text(sealer, body.input.text))).view]
-    check_inputs(task_type, len(described), is_text=body.input.text is not None)
+        described = [inline.view]
+    check_inputs(task_type, len(described), inline_kind(body.input))
     member = await attributes_for(session, state.configuration, task_type.name, **ids)
     budgets = await budgets_of(session, state.configuration, Payer(**ids, task_type=task_type.name))
     stand = await standings(session, caller.tenant_id, budgets, now())

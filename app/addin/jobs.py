@@ -5,7 +5,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from app.addin.documents import keep, prepare, read_text
+from app.addin.documents import keep
+from app.addin.inline import inline_kind, prepare_inline
 from app.addin.money import warned
 from app.addin.resources import job_resource, read_job
 from app.addin.schemas import JobPage, JobResource, NewJobRequest
@@ -53,9 +54,7 @@ async def submit_job(
         else (idempotency_key, request_hash(sealer, body.model_dump(mode="json")))
     )
     # Reading and sealing take their time: they come before the transaction does anything.
-    text = (
-        None if body.input.text is None else await prepare(sealer, await read_text(sealer, body.input.text))
-    )
+    inline = await prepare_inline(sealer, body.input)
     # The key comes before whatever is written for the job: a replay leaves nothing behind.
     job_id = await _replayed(session, caller, key)
     if job_id is None:
@@ -64,11 +63,11 @@ async def submit_job(
             parameters=body.parameters,
             host=body.host,
             lane=body.lane,
-            documents=await _documents(body, text, caller, session, sealer),
+            documents=await _documents(body, inline, caller, session, sealer),
             idempotency=key,
             to_fetch=await _to_fetch(body, caller, session),
             start_after=body.start_at,
-            is_text=text is not None,
+            inline=inline_kind(body.input),
         )
         job_id = await submit(
             session,
@@ -188,14 +187,14 @@ async def _replayed(session: TenantSession, caller: Principal, key: tuple[str, b
 
 async def _documents(
     body: NewJobRequest,
-    text: documents.PreparedDocument | None,
+    inline: documents.PreparedDocument | None,
     caller: Principal,
     session: TenantSession,
     sealer: TenantSealer,
 ) -> list[documents.DocumentView]:
-    """The documents named, or the pane's text as one; none for files that the job fetches."""
-    if text is not None:
-        return [await keep(session, caller, text)]
+    """The documents named, or what the pane sent as one; none for files that the job fetches."""
+    if inline is not None:
+        return [await keep(session, caller, inline)]
     if not body.input.documents:
         return []
     return await documents.describe(

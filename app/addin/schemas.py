@@ -4,14 +4,29 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StrictBool,
+    StrictInt,
+    model_validator,
+)
 
+from app.copilot.types import MOST_INLINE_SEGMENTS
 from app.core.clock import now
+from app.documents.inline import MOST_CELLS
+from app.documents.segments import RunKind
 from app.documents.uploads import UploadState
 from app.identity.graph import ID_PATTERN, DriveItemRef
 from app.vocabulary import BudgetScope, JobState, Lane, OfficeHost, Period
 
 _DEEPEST = 8
+_CHARACTERS = 1_000_000
+CellValue = StrictBool | StrictInt | FiniteFloat | Annotated[str, Field(max_length=32_767)] | None
 _LATEST_START = timedelta(days=30)
 
 
@@ -46,8 +61,53 @@ class DriveItem(_Closed):
         return DriveItemRef(self.drive_id, self.item_id, self.etag)
 
 
+class InlineRunBody(_Closed):
+    """A stretch of a segment's text: tag 0 is its usual formatting; what is not text is kept as it is."""
+
+    text: str
+    tag: Annotated[int, Field(ge=0, le=999_999)] = 0
+    kind: RunKind = RunKind.TEXT
+
+
+class InlineSegmentBody(_Closed):
+    """A paragraph, cell or shape of the open document, under a name that comes back in anchors and operations."""
+
+    client_ref: Annotated[str, Field(min_length=1, max_length=200)]
+    text: Annotated[str, Field(max_length=100_000)]
+    runs: Annotated[list[InlineRunBody], Field(max_length=2_000, description="Together the text.")] = []
+
+    @model_validator(mode="after")
+    def _runs_are_the_text(self) -> "InlineSegmentBody":
+        if self.runs and "".join(run.text for run in self.runs) != self.text:
+            raise ValueError("the runs together are not the text")
+        opaque = [run.tag for run in self.runs if run.kind is not RunKind.TEXT]
+        tags = {run.tag for run in self.runs if run.kind is RunKind.TEXT}
+        if 0 in opaque or len(set(opaque)) != len(opaque) or tags.intersection(opaque):
+            raise ValueError("each run that is not text has a tag of its own")
+        return self
+
+
+class CellsBody(_Closed):
+    """A range of cells as `Range.values` gives it; the first row holds the names of the columns."""
+
+    worksheet: Annotated[str, Field(min_length=1, max_length=255)] = "Sheet1"
+    a1: Annotated[
+        str, Field(pattern=r"^[A-Z]{1,3}[1-9][0-9]{0,6}$", description="The range's first cell.")
+    ] = "A1"
+    values: Annotated[list[list[CellValue]], Field(min_length=1, max_length=MOST_CELLS)]
+
+    @model_validator(mode="after")
+    def _not_too_many(self) -> "CellsBody":
+        if sum(map(len, self.values)) > MOST_CELLS:
+            raise ValueError(f"more than {MOST_CELLS} cells")
+        if sum(len(value) for row in self.values for value in row if isinstance(value, str)) > _CHARACTERS:
+            raise ValueError(f"more than {_CHARACTERS} characters")
+        return self
+
+
 class JobInput(_Closed):
-    """Documents that were taken in, text from the pane, or files to fetch when the job runs: one of them at most.
+    """Documents that were taken in, what the pane sends itself (a text, segments, a range of cells), or files to fetch
+    when the job runs: one of them at most.
 
     What a task type takes says GET /addin/v1/task-types.
 
@@ -55,14 +115,21 @@ class JobInput(_Closed):
     """
 
     documents: Annotated[list[UUID], Field(max_length=20)] = []
-    text: Annotated[str, Field(min_length=1, max_length=1_000_000)] | None = None
+    text: Annotated[str, Field(min_length=1, max_length=_CHARACTERS)] | None = None
+    segments: Annotated[list[InlineSegmentBody], Field(max_length=MOST_INLINE_SEGMENTS)] = []
+    cells: CellsBody | None = None
     drive_items: Annotated[list[DriveItem], Field(max_length=20)] = []
     graph_session: UUID | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> "JobInput":
-        if [bool(self.documents), self.text is not None, bool(self.drive_items)].count(True) > 1:
-            raise ValueError("send only one of documents, text and drive_items")
+        pane = [self.text is not None, bool(self.segments), self.cells is not None]
+        if [bool(self.documents), *pane, bool(self.drive_items)].count(True) > 1:
+            raise ValueError("send only one of documents, text, segments, cells and drive_items")
+        if sum(len(one.text) for one in self.segments) > _CHARACTERS:
+            raise ValueError(f"segments have more than {_CHARACTERS} characters")
+        if len({one.client_ref for one in self.segments}) != len(self.segments):
+            raise ValueError("the same client_ref is used twice")
         if bool(self.drive_items) != (self.graph_session is not None):
             raise ValueError("drive_items and graph_session go together")
         places = [(one.drive_id, one.item_id) for one in self.drive_items]

@@ -14,7 +14,7 @@ from app.copilot.catalog import task_types
 from app.copilot.errors import InvalidParameters, JobTooLarge, UnknownTaskType, WrongInput
 from app.copilot.estimating import Estimate, estimate
 from app.copilot.permissions import Asker, require_permission
-from app.copilot.types import TaskType
+from app.copilot.types import InlineKind, TaskType
 from app.copilot.windows import context_tokens
 from app.copilot.work import WorkFacts
 from app.core.crypto import Sealer
@@ -57,8 +57,8 @@ class Submission:
     to_fetch: ToFetch | None = None
     """Instead of documents."""
     start_after: datetime | None = None
-    is_text: bool = False
-    """Whether the one document is a text from the pane."""
+    inline: InlineKind | None = None
+    """What the one document is, where the pane sent it itself."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,9 @@ def checked_parameters(task_type: TaskType, parameters: Mapping[str, Any]) -> di
         ) from None
 
 
-def check_inputs(task_type: TaskType, documents: int, *, is_text: bool) -> None:
-    """As many documents as the task type takes, and a text only where it takes one. Raises: `WrongInput`."""
-    wrong = task_type.inputs.wrong(documents, is_text=is_text)
+def check_inputs(task_type: TaskType, documents: int, inline: InlineKind | None) -> None:
+    """As many documents as the task type takes, and of a kind that it takes. Raises: `WrongInput`."""
+    wrong = task_type.inputs.wrong(documents, inline)
     if wrong is not None:
         raise WrongInput(task_type.name, wrong)
 
@@ -127,7 +127,7 @@ async def submit(
     policy = await configuration.policy(tenant_id)
     later = submission.to_fetch
     count = len(submission.documents) if later is None else len(later.drive_items)
-    check_inputs(task_type, count, is_text=submission.is_text)
+    check_inputs(task_type, count, submission.inline)
     member = await attributes_for(
         session, configuration, task_type.name, tenant_id=tenant_id, member_id=member_id
     )

@@ -2,17 +2,22 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel
 
 from app.copilot.work import Work, WorkFacts, one_pass
+from app.documents.inline import MOST_CELLS
 from app.documents.segments import Segment
 from app.llm.types import ModelRequest, ModelResult
 from app.vocabulary import StepKind
 
 TEXT_CHARACTERS = 1_000_000
 """The longest text from the pane."""
+MOST_INLINE_SEGMENTS = 5_000
+
+InlineKind = Literal["text", "segments", "cells"]
+"""What the pane sends itself, instead of a file."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class StepContext(Protocol):
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a task type takes: how many documents, and whether a text from the pane may be the only one.
+    """What a task type takes: how many documents, and what from the pane may be the only one.
 
     `least` 0 is for what can be done from the parameters alone.
     """
@@ -108,26 +113,40 @@ class Inputs:
     least: int = 1
     most: int = 1
     text: bool = True
+    """Text from the pane, in one piece or as segments."""
+    cells: bool = False
+    """A range of cells from the pane."""
+    documents: bool = True
+    """Documents that were taken in or are fetched."""
 
     def schema(self) -> dict[str, Any]:
         """As the catalogue shows it."""
-        kinds: dict[str, Any] = {
-            "documents": {"min": self.least, "max": self.most},
-            "drive_items": {"min": self.least, "max": self.most},
-        }
+        kinds: dict[str, Any] = {}
+        if self.documents:
+            kinds["documents"] = kinds["drive_items"] = {"min": self.least, "max": self.most}
         if self.text:
             kinds["text"] = {"max_characters": TEXT_CHARACTERS}
+            kinds["segments"] = {"max": MOST_INLINE_SEGMENTS, "max_characters": TEXT_CHARACTERS}
+        if self.cells:
+            kinds["cells"] = {"max": MOST_CELLS}
         return kinds
 
-    def wrong(self, documents: int, *, is_text: bool) -> str | None:
-        """What is wrong with so many documents, or with a text, which counts as one; None if nothing is."""
-        if is_text and not self.text:
-            return "takes documents, not a text"
+    def wrong(self, documents: int, inline: InlineKind | None = None) -> str | None:
+        """What is wrong with so many documents, or with what the pane sent, which counts as one; None if nothing is."""
+        came = {None: "documents", "cells": "a range of cells"}.get(inline, "a text")
+        if not {None: self.documents, "cells": self.cells}.get(inline, self.text) and documents:
+            return f"takes {self._kinds()}, not {came}"
         if self.least <= documents <= self.most:
             return None
+        if not self.documents:
+            return f"takes {self._kinds()}, nothing came"
         if self.least == self.most:
             return f"takes exactly {self.least} document{'' if self.least == 1 else 's'}, {documents} came"
         return f"takes {self.least} to {self.most} documents, {documents} came"
+
+    def _kinds(self) -> str:
+        kinds = {"documents": self.documents, "a text": self.text, "a range of cells": self.cells}
+        return " or ".join(name for name, taken in kinds.items() if taken)
 
 
 @dataclass(frozen=True)

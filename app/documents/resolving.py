@@ -5,6 +5,7 @@
     excel       the cells of the range          powerpoint  the paragraph of the shape
     pdf         the text within the box         text        the characters from the offset on
     outlook     the first piece of that part that begins like the quote
+    pane        in no file: only the pane knows the place
 
 It parses the file: only for a process with limits, like reading.
 """
@@ -31,6 +32,7 @@ from app.documents.segments import (
     Anchor,
     ExcelAnchor,
     OutlookAnchor,
+    PaneAnchor,
     PdfAnchor,
     PowerPointAnchor,
     TextAnchor,
@@ -54,6 +56,8 @@ def text_at(name: str, content: bytes, anchor: Anchor) -> str | None:
             return _outlook(name, content, anchor)
         case TextAnchor():
             return _text(name, content, anchor)
+        case PaneAnchor():
+            return None
 
 
 def _word(package: Package, anchor: WordAnchor) -> str | None:

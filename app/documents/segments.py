@@ -81,13 +81,23 @@ class OutlookAnchor:
     type: Literal["outlook"] = "outlook"
 
 
-Anchor = WordAnchor | PdfAnchor | TextAnchor | ExcelAnchor | PowerPointAnchor | OutlookAnchor
+@dataclass(frozen=True)
+class PaneAnchor:
+    """A place that only the pane knows, by the name that it sent (`client_ref`); `text_hash` guards its text."""
+
+    client_ref: str
+    text_hash: str
+    type: Literal["pane"] = "pane"
+
+
+Anchor = WordAnchor | PdfAnchor | TextAnchor | ExcelAnchor | PowerPointAnchor | OutlookAnchor | PaneAnchor
 _ANCHORS: Mapping[str, Callable[..., Anchor]] = {
     "word": WordAnchor,
     "text": TextAnchor,
     "excel": ExcelAnchor,
     "powerpoint": PowerPointAnchor,
     "outlook": OutlookAnchor,
+    "pane": PaneAnchor,
 }
 
 

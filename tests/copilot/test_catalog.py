@@ -8,8 +8,9 @@ import pytest
 
 from app.copilot.catalog import task_types
 from app.copilot.prompt_files import load_prompt_files
-from app.copilot.types import Inputs
+from app.copilot.types import InlineKind, Inputs
 
+CELLS = Inputs(text=False, documents=False, cells=True)
 OF_SUMMARIZE = {
     "system",
     "rules",
@@ -36,24 +37,30 @@ def test_every_task_type_describes_itself(name: str) -> None:
     assert {"en", "de"} <= set(kind.title) == set(kind.description)
     assert kind.parameters.model_json_schema()["additionalProperties"] is False
     assert set(kind.result["required"]) <= set(kind.result["properties"])
-    assert kind.inputs.schema()["documents"] == {"min": kind.inputs.least, "max": kind.inputs.most}
+    if kind.inputs.documents:
+        assert kind.inputs.schema()["documents"] == {"min": kind.inputs.least, "max": kind.inputs.most}
 
 
 @pytest.mark.parametrize(
-    ("inputs", "documents", "kind", "wrong"),
+    ("inputs", "documents", "inline", "wrong"),
     [
         (Inputs(), 1, "text", None),
-        (Inputs(), 0, "documents", "takes exactly 1 document, 0 came"),
-        (Inputs(least=2, most=2, text=False), 1, "documents", "takes exactly 2 documents, 1 came"),
+        (Inputs(), 1, "segments", None),
+        (Inputs(), 1, "cells", "takes documents or a text, not a range of cells"),
+        (CELLS, 1, "cells", None),
+        (CELLS, 1, None, "takes a range of cells, not documents"),
+        (CELLS, 0, None, "takes a range of cells, nothing came"),
+        (Inputs(), 0, None, "takes exactly 1 document, 0 came"),
+        (Inputs(least=2, most=2, text=False), 1, None, "takes exactly 2 documents, 1 came"),
         (Inputs(least=2, most=2, text=False), 1, "text", "takes documents, not a text"),
-        (Inputs(least=0, most=3), 0, "documents", None),
-        (Inputs(most=3), 4, "documents", "takes 1 to 3 documents, 4 came"),
+        (Inputs(least=0, most=3), 0, None, None),
+        (Inputs(most=3), 4, None, "takes 1 to 3 documents, 4 came"),
     ],
 )
 def test_another_number_of_documents_is_wrong(
-    inputs: Inputs, documents: int, kind: str, wrong: str | None
+    inputs: Inputs, documents: int, inline: InlineKind | None, wrong: str | None
 ) -> None:
-    assert inputs.wrong(documents, is_text=kind == "text") == wrong
+    assert inputs.wrong(documents, inline) == wrong
 
 
 def test_looking_at_the_catalogue_loads_no_vendor_client() -> None:

@@ -6,6 +6,7 @@ from app.documents.segments import (
     Anchor,
     ExcelAnchor,
     OutlookAnchor,
+    PaneAnchor,
     PdfAnchor,
     PowerPointAnchor,
     Segment,
@@ -26,6 +27,7 @@ _ANCHORS: tuple[Anchor, ...] = (
     PowerPointAnchor(256, 2, 1, part="notes"),
     OutlookAnchor("2/body", "Dear all,"),
     OutlookAnchor("headers", "From: a@b.example", item_id="AAMk="),
+    PaneAnchor("paragraph-17", "ab12"),
 )
 
 

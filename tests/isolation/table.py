@@ -28,6 +28,17 @@ _FILE_NAME = Plain("a file's name to show; files are kept under ids that we give
 _FETCHED_LATER = Plain(
     "Graph decides on it when the job runs, by the tokens of the caller's own session; that is a handle here"
 )
+_FROM_THE_PANE = dict.fromkeys(
+    (
+        "body input.segments[].client_ref",
+        "body input.segments[].text",
+        "body input.segments[].runs[].text",
+        "body input.cells.worksheet",
+        "body input.cells.a1",
+        "body input.cells.values[][]",
+    ),
+    Plain("content of the caller's own; nothing is looked up by it"),
+)
 _NOT_FETCHED = Plain("files to fetch are refused here before anything is looked up")
 _TEXT_JOB = {"task_type": "summarize", "input": {"text": things.OWN_TEXT}}
 
@@ -72,6 +83,7 @@ def _tasks(prefix: str, guard: Guard, owner: Actor, graph_session: Handle) -> di
                 "body input.drive_items[].item_id": _FETCHED_LATER,
                 "body input.drive_items[].etag": _FETCHED_LATER,
                 "body input.text": Plain("content of the caller's own"),
+                **_FROM_THE_PANE,
                 "body parameters": Plain("checked by the task type's closed schema, which names no thing"),
                 "body task_type": Plain("a word of the catalogue, the same for everybody"),
             }
@@ -129,6 +141,7 @@ def _addin() -> dict[str, Entry]:
                 "body input.drive_items[].item_id": _NOT_FETCHED,
                 "body input.drive_items[].etag": _NOT_FETCHED,
                 "body input.text": Plain("content of the caller's own"),
+                **_FROM_THE_PANE,
                 "body parameters": Plain("checked by the task type's closed schema, which names no thing"),
                 "body task_type": Plain("a word of the catalogue, the same for everybody"),
             }
