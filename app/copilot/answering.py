@@ -15,10 +15,7 @@ from app.llm.types import Message, ModelRequest, ModelResult, Render
 from app.vocabulary import StepKind
 
 _TOKENS_PER_SENTENCE = 110
-_OPTIONAL = ("audience", "focus")
-
-Check = Callable[[Sequence[Claim], str], None]
-"""(claims, language of the answer): a task type's own check. Raises: InvalidOutput."""
+_OPTIONAL = ("audience", "focus", "instruction")
 
 
 @dataclass(frozen=True)
@@ -42,12 +39,16 @@ class Question:
     values: Mapping[str, str] = field(default_factory=dict)
     """For the prompts' places, beside the parameters: what every member can follow."""
     fields: tuple[Field, ...] = ()
-    check: Check | None = None
+    check: "Check | None" = None
 
     @property
     def translated(self) -> bool:
         """Whether the answer is in another language than the text."""
         return "und" not in {self.language, self.source_language} and self.language != self.source_language
+
+
+Check = Callable[[Sequence[Claim], Question], None]
+"""A task type's own check. Raises: InvalidOutput."""
 
 
 def ask(question: Question, reading: Reading) -> tuple[ModelRequest, Verify]:
@@ -131,7 +132,7 @@ def _verify(question: Question, reading: Reading) -> Verify:
         check_language(" ".join(claim.text for claim in claims), question.language)
         check_support(claims, language=question.language, translated=question.translated)
         if question.check is not None:
-            question.check(claims, question.language)
+            question.check(claims, question)
         return found
 
     return verify

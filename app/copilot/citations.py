@@ -46,6 +46,8 @@ class Evidence:
     headings: tuple[str, ...] = ()
     is_fact: bool = False
     header: str | None = None
+    document: int = 0
+    """Which of the job's documents it is of."""
 
     def narrowed(self, start: int, end: int) -> tuple[Span, ...]:
         """What a quote of characters `start` to `end` of the block stands on."""

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from rapidfuzz import fuzz
 
+from app.copilot.answering import Question
 from app.copilot.citations import Claim
 from app.copilot.citations import Field as ClaimField
 from app.copilot.delivery import coverage, source
@@ -49,9 +50,9 @@ class ExtractActionsParameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def _check(claims: Sequence[Claim], language: str) -> None:
+def _check(claims: Sequence[Claim], question: Question) -> None:
     for number, claim in enumerate(claims, start=1):
-        check_owner_and_due(claim, number, language)
+        check_owner_and_due(claim, number, question.language)
 
 
 async def _finish(context: StepContext, read: Read) -> Outcome:

@@ -140,7 +140,12 @@ def stated_figures(text: str, language: str) -> list[Figure]:
 
 def find_figures(text: str) -> list[Figure]:
     """The numbers in digits of a text in order; a date or a version is several."""
-    found: list[Figure] = []
+    return [figure for _, figure in written_figures(text)]
+
+
+def written_figures(text: str) -> list[tuple[str, Figure]]:
+    """The same, each with what is written there."""
+    found: list[tuple[str, Figure]] = []
     tokens = list(_NUMBER.finditer(text))
     for at, token in enumerate(tokens):
         powers = powers_after(text, token.end())
@@ -149,8 +154,8 @@ def find_figures(text: str) -> list[Figure]:
             if _RANGE.match(text[token.end() : following.start()]):
                 powers = powers_after(text, following.end())
         first, *others = _readings(token.group())
-        found.append(Figure(_signed(text, token.start(), first), powers))
-        found.extend(Figure(readings, powers) for readings in others)
+        found.append((token.group(), Figure(_signed(text, token.start(), first), powers)))
+        found.extend((token.group(), Figure(readings, powers)) for readings in others)
     return found
 
 

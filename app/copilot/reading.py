@@ -64,7 +64,12 @@ class Reading:
         """
         lines: list[str] = []
         path: tuple[str, ...] = ()
+        documents = {each.document for each in self.evidence}
+        document: int | None = None
         for each in self.evidence:
+            if len(documents) > 1 and each.document != document:
+                document, path = each.document, ()
+                lines.append(f"# Document {document + 1}")
             if each.block.heading_path != path and each.block.kind is not SegmentKind.HEADING:
                 path = each.block.heading_path
                 if path:
@@ -99,7 +104,17 @@ def read_pieces(segments: Sequence[Segment], pieces: Sequence[Piece]) -> list[Ev
             span = Span(piece.segment, piece.start, piece.end)
             body = _body(segment, text)
             support = "\n".join([*segment.heading_path, body])
-            found.append(Evidence(block, (span,), support, body, segment.heading_path, header=piece.header))
+            found.append(
+                Evidence(
+                    block,
+                    (span,),
+                    support,
+                    body,
+                    segment.heading_path,
+                    header=piece.header,
+                    document=segment.document,
+                )
+            )
     return found
 
 
@@ -119,6 +134,7 @@ def _fact_evidence(segments: Sequence[Segment], fact: Fact, block_id: str) -> Ev
         body,
         headings,
         is_fact=True,
+        document=sources[0].document,
     )
 
 

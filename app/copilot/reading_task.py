@@ -23,7 +23,7 @@ from app.copilot.merge_tree import plan_levels
 from app.copilot.planning import load_pieces, new_steps
 from app.copilot.reading import Fact, Reading, fit, read_facts, read_pieces
 from app.copilot.tree_work import FEWEST_FACTS, chunk_bounds, facts_of_chunk, flat_work, tree_work
-from app.copilot.types import Outcome, StepContext
+from app.copilot.types import NewStep, Outcome, StepContext
 from app.copilot.work import PROMPT_TOKENS, Work, WorkFacts, one_pass, read_tokens
 from app.core.sentences import split_sentences
 from app.documents.language import detect
@@ -128,10 +128,14 @@ class ReadingTask(Generic[P]):
         segments = await self._view(context)
         chunks = _chunks(segments, context.language, budget)
         if not chunks:
-            if self.may_be_empty and context.segments:
+            if self._may_lack_text and context.segments:
                 # Nothing to ask anybody: the last step says so.
                 return Outcome(new_steps=new_steps((), ((),)))
             raise no_text(self.name)
+        if self.view is not _as_they_are:
+            tokens = sum(each.estimated_tokens for each in chunks) * 4 // 3
+            if self.first_step(tokens, context.context_tokens) is StepKind.FINAL:
+                return Outcome(new_steps=(NewStep(StepKind.FINAL, 0, {}, tokens + PROMPT_TOKENS),))
         chapters = [chapter_of(segments[each.pieces[0].segment]) for each in chunks]
         if self.facts_of_chunk is not None:
             levels = plan_levels(chapters, facts=self.facts_of_chunk, budget_tokens=_NO_BUDGET)
@@ -179,14 +183,14 @@ class ReadingTask(Generic[P]):
         segments = await self._view(context)
         if context.input.get("over") == "facts":
             read = self._read_facts(context, segments, Findings.of(context.predecessors))
-            may_be = self.may_be_empty and (read.below.read or not read.below.missing)
+            may_be = self._may_lack_text and (read.below.read or not read.below.missing)
             if not (read.evidence or may_be):
                 raise nothing_read()
             return await self.finish(context, read)
         evidence = read_all(segments)
         covered = {each.spans[0].segment for each in evidence}
         below = Findings(groups=(), read=covered, missing=set(), methods=(), counts={})
-        if not evidence and not (self.may_be_empty and context.segments):
+        if not evidence and not (self._may_lack_text and context.segments):
             raise no_text(self.name)
         if Reading.of(evidence, context.mark_key).tokens() > self._room(context):
             return await self.finish(
@@ -265,6 +269,10 @@ class ReadingTask(Generic[P]):
     def language_of(self, context: StepContext) -> str:
         """The answer's: what was asked for, else the document's."""
         return getattr(context.parameters, "language", None) or context.language
+
+    @property
+    def _may_lack_text(self) -> bool:
+        return self.may_be_empty or self.view is not _as_they_are
 
     async def _view(self, context: StepContext) -> Sequence[Segment]:
         if self.view is _as_they_are:

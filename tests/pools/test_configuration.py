@@ -122,7 +122,7 @@ async def test_a_tenants_route_and_policy_are_not_another_tenants(
     await configuration.newer_than(number)
     assert choose_route(await configuration.routes(database.tenant_id), SHORT).route_name == "own"
     others = await configuration.routes(database.other_tenant_id)
-    assert {route.name for route in others} == {"summarize", "summarize-short"}
+    assert {one.name for one in others if one.task_type == "summarize"} == {"summarize", "summarize-short"}
     assert (await configuration.policy(database.other_tenant_id)).allowed_regions is None
     mine = (await configuration.policy(database.tenant_id)).allowed_regions
     assert mine is not None

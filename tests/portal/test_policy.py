@@ -125,7 +125,8 @@ async def test_a_task_type_is_used_and_shown_by_those_whom_the_tenant_lets(
             assert answer.status_code == 202, answer.text
         else:
             assert code(answer) == (403, "task_type_not_permitted")
-        assert [one["name"] for one in shown] == me["task_types"] == (["summarize"] if login in may else [])
+        assert [one["name"] for one in shown] == me["task_types"]
+        assert ("summarize" in me["task_types"]) == (login in may)
     answer = await asks(
         portal, "POST", "/jobs", token=portal.entra.application_token(), door="automation", json=JOB
     )
@@ -141,6 +142,6 @@ async def test_permissions_are_a_tenants_own_and_name_their_version(portal: Port
     assert code(unknown) == (404, "not_found")
     async with portal.browser() as neighbour:
         await neighbour.sign_in(EDSGER)
-        (theirs,) = (await neighbour.get("/task-permissions")).json()["value"]
-        assert (theirs["everybody"], theirs["version"]) == (True, 1)
+        theirs = (await neighbour.get("/task-permissions")).json()["value"]
+        assert {(one["everybody"], one["version"]) for one in theirs} == {(True, 1)}
     assert (await admin.get("/task-permissions/summarize")).headers["ETag"] == '"2"'
