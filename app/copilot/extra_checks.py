@@ -1,10 +1,12 @@
 """Checks of what a sentence says beside its text. Each raises `InvalidOutput` with a reason that carries no content."""
 
 import re
+from collections.abc import Sequence
 
 from app.copilot.citations import Claim
 from app.copilot.figures import SourceFigures, stated_figures
 from app.copilot.names import SourceNames
+from app.core.addresses import find_addresses, has_harmful_address, has_markup, stand_in
 from app.documents.normalize import normalize
 from app.llm.errors import InvalidOutput
 
@@ -22,13 +24,16 @@ def check_owner_and_due(claim: Claim, number: int, language: str) -> None:
         raise InvalidOutput(f"unsupported_due: sentence {number} has a time its source does not have")
 
 
-def check_short_text(text: str, claim: Claim, number: int, language: str) -> None:
-    """A title over a claim takes its figures and names from it."""
-    supported = SourceFigures.of(claim.support)
-    if any(not supported.supports(figure) for figure in stated_figures(text, language)):
-        raise InvalidOutput(f"unsupported_figure: the title over sentence {number} has a number of its own")
-    if SourceNames(claim.support, language).missing(text):
-        raise InvalidOutput(f"unsupported_name: the title over sentence {number} has a name of its own")
+def check_title(title: str, claims: Sequence[Claim], number: int, language: str, *, translated: bool) -> None:
+    """A title takes its figures and names from what the sentences under it cite, and is plain text."""
+    support = "\n".join(claim.support for claim in claims)
+    if has_markup(title) or has_harmful_address(title) or not stand_in(find_addresses(title), support):
+        raise InvalidOutput(f"markup: the title of slide {number} is no plain text")
+    source = SourceFigures.of(support)
+    if any(not source.supports(figure) for figure in stated_figures(title, language)):
+        raise InvalidOutput(f"unsupported_figure: the title of slide {number} has a number of its own")
+    if not translated and SourceNames(support, language).missing(title):
+        raise InvalidOutput(f"unsupported_name: the title of slide {number} has a name of its own")
 
 
 def _is_said(due: str, support: str, language: str) -> bool:
