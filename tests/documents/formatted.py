@@ -105,7 +105,7 @@ def _page(number: int) -> str:
                     f"Paragraph {number}.{each} of a long report with a sentence or two in it, so that"
                     " there is something to read on every page of it and the page is full at last."
                 )
-                for each in range(5)
+                for each in range(19)
             ),
         )
     )
@@ -129,7 +129,8 @@ def rich_word_file(pages: int) -> bytes:
         "".join(_page(number) for number in numbers)
         + f"<w:p>{run('A chart ')}{chart}</w:p>"
         + '<w:p><w:r><w:t>Old </w:t></w:r><w:del w:id="901" w:author="A"><w:r><w:delText>gone</w:delText></w:r></w:del>'
-        '<w:ins w:id="902" w:author="A"><w:r><w:t>new</w:t></w:r></w:ins></w:p><w:sectPr/>'
+        '<w:ins w:id="902" w:author="A"><w:r><w:t>new</w:t></w:r></w:ins></w:p><w:sectPr xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships">'
+        '<w:headerReference w:type="default" r:id="r3"/><w:footerReference w:type="default" r:id="r5"/></w:sectPr>'
     )
     return word_file(
         body,
