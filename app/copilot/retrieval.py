@@ -5,6 +5,7 @@ Passages are cut by the same rules as chunks, smaller; a heading counts for what
 
 import re
 from collections.abc import Sequence
+from itertools import groupby
 
 import bm25s
 import snowballstemmer
@@ -56,14 +57,13 @@ def retrieve(segments: Sequence[Segment], question: str, *, language: str, budge
 def passages_of(segments: Sequence[Segment], language: str) -> list[Chunk]:
     """Pieces of a few hundred tokens, none over the border between two documents."""
     found: list[Chunk] = []
-    starts = [
-        at for at in range(len(segments)) if not at or segments[at].document != segments[at - 1].document
-    ]
-    for start, end in zip(starts, [*starts[1:], len(segments)], strict=True):
-        own = segments[start:end]
+    start = 0
+    for _, group in groupby(segments, key=lambda each: each.document):
+        own = list(group)
         for each in chunk(own, language=language, cap_tokens=_CAP_TOKENS, minimum_tokens=_MINIMUM_TOKENS):
             pieces = tuple(Piece(one.segment + start, one.start, one.end, one.header) for one in each.pieces)
             found.append(Chunk(pieces, each.estimated_tokens))
+        start += len(own)
     return found
 
 

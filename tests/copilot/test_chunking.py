@@ -1,11 +1,13 @@
 """Chunks: nothing lost, borders where the content has them."""
 
 import random
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.copilot.chunking import CAP_TOKENS, HEADER_CHARACTERS, MINIMUM_TOKENS, chunk
+from app.copilot.retrieval import passages_of
 from app.documents.segments import Segment, TextAnchor
 from app.documents.tokens import estimate_tokens
 from app.vocabulary import SegmentKind
@@ -48,6 +50,20 @@ segments_of_any_kind = st.lists(
         for at, (kind, text, header) in enumerate(rows)
     ]
 )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(segments_of_any_kind, max_size=4))
+def test_the_law_holds_for_several_documents_and_passages_cross_no_border(
+    documents: list[list[Segment]],
+) -> None:
+    together = [replace(each, document=number) for number, one in enumerate(documents) for each in one]
+    segments = [replace(each, index=at) for at, each in enumerate(together)]
+    text = "".join(each.text for each in segments)
+    passages = passages_of(segments, "en")
+    assert "".join(each.body(segments) for each in passages) == text
+    assert "".join(each.body(segments) for each in chunk(segments)) == text
+    assert all(len({segments[piece.segment].document for piece in each.pieces}) == 1 for each in passages)
 
 
 @settings(max_examples=200, deadline=None)

@@ -135,6 +135,13 @@ BAD_BODIES: list[tuple[dict[str, Any], int, str, str]] = [
     ),
     ({"input": {"text": "   "}}, 422, "no_text", "content"),
     ({"input": {"text": TEXT}, "parameters": {"audience": "board"}}, 422, "no_eligible_member", ""),
+    ({"input": {"text": TEXT}, "task_type": "compare"}, 422, "wrong_input", "input"),
+    (
+        {"input": {"text": TEXT}, "task_type": "ask", "parameters": {"question": "Why?"}},
+        422,
+        "no_route",
+        "ask",
+    ),
 ]
 
 
@@ -199,6 +206,16 @@ async def test_a_tenant_that_is_not_onboarded_is_told_so(house: House) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "tenant_not_onboarded")
 
 
+async def test_a_german_summary_of_an_english_document_without_a_model_for_it_is_a_refusal_that_says_so(
+    house: House,
+) -> None:
+    answer = await house.submit({"input": {"text": TEXT}, "parameters": {"language": "de"}})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (422, "no_eligible_member")
+    assert {one["code"] for one in error["details"]} == {"language"}
+    assert all("does not write the language asked for" in one["message"] for one in error["details"])
+
+
 async def test_the_caller_sees_itself_and_what_it_may_ask_for(house: House) -> None:
     me = (await house.client().get("/me")).json()
     assert me["roles"] == ["Member"]
@@ -206,6 +223,9 @@ async def test_the_caller_sees_itself_and_what_it_may_ask_for(house: House) -> N
     listed = await house.client().get("/task-types", headers={"Accept-Language": "de-DE,de;q=0.9"})
     summarize = next(one for one in listed.json()["value"] if one["name"] == "summarize")
     assert summarize["available"]
+    ask = next(one for one in listed.json()["value"] if one["name"] == "ask")
+    assert (ask["title"], ask["available"]) == ("Fragen", False)
+    assert "OPENAI_API_KEY" in ask["reason"]
     assert summarize["parameters"]["properties"]["length"]
 
 
