@@ -43,6 +43,12 @@ def stretches(
     `joints` holds what is shown before each paragraph. With `collapse` white space within a paragraph
     is shown as single spaces, as in the row of a table.
     """
+    if len(paragraphs) == 1 and not joints[0] and len(paragraphs[0]) == 1:
+        # Most paragraphs of a long document.
+        (item,) = paragraphs[0]
+        if item.kind is RunKind.TEXT and item.text.strip():
+            text = " ".join(item.text.split()) if collapse else item.text.strip()
+            return [Stretch(Run(text), (replace(item, text=text),), 0)]
     rows: list[tuple[int, Item]] = []
     for number, (items, joint) in enumerate(zip(paragraphs, joints, strict=True)):
         if number or joint:
