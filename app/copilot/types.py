@@ -53,7 +53,7 @@ class Answer:
     value: Any
     result: ModelResult
     member: Mapping[str, Any]
-    """Who wrote it: {"deployment", "provider_name", "request_model", "method"}."""
+    """Who wrote it, with which prompts: as in the decision record (`app.llm.loop`)."""
 
 
 Verify = Callable[[ModelResult], Any]

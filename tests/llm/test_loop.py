@@ -28,7 +28,10 @@ async def test_the_first_member_answers_and_the_record_says_who_and_for_how_much
     assert accepted.member == {
         "deployment": "alpha",
         "provider_name": "alpha-account",
+        "vendor": "acme",
         "request_model": "alpha",
+        "prompt_set": "default",
+        "prompt_revision": 1,
         "method": "generative",
     }
     assert accepted.candidates == ("alpha", "beta")
