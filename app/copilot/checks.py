@@ -118,12 +118,23 @@ def check_single_sentences(claims: Sequence[Claim], language: str) -> None:
 def _check_sentence(claim: Claim, number: int) -> None:
     if not any(character.isalnum() for character in claim.text):
         raise InvalidOutput(f"too_short: sentence {number} says nothing")
-    support = claim.support.casefold()
-    marks = _OWN_MARKS.finditer(claim.text)
-    if has_markup(claim.text) or any(match.group().casefold() not in support for match in marks):
+    check_plain(claim.text, claim.support, f"sentence {number}")
+    if has_markup(claim.text):
         raise InvalidOutput(f"markup: sentence {number} has markup or an image")
-    if has_harmful_address(claim.text) or not stand_in(find_addresses(claim.text), claim.support):
-        raise InvalidOutput(f"link: sentence {number} has an address its source does not have")
-    opening = _PREAMBLE.match(claim.text)
-    if opening is not None and claim.text.casefold()[:40] not in " ".join(support.split()):
-        raise InvalidOutput(f"preamble: sentence {number} speaks about the answer")
+    if has_harmful_address(claim.text):
+        raise InvalidOutput(f"link: sentence {number} has an address that is never delivered")
+
+
+def check_plain(text: str, source: str, where: str) -> None:
+    """No markup, address or opening about the answer that the source does not have. Raises: InvalidOutput."""
+    support = source.casefold()
+    marks = _OWN_MARKS.finditer(text)
+    markup = has_markup(text) and not has_markup(source)
+    if markup or any(match.group().casefold() not in support for match in marks):
+        raise InvalidOutput(f"markup: {where} has markup or an image")
+    harmful = has_harmful_address(text) and not has_harmful_address(source)
+    if harmful or not stand_in(find_addresses(text), source):
+        raise InvalidOutput(f"link: {where} has an address its source does not have")
+    opening = _PREAMBLE.match(text)
+    if opening is not None and text.casefold()[:40] not in " ".join(support.split()):
+        raise InvalidOutput(f"preamble: {where} speaks about the answer")

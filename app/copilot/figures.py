@@ -134,8 +134,12 @@ def stated_figures(text: str, language: str) -> list[Figure]:
             Figure(_signed(text, number.start, {Decimal(number.value)}), number.powers)
             for number in find_word_numbers(text, each)
         ]
-        found += _months(text, each)
-    return found
+    return found + stated_months(text, language)
+
+
+def stated_months(text: str, language: str) -> list[Figure]:
+    """The months that a text in `language` names, as numbers."""
+    return [figure for each in _RELATED.get(language, (language,)) for figure in _months(text, each)]
 
 
 def find_figures(text: str) -> list[Figure]:

@@ -54,10 +54,8 @@ def text_at(name: str, content: bytes, anchor: Anchor) -> str | None:
             return _pdf(content, anchor)
         case OutlookAnchor():
             return _outlook(name, content, anchor)
-        case TextAnchor():
-            return _text(name, content, anchor)
-        case PaneAnchor():
-            return None
+        case TextAnchor() | PaneAnchor():
+            return _text(name, content, anchor) if isinstance(anchor, TextAnchor) else None
 
 
 def _word(package: Package, anchor: WordAnchor) -> str | None:

@@ -1,0 +1,116 @@
+"""What is checked where a text is written anew: nothing of the source is lost, nothing is put in.
+
+Each check raises `InvalidOutput` with a reason that carries no content.
+
+| code | meaning |
+|---|---|
+| missing_figure, missing_name, missing_address | the source has it and the answer does not |
+| unsupported_figure | the answer has it and the source does not |
+| missing_term | a term of the glossary is not used |
+| too_short, too_long | out of the band |
+"""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+
+from rapidfuzz import fuzz
+
+from app.copilot.figures import Figure, SourceFigures, find_figures, stated_figures, stated_months, units
+from app.copilot.names import SourceNames
+from app.core.addresses import find_addresses, stand_in
+from app.llm.errors import InvalidOutput
+
+_IDIOMS = Decimal(12)
+"""Numbers in words up to here are often idioms: "for two reasons"."""
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_CODE = re.compile(r"(?<![\w-])(?=[\w-]*[^\W\d_])(?=[\w-]*\d)[\w-]{3,}(?![\w-])")
+_TITLED = re.compile(
+    r"\b(?:Herrn?|Frau|Dr\.?|Prof\.?|Mr\.?|Mrs\.?|Ms\.?|Mme|M\.|Sig\.|Sra?\.)\s+([A-ZÀ-Þ][\w'’-]+)"
+)
+_ALIKE = 75.0
+_SHORTEST_STEM = 4
+
+
+def check_figures(source: str, target: str, language: str, where: str, allowed: str = "") -> None:
+    """Every number of the source is in the target and the other way round, whatever locale writes them.
+
+    `allowed` is what else may be the source of a number: the member's own instruction.
+    """
+    written = SourceFigures.of(target)
+    wanted = [figure for figure in stated_figures(source, language) if not _is_idiom(figure)]
+    wanted += find_figures(source) + stated_months(source, language)
+    if any(not written.supports(figure) for figure in wanted):
+        raise InvalidOutput(f"missing_figure: {where} has lost a number of its source")
+    known = SourceFigures.of(f"{source}\n{allowed}")
+    if any(not known.supports(figure) for figure in find_figures(target)):
+        raise InvalidOutput(f"unsupported_figure: {where} has a number its source does not have")
+    if units(source) - written.units:
+        raise InvalidOutput(f"missing_figure: {where} has lost a unit of its source")
+
+
+def check_names(source: str, target: str, language: str, where: str) -> None:
+    """No name of the source is lost; both texts are in one language."""
+    if SourceNames(target, language).missing(source):
+        raise InvalidOutput(f"missing_name: {where} has lost a name of its source")
+
+
+def check_kept_names(source: str, target: str, where: str) -> None:
+    """What no translation changes is there: codes, words of mixed case, addresses, names after a title.
+
+    Other names are not compared: exonyms (München, Munich) have no common form. Names after a title are only
+    looked for where the target is in Latin letters.
+    """
+    seen = target.casefold()
+    if any(name.casefold() not in seen for name in _unchanged(source)):
+        raise InvalidOutput(f"missing_name: {where} has lost a name of its source")
+    if any(not stand_in([address], target) for address in find_addresses(source)):
+        raise InvalidOutput(f"missing_address: {where} has lost an address of its source")
+    words = [word.casefold() for word in _WORD.findall(target) if word.isascii() or "À" <= word[0] <= "ž"]
+    for found in _TITLED.finditer(source) if words else ():
+        name = found[1].casefold().removesuffix("'s").removesuffix("’s")
+        if not any(fuzz.ratio(name, word) >= _ALIKE for word in words):
+            raise InvalidOutput(f"missing_name: {where} has lost a name of its source")
+
+
+def check_length(source: str, target: str, least: float, most: float, where: str) -> None:
+    """The target has `least` to `most` times the characters of the source; forty more are never too many."""
+    if len(target) > most * len(source) + 40:
+        raise InvalidOutput(f"too_long: {where} has {len(target)} characters for {len(source)}")
+    if len(target) < least * len(source) - 20 or not target.strip():
+        raise InvalidOutput(f"too_short: {where} has {len(target)} characters for {len(source)}")
+
+
+def has_term(term: str, text: str) -> bool:
+    """Whether a term stands in a text, its words inflected or not."""
+    words = [word.casefold() for word in _WORD.findall(text)]
+    stems = [_stem(word.casefold()) for word in _WORD.findall(term)]
+    if not stems:
+        return term.casefold() in text.casefold()
+    size = len(stems)
+    if any(
+        all(word.startswith(stem) for word, stem in zip(words[at : at + size], stems, strict=True))
+        for at in range(len(words) - size + 1)
+    ):
+        return True
+    # Written without spaces, or as a part of a compound.
+    return term.casefold() in text.casefold()
+
+
+def _stem(word: str) -> str:
+    return word[: max(_SHORTEST_STEM, len(word) - 2)]
+
+
+def _is_idiom(figure: Figure) -> bool:
+    return not figure.powers and all(abs(reading) <= _IDIOMS for reading in figure.bare)
+
+
+def _unchanged(source: str) -> Iterator[str]:
+    for word in _WORD.finditer(source):
+        text = word.group()
+        if any(letter.isupper() for letter in text[1:]) and any(map(str.islower, text)) and "-" not in text:
+            yield text
+    for code in _CODE.finditer(source):
+        # "3rd" and "1er" are numbers; figures are compared by themselves.
+        if any(map(str.isupper, code.group())):
+            yield code.group()

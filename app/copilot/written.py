@@ -1,0 +1,157 @@
+"""What rewriting task types give: the new text of each segment, as one text or as guarded operations."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any, Literal
+
+from app.copilot.parts import Part
+from app.copilot.result_schemas import COVERAGE, METHODS, list_of
+from app.copilot.stepwise import Joined, described
+from app.copilot.types import Outcome, StepContext
+from app.documents.normalize import text_hash
+from app.documents.operations import Operation, dump_operations
+from app.documents.runs import shown_text
+from app.documents.segments import PaneAnchor, Run, RunKind, Segment, load_runs, runs_json
+from app.documents.tags import Answer, Kept, from_tags
+from app.llm.errors import InvalidOutput
+
+Output = Literal["text", "operations"]
+_MOST_DIFF_CHARACTERS = 20_000
+_WORDS = re.compile(r"\s+|\w+|[^\w\s]")
+_OPERATION: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["anchor", "text_hash", "runs", "kept", "text", "segment", "document"],
+    "properties": {
+        "document": {"type": "integer"},
+        "segment": {"type": "integer"},
+        "anchor": {"type": "object"},
+        "text_hash": {"type": "string", "description": "holds only while the place has a text of this hash"},
+        "text": {"type": "string"},
+        "runs": {"type": "array", "description": "[text], [text, tag] or [text, tag, kind]"},
+        "kept": {"enum": [Kept.OK, Kept.REPAIRED, Kept.DEGRADED]},
+        "client_ref": {"type": "string"},
+    },
+}
+OPERATIONS = list_of(_OPERATION)
+
+
+def written_result() -> dict[str, Any]:
+    """The JSON Schema of such a result."""
+    every: dict[str, Any] = {
+        "text": {"type": "string", "description": "the whole new text, a segment a line"},
+        "operations": OPERATIONS,
+        "diff": {
+            "type": "array",
+            "description": "[what, text]: equal, insert or delete; empty for long texts and operations",
+            "items": {"type": "array"},
+        },
+        "degraded": list_of({"type": "integer", "description": "segments whose formatting is not all kept"}),
+        "coverage": COVERAGE,
+        "missing": list_of({"type": "integer"}),
+        "method": {"enum": list(METHODS)},
+        "language": {"type": "string"},
+        "notes": {"type": "object", "additionalProperties": {"type": "integer"}},
+    }
+    return {"type": "object", "required": list(every), "properties": every}
+
+
+def take_written(part: Part, text: str) -> Answer:
+    """The runs that an answer for a part means. Raises: InvalidOutput when it belongs to no place."""
+    answer = from_tags(text, part.runs)
+    if answer.kept is Kept.REFUSED:
+        raise InvalidOutput(f"tags: {part.id} has lost its text or the borders of its cells")
+    return answer
+
+
+def check_formatting(parts: Sequence[Part], answers: Sequence[Answer]) -> None:
+    """Where most of several formatted parts have lost their formatting, another model may do better."""
+    formatted = [
+        answer for part, answer in zip(parts, answers, strict=True) if any(run.tag for run in part.runs)
+    ]
+    lost = sum(answer.kept is Kept.DEGRADED for answer in formatted)
+    if lost > 1 and lost * 2 > len(formatted):
+        raise InvalidOutput(f"tags: {lost} parts have lost their formatting")
+
+
+def written_item(part: Part, answer: Answer) -> dict[str, Any]:
+    """A written part as a step hands it on."""
+    piece = part.piece
+    return {
+        "piece": [piece.segment, piece.start, piece.end],
+        "runs": runs_json(answer.runs),
+        "kept": answer.kept,
+    }
+
+
+def write_result(context: StepContext, joined: Joined, *, output: Output, language: str) -> Outcome:
+    """The result of all written parts; what was not asked about stays as it is."""
+    written: dict[int, tuple[tuple[Run, ...], Kept]] = {}
+    for at, group in groupby(joined.items, key=lambda item: int(item["piece"][0])):
+        written[at] = _segment_runs(context.segments[at], list(group))
+    texts = [
+        shown_text(written[at][0]) if at in written else segment.text
+        for at, segment in enumerate(context.segments)
+    ]
+    operations = [
+        (context.segments[at], operation_of(context.segments[at], runs, kept))
+        for at, (runs, kept) in written.items()
+        if shown_text(runs) != context.segments[at].text
+    ]
+    result = {
+        "text": "\n".join(texts),
+        "operations": operations_json(operations) if output == "operations" else [],
+        "diff": _diff([segment.text for segment in context.segments], texts) if output == "text" else [],
+        "degraded": [at for at, (_, kept) in written.items() if kept is Kept.DEGRADED],
+        "language": language,
+        **described(context, joined),
+    }
+    return Outcome(output={}, result=result)
+
+
+def operation_of(segment: Segment, runs: tuple[Run, ...], kept: Kept) -> Operation:
+    """The operation that writes these runs, guarded by the segment's text."""
+    named = segment.anchor.client_ref if isinstance(segment.anchor, PaneAnchor) else None
+    return Operation(segment.anchor, text_hash(segment.text), runs, kept, named)
+
+
+def operations_json(operations: Sequence[tuple[Segment, Operation]]) -> list[dict[str, Any]]:
+    """Operations for a result, each with its segment."""
+    return [
+        {**row, "text": operation.text, "document": segment.document, "segment": segment.index}
+        for (segment, operation), row in zip(
+            operations, dump_operations([operation for _, operation in operations]), strict=True
+        )
+    ]
+
+
+def _segment_runs(segment: Segment, items: Sequence[Mapping[str, Any]]) -> tuple[tuple[Run, ...], Kept]:
+    runs: list[Run] = []
+    at = 0
+    for item in items:
+        _, start, end = item["piece"]
+        runs += [Run(segment.text[at:start])] * (start > at)
+        runs += load_runs(item["runs"])
+        at = end
+    runs += [Run(segment.text[at:])] * (at < len(segment.text))
+    worst = max((Kept(item["kept"]) for item in items), key=list(Kept).index)
+    if not segment.runs:
+        # Breaks were tags for the model alone.
+        return (Run(shown_text(runs)),), Kept.OK if worst is Kept.REPAIRED else worst
+    return tuple(run for run in runs if run.text or run.kind is not RunKind.TEXT), worst
+
+
+def _diff(before: Sequence[str], after: Sequence[str]) -> list[list[str]]:
+    if sum(map(len, before)) + sum(map(len, after)) > _MOST_DIFF_CHARACTERS:
+        return []
+    old, new = (_WORDS.findall("\n".join(texts)) for texts in (before, after))
+    found: list[list[str]] = []
+    for what, i, j, k, m in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if what in {"delete", "replace"}:
+            found.append(["delete", "".join(old[i:j])])
+        if what in {"insert", "replace"}:
+            found.append(["insert", "".join(new[k:m])])
+        if what == "equal":
+            found.append(["equal", "".join(old[i:j])])
+    return found
