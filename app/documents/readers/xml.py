@@ -141,11 +141,15 @@ def attribute(element: Element, name: str) -> str | None:
 
 def child(element: Element, *names: str) -> Element | None:
     """The first child of that name, then its first child of the next, and so on."""
-    found: Element | None = element
+    found = element
     for name in names:
-        if found is None:
+        # Of all that readers call, this is called most: a plain loop takes half the time.
+        for each in found:
+            if _NAMES[each.tag] == name:
+                found = each
+                break
+        else:
             return None
-        found = next((each for each in found if name_of(each) == name), None)
     return found
 
 
