@@ -76,6 +76,7 @@ def changes(entra: RunningEntra) -> dict[str, Any]:
         "rate_limit_member": 1_000_000,
         "rate_limit_tenant": 1_000_000,
         "rate_limit_sign_ins": 1_000_000,
+        "rate_limit_sign_in_starts": 1_000_000,
         "graph_url": entra.app.graph.url,
         "graph_download_hosts": (DOWNLOAD_HOST,),
     }
