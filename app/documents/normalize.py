@@ -25,6 +25,9 @@ _PUNCTUATION = str.maketrans(
 
 def normalize(text: str) -> str:
     """The form of `text` that is compared and hashed. Idempotent."""
+    if text.isascii():
+        # The first two steps change nothing of it, the third only this.
+        return " ".join(text.replace("`", "'").split())
     visible = text.translate(_IGNORABLE)
     plain = unicodedata.normalize("NFKC", visible).translate(_PUNCTUATION)
     return " ".join(plain.split())

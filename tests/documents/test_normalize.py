@@ -19,3 +19,8 @@ def test_published_vectors_hold(vector: dict[str, str]) -> None:
 @given(st.text())
 def test_normalising_twice_changes_nothing_more(text: str) -> None:
     assert normalize(normalize(text)) == normalize(text)
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_the_short_way_for_ascii_text_comes_to_the_same(text: str) -> None:
+    assert normalize(text) == normalize(f"{text}\u200b")
