@@ -6,8 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Header
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.addin.catalog_schemas import MeResource, TaskTypePage, TaskTypeResource
 from app.addin.money import budgets_left
-from app.addin.schemas import MeResource, TaskTypePage, TaskTypeResource
 from app.copilot.catalog import languages, task_types
 from app.copilot.permissions import Asker, may_use
 from app.copilot.submit import attributes_for, can_serve

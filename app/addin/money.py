@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.addin.schemas import BudgetLeft, WarningResource
+from app.addin.catalog_schemas import BudgetLeft
+from app.addin.schemas import WarningResource
 from app.core.clock import now
 from app.jobs.service import JobView
 from app.jobs.states import FINAL_JOB_STATES

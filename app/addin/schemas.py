@@ -22,7 +22,7 @@ from app.documents.inline import MOST_CELLS
 from app.documents.segments import RunKind
 from app.documents.uploads import UploadState
 from app.identity.graph import ID_PATTERN, DriveItemRef
-from app.vocabulary import BudgetScope, JobState, Lane, OfficeHost, Period
+from app.vocabulary import JobState, Lane, OfficeHost
 
 _DEEPEST = 8
 _CHARACTERS = 1_000_000
@@ -354,49 +354,3 @@ class JobPage(BaseModel):
 
     value: list[JobResource]
     next_link: str | None = None
-
-
-class TaskTypeResource(BaseModel):
-    """A kind of work: what it takes, what it gives, and whether it can be done now."""
-
-    name: str
-    title: str
-    description: str
-    parameters: dict[str, Any]
-    inputs: dict[str, Any]
-    result: dict[str, Any]
-    available: bool
-    reason: str | None = None
-
-
-class TaskTypePage(BaseModel):
-    """All task types."""
-
-    value: list[TaskTypeResource]
-
-
-class BudgetLeft(BaseModel):
-    """What is left of a budget that binds the caller, in micros of the currency."""
-
-    scope: BudgetScope
-    subject: str
-    """The task type's name or the group's id, where the budget is for one."""
-    period: Period
-    currency: str
-    soft_micros: int | None
-    left_micros: int | None
-    """Null where the budget only warns."""
-    past_soft: bool
-    """From here on a cheaper model is asked first."""
-    resets_at: datetime
-
-
-class MeResource(BaseModel):
-    """The caller, as we know them."""
-
-    tenant_id: UUID
-    member_id: UUID
-    roles: list[str]
-    limits: dict[str, int]
-    task_types: list[str]
-    budgets: list[BudgetLeft]
