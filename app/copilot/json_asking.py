@@ -114,6 +114,8 @@ def _render(question: JsonQuestion) -> Render:
     def render(prompts: Mapping[str, str]) -> Sequence[Message]:
         system = "\n".join(Template(prompts[name]).safe_substitute(values) for name in question.prompts)
         document = "\n".join(f"[{one.id}] {_marked(one.text, question.mark)}" for one in question.shown)
+        # No vendor takes an empty turn.
+        document = document or "(nothing)"
         user = Template(prompts["user"]).safe_substitute({"document": document, **values})
         return (Message("system", system), Message("user", user))
 

@@ -1,0 +1,219 @@
+"""proofread: what is wrong in a text, each found word for word, with what should stand there."""
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from app.copilot.checks import check_plain
+from app.copilot.figures import SourceFigures, find_figures
+from app.copilot.json_asking import text_of
+from app.copilot.parts import Part, PartsQuestion, ask_parts, written_tokens
+from app.copilot.result_schemas import COVERAGE, METHODS, list_of
+from app.copilot.stepwise import Answered, Joined, StepwiseTask, described, place_json
+from app.copilot.types import Inputs, Outcome, StepContext, TaskType
+from app.copilot.written import OPERATIONS, operation_of, operations_json
+from app.documents.segments import Run, RunKind, Segment
+from app.documents.tags import Kept
+from app.llm.errors import InvalidOutput
+
+FIND_CHARACTERS = 255
+"""The longest text that Word's search takes."""
+_KINDS = {
+    "minimal": ("spelling", "grammar", "punctuation"),
+    "standard": ("spelling", "grammar", "punctuation", "wording", "consistency"),
+    "strict": ("spelling", "grammar", "punctuation", "wording", "consistency", "style", "clarity"),
+}
+_MOST_ISSUES = 40
+_TOKENS_PER_ISSUE = 150
+
+
+class ProofreadParameters(BaseModel):
+    """How much to object to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    strictness: Literal["minimal", "standard", "strict"] = "standard"
+    output: Literal["issues", "operations"] = "issues"
+
+
+async def _answer(context: StepContext, parameters: ProofreadParameters, parts: Sequence[Part]) -> Answered:
+    kinds = _KINDS[parameters.strictness]
+    issue = {
+        "type": "object",
+        "properties": {
+            "find": {"type": "string", "maxLength": FIND_CHARACTERS},
+            "occurrence": {"type": "integer", "minimum": 1},
+            "suggestion": {"type": "string"},
+            "kind": {"type": "string", "enum": list(kinds)},
+        },
+        "required": ["find", "occurrence", "suggestion", "kind"],
+        "additionalProperties": False,
+    }
+
+    def take(part: Part, answer: Mapping[str, Any]) -> list[dict[str, Any] | None]:
+        return [_issue(part, one, kinds) for one in answer["issues"]]
+
+    def check(found: Sequence[Sequence[object]]) -> None:
+        every = [one for each in found for one in each]
+        if every.count(None) * 2 > len(every):
+            raise InvalidOutput("not_found: most issues are about a text that is not there")
+
+    question = PartsQuestion(
+        task_type="proofread",
+        prompts=("system", parameters.strictness, "rules"),
+        fields={"issues": {"type": "array", "items": issue, "maxItems": _MOST_ISSUES}},
+        language=context.language,
+        values={"kinds": ", ".join(kinds)},
+        output_tokens=written_tokens(parts, times=2) + _TOKENS_PER_ISSUE * len(parts),
+        tagged=False,
+    )
+    found, method = await ask_parts(context, question, parts, take, check)
+    every = [one for each in found for one in each]
+    kept = _apart([one for one in every if one is not None])
+    return Answered(kept, method, {"removed_issues": len(every) - len(kept)})
+
+
+def _issue(part: Part, answer: Mapping[str, Any], kinds: Sequence[str]) -> dict[str, Any] | None:
+    """An issue at its place in the segment; None if its text does not occur so often. Raises: InvalidOutput."""
+    find, suggestion = text_of(answer["find"]), text_of(answer["suggestion"])
+    nth = int(answer["occurrence"])
+    if answer["kind"] not in kinds:
+        raise InvalidOutput(f"wrong_kind: {part.id} has an issue of a kind that was not asked for")
+    words = [re.escape(word) for word in find.split()]
+    matches = list(re.finditer(r"\s+".join(words), part.text)) if words else []
+    if not 1 <= nth <= len(matches):
+        return None
+    at = matches[nth - 1]
+    text = at.group()
+    if suggestion == text or len(text) > FIND_CHARACTERS:
+        return None
+    _check_suggestion(text, suggestion, part)
+    start = part.piece.start + at.start()
+    return {
+        "piece": [part.piece.segment, start, start + len(text)],
+        "suggestion": suggestion,
+        "kind": answer["kind"],
+    }
+
+
+def _check_suggestion(text: str, suggestion: str, part: Part) -> None:
+    written, known = SourceFigures.of(suggestion), SourceFigures.of(part.text)
+    if any(not written.supports(figure) for figure in find_figures(text)):
+        raise InvalidOutput(f"missing_figure: an issue of {part.id} has lost a number of its source")
+    if any(not known.supports(figure) for figure in find_figures(suggestion)):
+        raise InvalidOutput(
+            f"unsupported_figure: an issue of {part.id} has a number its source does not have"
+        )
+    if len(suggestion) > 3 * len(text) + 60:
+        raise InvalidOutput(f"too_long: an issue of {part.id} writes more than it corrects")
+    check_plain(suggestion, part.text, f"an issue of {part.id}")
+
+
+def _apart(issues: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """In the order of the text, without those that overlap one before them."""
+    found: list[dict[str, Any]] = []
+    for issue in sorted(issues, key=lambda one: one["piece"]):
+        segment, start, _ = issue["piece"]
+        if not found or found[-1]["piece"][0] != segment or found[-1]["piece"][2] <= start:
+            found.append(issue)
+    return found
+
+
+def _finish(context: StepContext, parameters: ProofreadParameters, joined: Joined) -> Outcome:
+    issues = []
+    operations = []
+    for at, group in groupby(joined.items, key=lambda item: int(item["piece"][0])):
+        segment, own = context.segments[at], list(group)
+        for item in own:
+            _, start, end = item["piece"]
+            find = segment.text[start:end]
+            issues.append(
+                {
+                    **place_json(segment),
+                    "find": find,
+                    "occurrence": len(re.findall(f"(?={re.escape(find)})", segment.text[:start])) + 1,
+                    "suggestion": item["suggestion"],
+                    "kind": item["kind"],
+                }
+            )
+        runs = _corrected(segment, own)
+        operations.append((segment, operation_of(segment, runs, Kept.OK)))
+    wanted = parameters.output == "operations"
+    told = described(context, joined)
+    result = {
+        "issues": issues,
+        "operations": operations_json(operations) if wanted else [],
+        "language": context.language,
+        **told,
+    }
+    return Outcome(output={}, result=result, partial=bool(told["missing"]))
+
+
+def _corrected(segment: Segment, issues: Sequence[Mapping[str, Any]]) -> tuple[Run, ...]:
+    """The segment's runs with every suggestion in its place; one over an opaque run is left to the reader."""
+    runs = list(segment.runs or (Run(segment.text),))
+    for issue in reversed(issues):
+        _, start, end = issue["piece"]
+        runs = _replaced(runs, start, end, issue["suggestion"])
+    return tuple(run for run in runs if run.text or run.kind is not RunKind.TEXT)
+
+
+def _replaced(runs: Sequence[Run], start: int, end: int, text: str) -> list[Run]:
+    """The suggestion takes the formatting of the run where the text begins."""
+    found: list[Run] = []
+    at = 0
+    placed = False
+    for run in runs:
+        first, last = max(start - at, 0), min(end - at, len(run.text))
+        at += len(run.text)
+        if first >= last:
+            found.append(run)
+        elif run.kind is not RunKind.TEXT:
+            return list(runs)
+        else:
+            found.append(Run(run.text[:first] + ("" if placed else text) + run.text[last:], run.tag))
+            placed = True
+    return found
+
+
+_PROOFREADING = StepwiseTask("proofread", ProofreadParameters, _answer, _finish)
+_ISSUE: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["document", "segment", "anchor", "client_ref", "find", "occurrence", "suggestion", "kind"],
+    "properties": {
+        "document": {"type": "integer"},
+        "segment": {"type": "integer"},
+        "anchor": {"type": "object"},
+        "client_ref": {"type": ["string", "null"]},
+        "find": {"type": "string", "maxLength": FIND_CHARACTERS},
+        "occurrence": {"type": "integer", "description": "in the segment, from 1"},
+        "suggestion": {"type": "string"},
+        "kind": {"enum": list(_KINDS["strict"])},
+    },
+}
+_RESULT: Mapping[str, Any] = {
+    "issues": list_of(_ISSUE),
+    "operations": OPERATIONS,
+    "coverage": COVERAGE,
+    "missing": list_of({"type": "integer"}),
+    "method": {"enum": list(METHODS)},
+    "language": {"type": "string"},
+    "notes": {"type": "object", "additionalProperties": {"type": "integer"}},
+}
+TASK_TYPE = TaskType(
+    name="proofread",
+    title={"en": "Proofread", "de": "Korrekturlesen"},
+    description={
+        "en": "What is wrong in a text or document, each found word for word, with a suggestion.",
+        "de": "Was in einem Text oder Dokument nicht stimmt, jede Stelle wörtlich gefunden, mit einem Vorschlag.",
+    },
+    parameters=ProofreadParameters,
+    inputs=Inputs(),
+    result={"type": "object", "required": list(_RESULT), "properties": _RESULT},
+    first_step=_PROOFREADING.first_step,
+    run=_PROOFREADING.run,
+    work=_PROOFREADING.work,
+)

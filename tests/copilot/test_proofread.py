@@ -1,0 +1,113 @@
+"""proofread: issues that are there, kinds that were asked for, corrections in their formatting."""
+
+from typing import Any
+
+import pytest
+
+from app.copilot.proofread import ProofreadParameters
+from app.documents.inline import InlineSegment, read_inline_segments
+from app.documents.segments import Run, RunKind, Segment
+from app.vocabulary import StepKind
+from tests.copilot.conftest import MemoryJob, NobodyAnswered, ScriptedProvider, document
+from tests.copilot.scripted import answers
+
+TEXT = "We recieve the 12 goods and than we recieve the bill, which the office pays on the next day."
+
+
+def issue(find: str, suggestion: str, occurrence: int = 1, kind: str = "spelling") -> dict[str, Any]:
+    return {"find": find, "occurrence": occurrence, "suggestion": suggestion, "kind": kind}
+
+
+def finds(*issues: dict[str, Any]) -> ScriptedProvider:
+    return answers(lambda _: {"issues": list(issues)})
+
+
+def job(*providers: ScriptedProvider, segments: list[Segment] | None = None, **values: Any) -> MemoryJob:
+    parameters = ProofreadParameters.model_validate(values)
+    return MemoryJob(segments or document(TEXT), parameters, providers=providers, task_type="proofread")
+
+
+async def test_each_issue_names_its_words_and_which_of_them_it_is() -> None:
+    asked = job(finds(issue("recieve", "receive", 2), issue("than", "then", kind="wording")))
+    result = dict((await asked.run()).result or {})
+    assert [(one["find"], one["occurrence"], one["suggestion"]) for one in result["issues"]] == [
+        ("than", 1, "then"),
+        ("recieve", 2, "receive"),
+    ]
+    assert (result["coverage"]["ratio"], result["operations"], result["notes"]) == (1.0, [], {})
+
+
+async def test_what_does_not_occur_is_removed_and_counted_and_overlaps_are_one_issue() -> None:
+    asked = job(
+        finds(
+            issue("recieve", "receive"), issue("recieve the", "receive the"), issue("recieve", "receive", 2),
+            issue("recieve", "receive", 3), issue("than", "than"),
+        )
+    )  # fmt: skip
+    result = dict((await asked.run()).result or {})
+    assert [one["occurrence"] for one in result["issues"]] == [1, 2]
+    assert result["notes"] == {"removed_issues": 3}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (issue("gods", "goods"), "not_found"),
+        (issue("x" * 300, "y"), "not_found"),
+        (issue("12 goods", "goods"), "missing_figure"),
+        (issue("12 goods", "12 of 15 goods"), "unsupported_figure"),
+        (issue("than", "then <b>"), "markup"),
+        (issue("than", "then " + "really " * 20), "too_long"),
+        (issue("than", "then", kind="style"), "wrong_kind"),
+        ({"find": "than"}, "not_the_schema"),
+    ],
+)
+async def test_what_must_not_pass_is_rejected(wrong: dict[str, Any], code: str) -> None:
+    with pytest.raises(NobodyAnswered, match=code):
+        await job(finds(wrong)).run()
+
+
+async def test_strict_asks_for_more_kinds() -> None:
+    asked = job(finds(issue("than", "then", kind="style")), strictness="strict")
+    assert dict((await asked.run()).result or {})["issues"][0]["kind"] == "style"
+
+
+async def test_operations_write_suggestions_into_the_runs_and_leave_what_is_opaque() -> None:
+    runs = (
+        Run("We "),
+        Run("recieve", 1),
+        Run(" the goods"),
+        Run("\t", 2, RunKind.TAB),
+        Run("than the bill."),
+    )
+    segments = [*read_inline_segments([InlineSegment("p1", "".join(r.text for r in runs), runs)]).segments]
+    asked = job(
+        finds(issue("recieve the", "receive the"), issue("goods than", "goods, then")),
+        segments=segments,
+        output="operations",
+    )
+    (operation,) = dict((await asked.run()).result or {})["operations"]
+    assert operation["runs"] == [
+        ["We "],
+        ["receive the", 1],
+        [" goods"],
+        ["\t", 2, "tab"],
+        ["than the bill."],
+    ]
+    assert operation["client_ref"] == "p1"
+
+
+async def test_a_dead_part_makes_the_result_partial_and_names_its_segments() -> None:
+    segments = document(
+        *(f"Ship {at} lies in the harbour, the crew recieve their pay on friday." for at in range(100))
+    )
+    asked = MemoryJob(
+        segments, ProofreadParameters(), providers=[finds(issue("recieve", "receives"))], task_type="proofread",
+        dies=lambda kind, at: kind is StepKind.MAP and at == 0,
+    )  # fmt: skip
+    outcome = await asked.run()
+    result = dict(outcome.result or {})
+    dead = {piece[0] for piece in asked.steps[0].input["pieces"]}
+    assert outcome.partial
+    assert set(result["missing"]) == dead
+    assert {one["segment"] for one in result["issues"]} == set(range(100)) - dead
