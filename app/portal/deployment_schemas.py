@@ -17,7 +17,8 @@ from app.portal.owners import Owner, owner_of
 from app.portal.schemas import Closed
 from app.vocabulary import Capability, Lifecycle, ModelClass
 
-Micros = Annotated[int, Field(ge=0, le=10**15)]
+Micros = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""What a column of a price holds: two thousand units of the currency per million tokens."""
 Tokens = Annotated[int, Field(gt=0, le=100_000_000)]
 Limit = Annotated[int, Field(gt=0, le=2_000_000_000)]
 Capabilities = Annotated[list[Capability], Field(max_length=10)]
