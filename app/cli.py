@@ -14,6 +14,7 @@ from rich.console import Console
 from app.local import commands, operators
 from app.local.client import ClientError
 from app.local.demo import SAMPLE, Task
+from app.local.evaluate_cli import evaluate
 from app.local.looking import Look
 from app.local.registrations import Form, Which
 from app.settings import Settings
@@ -37,6 +38,7 @@ audit = typer.Typer(
     help="The record of who did what: verify it, export it.", no_args_is_help=True, rich_markup_mode="rich"
 )
 app.add_typer(audit, name="audit")
+app.add_typer(evaluate, name="evaluate")
 
 Tenants = Annotated[
     list[UUID] | None,

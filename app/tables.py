@@ -3,6 +3,7 @@
 from app.audit import tables as audit
 from app.core.database import Base
 from app.documents import tables as documents
+from app.evaluation import tables as evaluation
 from app.identity import tables as identity
 from app.jobs import tables as jobs
 from app.lifecycle import tables as lifecycle
@@ -15,6 +16,7 @@ __all__ = [
     "Base",
     "audit",
     "documents",
+    "evaluation",
     "identity",
     "jobs",
     "lifecycle",

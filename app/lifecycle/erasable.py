@@ -9,6 +9,7 @@ from app.audit import erasure as audit
 from app.core.database import Base
 from app.core.erasure import Erasable, of_tenant, table_of
 from app.documents import erasure as documents
+from app.evaluation import erasure as evaluation
 from app.identity import erasure as identity
 from app.jobs import erasure as jobs
 from app.lifecycle.tables import Erasure, LegalHold, RetentionRun
@@ -29,6 +30,7 @@ _OWN = (
 _ROOMS = (
     audit.TABLES,
     documents.TABLES,
+    evaluation.TABLES,
     jobs.TABLES,
     notices.TABLES,
     usage.TABLES,

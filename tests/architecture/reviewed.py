@@ -76,6 +76,8 @@ SEALED = (
     ("provider_credentials", "sealed"),
     ("token_caches", "sealed_cache"),
     ("webhooks", "sealed_secret"),
+    ("evaluation_sets", "sealed_cases"),
+    ("evaluation_scores", "sealed_answer"),
 )
 """Columns of content and secrets: sealed with the tenant's data key."""
 
@@ -92,6 +94,8 @@ NOT_CONTENT = (
     ("audit_chains", "mac"),
     ("audit_entries", "previous_mac mac address_salt address_digest"),
     ("documents", "sha256"),
+    ("evaluation_runs", "digest"),
+    ("evaluation_sets", "digest"),
     ("job_steps", "input_hash"),
     ("idempotency_keys", "request_hash"),
     ("token_caches", "session_key"),
@@ -102,6 +106,8 @@ NOT_CONTENT = (
     ("dispatch_turns", "lane"),
     ("documents", "media_type language"),
     ("erasures", "state phase"),
+    ("evaluation_runs", "task_type"),
+    ("evaluation_scores", "outcome reason currency"),
     ("job_steps", "task_type kind lane state"),
     ("jobs", "task_type host lane state waiting_reason language on_dead phase"),
     ("members", "role state"),
@@ -123,6 +129,8 @@ NOT_CONTENT = (
     # app/llm/errors.py say that theirs never hold a document's name or text, a prompt or an answer.
     ("audit_entries", "detail"),
     ("documents", "notes"),
+    ("evaluation_runs", "members"),
+    ("evaluation_scores", "scores"),
     ("erasures", "removed proof"),
     ("job_steps", "reservation error error_chain"),
     ("jobs", "route_reason decision error estimate waiting_for"),
@@ -134,6 +142,10 @@ NOT_CONTENT = (
     ("webhook_deliveries", "payload"),
     # Chosen by a client to name one request.
     ("idempotency_keys", "key"),
+    # Chosen by an operator to name a file of cases, a case of it, a member.
+    ("evaluation_runs", "data_set"),
+    ("evaluation_scores", "member case_id"),
+    ("evaluation_sets", "name"),
     # Written by administrators to configure the product, and read by everybody whom it serves.
     ("app_clients", "name"),
     ("deployments", "name model_name model_class capabilities languages lifecycle supported_parameters"),
