@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.copilot.types import TaskType
+from app.copilot.types import InlineKind, TaskType
 from app.evaluation.errors import BadCase
 
 _FOLDER = Path(__file__).with_name("cases")
@@ -32,9 +32,13 @@ class Case(BaseModel):
     """Of a right answer, ISO 639-1."""
     documents: tuple[str, ...] = ()
     """Markdown, in the order in which the task type takes them."""
+    cells: tuple[tuple[str | int | float | None, ...], ...] = ()
+    """A range of cells instead of documents; the first row holds the names of the columns."""
     parameters: Mapping[str, Any] = Field(default_factory=dict)
     contains: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    """Of the rows, in order, where rows are labelled."""
     words: tuple[int, int] | None = None
     """How long a right answer is, least and most."""
     reference: str | None = None
@@ -86,7 +90,11 @@ def digest(cases: Sequence[Case]) -> bytes:
 
 def check_fit(case: Case, task_type: TaskType) -> BaseModel:
     """The case's parameters as the task type's. Raises: `BadCase` where they, or its documents, do not fit."""
-    wrong = task_type.inputs.wrong(len(case.documents), is_text=False)
+    inputs = task_type.inputs
+    inline: InlineKind | None = "cells" if case.cells else None if inputs.documents else "text"
+    wrong = inputs.wrong(
+        len(case.documents) + bool(case.cells), inline if case.cells or case.documents else None
+    )
     if wrong is not None:
         raise BadCase(f"Case {case.id}: {task_type.name} {wrong}.")
     try:

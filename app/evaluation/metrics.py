@@ -24,8 +24,8 @@ _WORD = re.compile(r"\w+")
 _SURE = 0.7
 _NOT_SAID = frozenset(
     {
-        "anchor", "anchors", "block", "blocks", "citations", "client_ref", "coverage", "diff", "document", "kind",
-        "language", "method", "missing", "notes", "quote", "segment", "segments", "sources", "text_hash",
+        "anchor", "anchors", "block", "citations", "client_ref", "coverage", "diff", "document", "kind", "language",
+        "method", "operations", "quote", "segment", "sources", "text_hash",
     }
 )  # fmt: skip
 """Fields of results and answers that are not what the member says in its own words."""
@@ -103,7 +103,7 @@ def _delivered(
         "cited": _number(coverage.get("cited_ratio")),
         "language": _in_language(text, case.language),
         "length": None if case.words is None else float(case.words[0] <= words <= case.words[1]),
-        "facts": _share(_holds(held, entry) for entry in case.contains),
+        "facts": _share([*(_holds(held, entry) for entry in case.contains), *_labelled(case, result)]),
         "forbidden": float(any(_holds(held, entry) for entry in case.excludes)) if case.excludes else None,
         "rouge_l": None if case.reference is None else rouge_l(case.reference, text, case.language),
     }
@@ -180,6 +180,13 @@ def _delivered_quotes(trial: TrialResult, result: Mapping[str, Any]) -> Iterator
         at = citation.get("segment")
         known = isinstance(at, int) and 0 <= at < len(trial.segments)
         yield known and citation.get("quote", "") in trial.segments[at].text
+
+
+def _labelled(case: Case, result: Mapping[str, Any]) -> Iterator[bool]:
+    """For every row with a right label: whether the result has it."""
+    rows = result.get("rows") or ()
+    for at, label in enumerate(case.labels):
+        yield at < len(rows) and rows[at].get("label") == label
 
 
 def _unsupported(text: str, source: str, language: str) -> float | None:

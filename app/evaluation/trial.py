@@ -20,6 +20,7 @@ from app.copilot.types import Answer, NewStep, Outcome, TaskType, Verify
 from app.copilot.windows import context_tokens
 from app.core.clock import new_id, now
 from app.core.crypto import Sealer
+from app.documents.inline import CellRange, read_cells
 from app.documents.language import detect, sample
 from app.documents.readers import markdown
 from app.documents.segments import Segment
@@ -93,6 +94,8 @@ class Sponsor:
 
 def read_documents(case: Case) -> list[Segment]:
     """The case's documents as a job's: one list of segments."""
+    if case.cells:
+        return list(read_cells(CellRange("Sheet1", "A1", case.cells)).segments)
     segments: list[Segment] = []
     for number, text in enumerate(case.documents):
         read = markdown.read(text.encode()).segments

@@ -36,7 +36,7 @@ def test_every_case_can_be_scored_without_a_reference(task_type: str) -> None:
 @pytest.mark.parametrize("task_type", sorted(task_types()))
 def test_our_cases_fit_the_schema_of_their_task_type(task_type: str) -> None:
     cases = own_cases(task_type)
-    assert cases
+    assert cases, f"write cases/{task_type}.yaml"
     for case in cases:
         check_fit(case, task_types()[task_type])
 

@@ -120,3 +120,10 @@ def test_what_is_said_leaves_out_quotes_and_places() -> None:
 def test_rouge_l_is_the_longest_common_subsequence_in_every_language() -> None:
     assert rouge_l("the cat sat on the mat", "the cat lay on the mat", "en") == pytest.approx(5 / 6)
     assert rouge_l("Größe zählt überall", "größe zählt nirgends", "de") == pytest.approx(2 / 3)
+
+
+def test_rows_are_right_one_by_one() -> None:
+    of = case(labels=("late", "broken", "late"))
+    trial = answered(of, "")
+    trial.result = {"rows": [{"label": "late"}, {"label": "late"}]}
+    assert score(of, trial)["facts"] == pytest.approx(1 / 3)
