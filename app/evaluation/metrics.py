@@ -24,8 +24,8 @@ _WORD = re.compile(r"\w+")
 _SURE = 0.7
 _NOT_SAID = frozenset(
     {
-        "anchor", "anchors", "block", "citations", "client_ref", "coverage", "diff", "document", "kind", "language",
-        "method", "operations", "quote", "segment", "sources", "text_hash",
+        "anchor", "anchors", "block", "citations", "client_ref", "coverage", "diff", "document", "find", "functions",
+        "kind", "language", "locale", "method", "operations", "quote", "references", "segment", "sources", "text_hash",
     }
 )  # fmt: skip
 """Fields of results and answers that are not what the member says in its own words."""
