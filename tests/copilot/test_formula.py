@@ -6,13 +6,14 @@ import pytest
 
 from app.copilot.formula import FormulaParameters
 from app.copilot.formulas import Area, check_formula, in_german
-from app.documents.inline import CellRange, read_cells
+from app.documents.inline import CellRange, Value, read_cells
 from app.llm.errors import InvalidOutput
 from tests.copilot.conftest import MemoryJob, NobodyAnswered, ScriptedProvider
 from tests.copilot.scripted import says
 
 AREA = Area("Sales '26", top=2, left=1, right=3)
-TABLE = CellRange("Sales", "B3", [["Month", "Region", "Sum"], *([f"M{at}", "North", at] for at in range(40))])
+ROWS: list[list[Value]] = [[f"M{at}", "North", at] for at in range(40)]
+TABLE = CellRange("Sales", "B3", [["Month", "Region", "Sum"], *ROWS])
 EXPLANATION = "It adds the sums of all rows whose region is North."
 
 

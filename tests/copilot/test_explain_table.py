@@ -1,0 +1,89 @@
+"""explain_table: rows and figures over columns, findings with their cells, no figure of the model's own."""
+
+from typing import Any
+
+import pytest
+
+from app.copilot.explain_table import ExplainTableParameters
+from app.copilot.table_view import as_table
+from app.documents.inline import CellRange, Value, read_cells
+from app.documents.segments import ExcelAnchor, Segment
+from app.vocabulary import StepKind
+from tests.copilot.conftest import (
+    MemoryJob,
+    NobodyAnswered,
+    ScriptedProvider,
+    claims_json,
+    document,
+    echo_first,
+)
+
+SALES = CellRange(
+    "Sales",
+    "B3",
+    [["Month", "Revenue"], ["January", 100.5], ["February", 300], ["March", None], ["April", -20]],
+)
+
+
+def cells(table: CellRange = SALES) -> list[Segment]:
+    return [*read_cells(table).segments]
+
+
+def job(*providers: ScriptedProvider, segments: list[Segment] | None = None, **values: Any) -> MemoryJob:
+    parameters = ExplainTableParameters.model_validate(values)
+    return MemoryJob(segments or cells(), parameters, providers=providers, task_type="explain_table")
+
+
+def says(text: str, block: str, quote: str) -> ScriptedProvider:
+    return ScriptedProvider(lambda _: claims_json((text, block, quote)))
+
+
+def test_a_range_is_read_as_header_figures_and_rows_each_at_its_place() -> None:
+    found = {s.anchor.a1: s.text for s in as_table(cells()) if isinstance(s.anchor, ExcelAnchor)}
+    assert found == {
+        "B3:C3": "Month | Revenue",
+        "B4:B7": "Month: 4 texts, 4 different, most often January (1), February (1), March (1), April (1)",
+        "C4:C7": "Revenue: 3 numbers, minimum -20, maximum 300, mean 126.833333333333, sum 380.5; 1 empty",
+        "B4:C4": "January | 100.5",
+        "B5:C5": "February | 300",
+        "B6:C6": "March | ",
+        "B7:C7": "April | -20",
+    }
+    assert [s.index for s in as_table(cells())] == list(range(7))
+
+
+def test_what_is_no_range_of_cells_stays_as_it_is() -> None:
+    text = document("Revenue rose.")
+    assert as_table(text) is text
+
+
+async def test_a_finding_names_its_cells_and_may_use_what_code_worked_out() -> None:
+    asked = job(says("The revenue is 380.5 in sum.", "B3", "Revenue: 3 numbers, minimum -20"))
+    result = dict((await asked.run()).result or {})
+    assert result["findings"] == [
+        {
+            "text": "The revenue is 380.5 in sum.",
+            "anchors": [{"type": "excel", "worksheet": "Sales", "a1": "C4:C7"}],
+        }
+    ]
+    assert (result["coverage"]["ratio"], result["citations"][0]["anchor"]["a1"]) == (1.0, "C4:C7")
+
+
+@pytest.mark.parametrize("text", ["The revenue is 381 in sum.", "The revenue fell by 280 from the top."])
+async def test_a_figure_that_no_cell_has_and_code_did_not_work_out_is_rejected(text: str) -> None:
+    with pytest.raises(NobodyAnswered, match="unsupported_figure"):
+        await job(says(text, "B3", "Revenue: 3 numbers, minimum -20")).run()
+
+
+async def test_a_large_range_is_read_in_parts_with_the_question_in_each() -> None:
+    rows: list[list[Value]] = [[f"The ship of the harbour number {at}", at] for at in range(900)]
+    provider = ScriptedProvider(echo_first)
+    asked = job(
+        provider,
+        segments=cells(CellRange("S", "A1", [["Ship", "Crew"], *rows])),
+        question="Which is the largest?",
+    )
+    result = dict((await asked.run()).result or {})
+    assert {StepKind.MAP, StepKind.FINAL} <= {step.kind for step in asked.steps}
+    assert all("Which is the largest?" in seen[0].content for seen in provider.seen)
+    assert result["coverage"]["ratio"] == 1.0
