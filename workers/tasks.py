@@ -8,6 +8,7 @@ from uuid import UUID
 
 from celery import Celery, signals
 
+from app.copilot.catalog import task_types
 from app.core.logging import configure
 from app.settings import Settings
 from workers.celery_app import TASK
@@ -23,6 +24,8 @@ def serve(settings: Settings, celery: Celery) -> None:
     """Run a worker with the threads pool until it is told to stop."""
     configure(settings.log_format, process="worker")
     persistent = PersistentLoop()
+    # Not at the first step, on the loop, where leases are kept.
+    task_types()
     # Before Celery takes messages: a process that cannot work must end, not eat hints.
     worker = persistent.submit(_make(settings)).result(timeout=60)
     drained: list[Future[None]] = []

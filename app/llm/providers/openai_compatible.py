@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 import httpx2
+import openai.resources.beta.beta
+import openai.resources.chat.chat  # noqa: F401 - the client imports both at its first call, for half a second on the loop
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_openai import AzureChatOpenAI, ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
