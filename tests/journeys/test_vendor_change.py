@@ -53,7 +53,7 @@ async def town(
     tmp_path: Path,
     keyring: LocalKeyring,
     entra: RunningEntra,
-    vendor: ScriptedVendor,  # noqa: ARG001: goes away after the processes that are connected to it
+    vendor: ScriptedVendor,
 ) -> AsyncIterator[Town]:
     entra.reset()
     platform = yaml.safe_load(SEED.read_text())["platform"]
@@ -145,7 +145,7 @@ async def summary(town: Town, *, revision: int) -> dict[str, Any]:
 async def configured(town: Town) -> dict[str, list[tuple[Any, ...]]]:
     """What the move is not to touch."""
     return {
-        table: await rows(town.database, f"SELECT * FROM {table} ORDER BY id")  # noqa: S608: names of our own
+        table: await rows(town.database, f"SELECT * FROM {table} ORDER BY id")
         for table in ("routes", "providers", "deployments", "price_revisions", "members")
     }
 
