@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.evaluation.tables import EvaluationRun, EvaluationScore, EvaluationSet
+from app.evaluation.tables import EvaluationAnswer, EvaluationRun, EvaluationScore, EvaluationSet
 
 
 class EvaluationRepository:
@@ -45,9 +45,18 @@ class EvaluationRepository:
         )
         return sorted(names)
 
-    def add(self, row: EvaluationRun | EvaluationScore) -> None:
-        """Write a run or a score with this transaction."""
-        self._session.add(row)
+    async def forget_set(self, name: str) -> bool:
+        """Delete every content that was kept under this name; gives whether there was any."""
+        gone = await self._session.scalars(
+            delete(EvaluationSet)
+            .where(EvaluationSet.tenant_id == self._tenant_id, EvaluationSet.name == name)
+            .returning(EvaluationSet.id)
+        )
+        return bool(gone.all())
+
+    def add(self, *rows: EvaluationRun | EvaluationScore | EvaluationAnswer) -> None:
+        """Write a run, or a score and what was said, with this transaction."""
+        self._session.add_all(rows)
 
     async def finish(self, run_id: UUID) -> None:
         """Note that every case was tried."""
@@ -76,3 +85,25 @@ class EvaluationRepository:
             .order_by(EvaluationScore.id)
         )
         return rows.all()
+
+    async def said(
+        self, run_id: UUID, case_id: str
+    ) -> Sequence[tuple[EvaluationScore, EvaluationAnswer | None]]:
+        """The scores of one case with what was said; None where retention has taken it."""
+        rows = await self._session.execute(
+            select(EvaluationScore, EvaluationAnswer)
+            .outerjoin(
+                EvaluationAnswer,
+                and_(
+                    EvaluationAnswer.tenant_id == EvaluationScore.tenant_id,
+                    EvaluationAnswer.id == EvaluationScore.id,
+                ),
+            )
+            .where(
+                EvaluationScore.tenant_id == self._tenant_id,
+                EvaluationScore.run_id == run_id,
+                EvaluationScore.case_id == case_id,
+            )
+            .order_by(EvaluationScore.id)
+        )
+        return [(score, answer) for score, answer in rows]

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from app.copilot.runtime import Runtime
-from app.copilot.sealed_json import seal_json
+from app.copilot.sealed_json import open_json, seal_json
 from app.copilot.types import TaskType
 from app.core.clock import new_id
 from app.core.crypto import Place, Sealer
@@ -18,7 +18,7 @@ from app.evaluation.comparison import Comparison, compare
 from app.evaluation.errors import BadCase, UnknownDataSet, UnknownRun
 from app.evaluation.metrics import score
 from app.evaluation.repository import EvaluationRepository
-from app.evaluation.tables import EvaluationRun, EvaluationScore, EvaluationSet
+from app.evaluation.tables import EvaluationAnswer, EvaluationRun, EvaluationScore, EvaluationSet
 from app.evaluation.trial import Sponsor, TrialResult, try_case
 from app.pools.values import PoolMemberFacts
 
@@ -74,6 +74,18 @@ class CaseView:
 
 
 @dataclass(frozen=True)
+class Said:
+    """One member's answers to a case before the checks, each with the check that refused it, and the result.
+
+    Both are None where retention has taken them.
+    """
+
+    member: str
+    answers: list[dict[str, Any]] | None
+    result: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
 class Report:
     """A run, its cases and what they say about its members."""
 
@@ -126,6 +138,13 @@ async def keep_data(
             )
         )
     return DataSet(name, cases)
+
+
+async def forget_data(database: Database, *, tenant_id: UUID, name: str) -> None:
+    """Delete a tenant's own data set. Scores that were made with it stay. Raises: `UnknownDataSet`."""
+    async with database.tenant(tenant_id) as session:
+        if not await EvaluationRepository(session, tenant_id).forget_set(name):
+            raise UnknownDataSet(f"There is no data set {name!r} of this customer's own.")
 
 
 async def evaluate(
@@ -191,6 +210,17 @@ async def report(database: Database, *, tenant_id: UUID, run_id: UUID) -> Report
     return Report(_view(run), cases, compare(by_member))
 
 
+async def said(
+    database: Database, sealer: Sealer, *, tenant_id: UUID, run_id: UUID, case_id: str
+) -> list[Said]:
+    """What the members of a run said to one case. Raises: `UnknownRun`."""
+    async with database.tenant(tenant_id) as session:
+        rows = await EvaluationRepository(session, tenant_id).said(run_id, case_id)
+    if not rows:
+        raise UnknownRun(f"There is no case {case_id!r} in an evaluation {run_id}.")
+    return [_said(sealer, row, answer) for row, answer in rows]
+
+
 def compare_reports(reports: Sequence[Report]) -> Comparison:
     """Members of several runs over the cases that they share, each named with its run.
 
@@ -220,7 +250,7 @@ async def _keep(
         ],
         "result": None if trial.result is None else dict(trial.result),
     }
-    place = _place(trial.id, "evaluation_scores", "sealed_answer")
+    place = _place(trial.id, "evaluation_answers", "sealed_answer")
     row = EvaluationScore(
         tenant_id=sponsor.tenant_id,
         id=trial.id,
@@ -231,10 +261,22 @@ async def _keep(
         reason=trial.reason,
         scores=score(case, trial),
         currency=trial.currency,
-        sealed_answer=seal_json(sponsor.sealer, place, said),
+    )
+    answer = EvaluationAnswer(
+        tenant_id=sponsor.tenant_id, id=trial.id, sealed_answer=seal_json(sponsor.sealer, place, said)
     )
     async with database.tenant(sponsor.tenant_id) as session:
-        EvaluationRepository(session, sponsor.tenant_id).add(row)
+        repository = EvaluationRepository(session, sponsor.tenant_id)
+        repository.add(row)
+        await session.flush()
+        repository.add(answer)
+
+
+def _said(sealer: Sealer, row: EvaluationScore, answer: EvaluationAnswer | None) -> Said:
+    if answer is None:
+        return Said(row.member, None, None)
+    opened = open_json(sealer, _place(row.id, "evaluation_answers", "sealed_answer"), answer.sealed_answer)
+    return Said(row.member, opened["answers"], opened["result"])
 
 
 def _digest(sealer: Sealer, cases: Sequence[Case]) -> bytes:

@@ -66,6 +66,19 @@ class EvaluationScore(TenantOwned, Base):
     """Which check refused the answer, or what went wrong; a code."""
     scores: Mapped[dict[str, Any]]
     currency: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class EvaluationAnswer(TenantOwned, Base):
+    """What was said in a trial: content, which goes when retention says so; its score stays. The ids are the same."""
+
+    __tablename__ = "evaluation_answers"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "id"], ["evaluation_scores.tenant_id", "evaluation_scores.id"], ondelete="CASCADE"
+        ),
+    )
+
     sealed_answer: Mapped[Sealed]
-    """What the member said before the checks, and the result that would have been delivered."""
+    """The member's answers before the checks, and the result that would have been delivered."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

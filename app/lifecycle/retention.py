@@ -20,6 +20,7 @@ from app.audit.record import Actor, ActorKind, record_each
 from app.core.database import Database
 from app.core.logging import get_logger
 from app.documents.erasure import delete_outdated_documents
+from app.evaluation.erasure import delete_outdated_answers
 from app.jobs.erasure import delete_outdated_jobs, documents_in_use
 from app.lifecycle.holds import held
 from app.lifecycle.tables import RetentionRun
@@ -89,6 +90,9 @@ class Retention:
             "documents": len(documents),
             "model_calls": await delete_outdated_calls(
                 session, tenant_id=tenant_id, days=self.ledger_days, except_members=members, limit=limit
+            ),
+            "evaluation_answers": await delete_outdated_answers(
+                session, tenant_id=tenant_id, days=days, limit=limit
             ),
         }
         return Counter({kind: count for kind, count in found.items() if count})

@@ -98,15 +98,21 @@ def show(
     run_id: Annotated[
         UUID, typer.Argument(metavar="RUN", help="The evaluation, as `run` and `list` print it.")
     ],
+    case: Annotated[
+        str | None, typer.Option(help="Only this case, with what was said to it.", show_default=False)
+    ] = None,
     html: Page = None,
     as_json: AsJson = False,
     offline: Offline = False,
     tenant: Tenant = None,
     user: User = None,
 ) -> None:
-    """Show an earlier evaluation again."""
+    """Show an earlier evaluation again, or what its members said to one case."""
     from app.local import evaluating
 
+    if case is not None:
+        evaluating.show_case(_out, run_id, case, evaluating.Where(tenant, user, offline), as_json=as_json)
+        return
     evaluating.show(_out, [run_id], evaluating.Where(tenant, user, offline), page=html, as_json=as_json)
 
 
@@ -125,3 +131,16 @@ def compare(
     from app.local import evaluating
 
     evaluating.show(_out, run_ids, evaluating.Where(tenant, user, offline), page=html, as_json=as_json)
+
+
+@evaluate.command()
+def forget(
+    name: Annotated[str, typer.Argument(help="The data set, as its file was called.")],
+    offline: Offline = False,
+    tenant: Tenant = None,
+    user: User = None,
+) -> None:
+    """Delete a data set of the customer's own; scores that were made with it stay."""
+    from app.local import evaluating
+
+    evaluating.forget(_out, name, evaluating.Where(tenant, user, offline))

@@ -22,7 +22,7 @@ from app.evaluation import service
 from app.evaluation.case_files import Case
 from app.evaluation.comparison import Comparison, Estimate
 from app.evaluation.errors import UnknownMember
-from app.evaluation.metrics import METRICS
+from app.evaluation.metrics import METRICS, said
 from app.evaluation.report import endings, interval, shown
 from app.evaluation.report import page as html_page
 from app.evaluation.service import CaseView, Report, RunView
@@ -132,6 +132,41 @@ def show(out: Console, run_ids: Sequence[UUID], where: Where, *, page: Path | No
         ]
 
     _show(out, _on(where, work, quiet=as_json, out=out), page=page, as_json=as_json)
+
+
+def show_case(out: Console, run_id: UUID, case_id: str, where: Where, *, as_json: bool) -> None:
+    """Show what the members of an evaluation said to one case. Raises: `ClientError`, `AppError`."""
+
+    async def work(runtime: Runtime, sponsor: Sponsor) -> list[service.Said]:
+        return await service.said(
+            runtime.database, sponsor.sealer, tenant_id=sponsor.tenant_id, run_id=run_id, case_id=case_id
+        )
+
+    found = _on(where, work, quiet=as_json, out=out)
+    if as_json:
+        _write(out, {"value": [asdict(one) for one in found]})
+        return
+    for one in found:
+        out.print(Text(clean(one.member), style="bold"))
+        if one.answers is None:
+            out.print("retention has taken what was said")
+        for answer in one.answers or ():
+            out.print(
+                Text(clean(f"{answer['step']}: {answer['refusal'] or 'passed the checks'}"), style="dim")
+            )
+            out.print(Text(clean(str(answer["text"]))), soft_wrap=True)
+        if one.result is not None:
+            out.print(Text(clean(said(one.result)), style="green"), soft_wrap=True)
+
+
+def forget(out: Console, name: str, where: Where) -> None:
+    """Delete a customer's own data set. Raises: `ClientError`, `AppError`."""
+
+    async def work(runtime: Runtime, sponsor: Sponsor) -> None:
+        await service.forget_data(runtime.database, tenant_id=sponsor.tenant_id, name=name)
+
+    _on(where, work, quiet=True, out=out)
+    out.print(f"the data set {clean(name)} is deleted", markup=False, highlight=False, soft_wrap=True)
 
 
 async def _member(runtime: Runtime, sponsor: Sponsor, task_type: str, name: str) -> PoolMemberFacts:

@@ -77,7 +77,7 @@ SEALED = (
     ("token_caches", "sealed_cache"),
     ("webhooks", "sealed_secret"),
     ("evaluation_sets", "sealed_cases"),
-    ("evaluation_scores", "sealed_answer"),
+    ("evaluation_answers", "sealed_answer"),
 )
 """Columns of content and secrets: sealed with the tenant's data key."""
 

@@ -13,13 +13,14 @@ from sqlalchemy import text
 from app.copilot.catalog import task_types
 from app.copilot.runtime import Runtime
 from app.core.clock import new_id
-from app.core.crypto import Place, Sealed
+from app.core.crypto import Sealer
 from app.core.keyring import LocalKeyring
 from app.evaluation import service
 from app.evaluation.case_files import Case, dump_lines
 from app.evaluation.errors import BadCase, UnknownDataSet, UnknownRun
 from app.evaluation.report import page
 from app.evaluation.trial import Sponsor, TrialOutcome, TrialResult
+from app.lifecycle.retention import Retention
 from app.pools.trials import deployment_names, trial_member
 from app.settings import Settings
 from tests.conftest import TestDatabase
@@ -82,6 +83,15 @@ class Laboratory:
         )
         return await service.report(self.runtime.database, tenant_id=self.sponsor.tenant_id, run_id=run_id)
 
+    async def said(self, run_id: UUID, case_id: str) -> list[service.Said]:
+        return await service.said(
+            self.runtime.database,
+            self.sponsor.sealer,
+            tenant_id=self.sponsor.tenant_id,
+            run_id=run_id,
+            case_id=case_id,
+        )
+
     async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
         async with self.database.owner.system() as session:
             return [dict(row) for row in (await session.execute(text(statement), values)).mappings()]
@@ -104,7 +114,8 @@ async def laboratory(
         }
     )
     runtime = Runtime.open(settings)
-    sealer = await runtime.keys.sealer(database.tenant_id)
+    # A key that is always the same: the marks in prompts follow from it, and how the vendor quotes from them.
+    sealer = Sealer(database.tenant_id, {1: b"k" * 32})
     yield Laboratory(runtime, Sponsor(database.tenant_id, database.member_id, sealer), database, vendor)
     await runtime.close()
 
@@ -152,11 +163,29 @@ async def test_a_refused_answer_is_kept_as_a_fact_about_its_member_and_nobody_ta
     assert (case.outcome, case.reason) == (TrialOutcome.REFUSED, "unsupported_figure")
     assert (case.scores["unsupported_before"], case.scores["unsupported"]) == (1.0, None)
     assert laboratory.vendor.hits("smollm2-135m") == 1
-    (row,) = await laboratory.rows("SELECT id, sealed_answer FROM evaluation_scores")
-    opened = laboratory.sponsor.sealer.open(
-        Place("evaluation_scores", row["id"], "sealed_answer"), Sealed(row["sealed_answer"])
+    (row,) = await laboratory.rows("SELECT sealed_answer FROM evaluation_answers")
+    assert b"99 %" not in row["sealed_answer"]
+    (said,) = await laboratory.said(report.run.id, "memo")
+    assert said.answers is not None
+    assert (said.answers[0]["text"], said.answers[0]["refusal"], said.result) == (
+        json.dumps(answer),
+        "unsupported_figure",
+        None,
     )
-    assert json.loads(opened)["answers"][0]["refusal"] == "unsupported_figure"
+
+
+async def test_retention_takes_what_was_said_and_leaves_the_scores(laboratory: Laboratory) -> None:
+    report = await laboratory.evaluate("extractive", cases=CASES[:1])
+    database, sponsor = laboratory.database, laboratory.sponsor
+    retention = Retention(database.system, database.eraser, ledger_days=3650)
+    assert not await retention.retain(sponsor.tenant_id, days=1)
+    assert dict(await retention.retain(sponsor.tenant_id, days=0)) == {"evaluation_answers": 1}
+    (said,) = await laboratory.said(report.run.id, "memo")
+    assert (said.answers, said.result) == (None, None)
+    again = await service.report(
+        laboratory.runtime.database, tenant_id=sponsor.tenant_id, run_id=report.run.id
+    )
+    assert again.cases == report.cases
 
 
 async def test_what_a_member_may_not_do_and_what_goes_wrong_ends_as_an_outcome(
@@ -181,6 +210,7 @@ async def test_a_long_document_goes_through_all_its_steps(laboratory: Laboratory
     report = await laboratory.evaluate("smollm2-135m@default", cases=(long,))
     ((_, _, trial),) = laboratory.seen
     assert trial.outcome is TrialOutcome.ANSWERED
+    assert [answer.refusal for answer in trial.answers if answer.refusal] == []
     assert trial.calls == len(trial.answers) > 2
     assert report.cases[0].scores["coverage"] == 1.0
 
@@ -201,7 +231,11 @@ async def test_a_tenants_set_is_sealed_and_found_again_by_its_name(laboratory: L
         await service.find_data(database, sealer, tenant_id=tenant_id, task_type="summarize", name="yours")
     other = laboratory.database.other_tenant_id
     with pytest.raises(UnknownDataSet):
+        await service.forget_data(database, tenant_id=other, name="mine")
+    with pytest.raises(UnknownDataSet):
         await service.find_data(database, sealer, tenant_id=other, task_type="summarize", name="mine")
+    await service.forget_data(database, tenant_id=tenant_id, name="mine")
+    assert await laboratory.rows("SELECT id FROM evaluation_sets") == []
 
 
 async def test_runs_are_compared_over_time_and_nobody_else_sees_them(laboratory: Laboratory) -> None:
