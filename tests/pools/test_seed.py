@@ -52,15 +52,12 @@ async def test_the_seed_that_comes_with_the_product_imports(database: TestDataba
     assert await members(database, "extract_actions") == [("extract-actions", 1, 0, "extractive")]
 
 
-PLAIN = [replace(load_prompt_files()[0], task_type=name, name="default") for name in ("ask", "draft_reply")]
-
-
 async def test_a_task_type_that_the_file_does_not_name_waits_in_a_pool_of_its_own(
     database: TestDatabase, vendor: ScriptedVendor
 ) -> None:
     async with database.owner.system() as session:
-        await import_platform(session, SEED, [*load_prompt_files(), *PLAIN], variables=MODEL)
-    assert await members(database, "ask") == []
+        await import_platform(session, SEED, load_prompt_files(), variables=MODEL)
+    assert await members(database, "draft") == []
     configuration = Configuration(database.app)
     routes = await configuration.routes(database.tenant_id)
     with pytest.raises(NoRoute, match=r"draft_reply is set up: .* the pool draft-reply\..* OPENAI_API_KEY"):
@@ -68,11 +65,11 @@ async def test_a_task_type_that_the_file_does_not_name_waits_in_a_pool_of_its_ow
     await configuration.close()
     async with database.owner.system() as session:
         await announce_vendors(session, {**DEVELOPMENT, "OPENAI_API_KEY": "k"}, offline=False)
-    assert await members(database, "ask") == [("ask", 1, -1, "environment-openai")]
+    assert await members(database, "draft") == [("draft", 1, -1, "environment-openai")]
     assert await members(database, "draft_reply") == [("draft-reply", 1, -1, "environment-openai")]
     async with database.owner.system() as session:
         await announce_vendors(session, DEVELOPMENT, offline=False)
-    assert await members(database, "ask") == []
+    assert await members(database, "draft") == []
 
 
 async def test_an_unchanged_seed_writes_nothing_at_all(database: TestDatabase) -> None:
