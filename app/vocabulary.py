@@ -173,6 +173,8 @@ class Strategy(StrEnum):
 
     WEIGHTED = "weighted"
     LEAST_COST = "least_cost"
+    LEAST_LATENCY = "least_latency"
+    LEAST_BUSY = "least_busy"
 
 
 class CallOutcome(StrEnum):

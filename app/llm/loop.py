@@ -31,12 +31,14 @@ from app.llm.errors import (
 )
 from app.llm.scope import CallScope, count, covers
 from app.llm.types import ModelRequest, ModelResult
+from app.pools.balancing import BALANCED
 from app.pools.breakers import Breakers
-from app.pools.dispatching import reserved_grant
+from app.pools.dispatching import figures_for, reserved_grant
 from app.pools.errors import NoEligibleMember
 from app.pools.limits import Grant, Limits, Refusal
 from app.pools.retry_budget import RetryBudget
 from app.pools.selection import Demand, Exclusion, Selection, select, stickiness
+from app.pools.traffic import Pace
 from app.pools.values import PoolMemberFacts
 from app.usage.budgets import allowance, exhausted
 from app.usage.errors import BudgetExhausted
@@ -134,6 +136,7 @@ class ModelCaller:
                 draw=stickiness(scope.tenant_id, scope.job_id),
                 without_credential=await self._clients.without_credential(members),
                 allowance=allowance(scope.standings),
+                figures=figures_for(self._limits, scope.revision, scope.reservation),
             )
         except NoEligibleMember as nobody:
             if nobody.retry_after_seconds is not None:
@@ -144,8 +147,10 @@ class ModelCaller:
         attempts = _Attempts(request, scope, selection, list(selection.order), str(new_id()))
         reservation, scope.reservation = scope.reservation, None
         if reservation is not None:
-            # Stable: the reserved member moves to the front if it is still eligible, the others stay.
-            attempts.left.sort(key=lambda member: str(member.id) != reservation["member_id"])
+            # Stable: the reserved member moves to the front if it is still eligible, the others stay. Where the
+            # order is as of now, it is not undone by what was best when the place was reserved.
+            if scope.revision.strategy not in BALANCED:
+                attempts.left.sort(key=lambda member: str(member.id) != reservation["member_id"])
             attempts.reserved = reserved_grant(scope.revision, reservation)
             attempts.holder = attempts.reserved.holder if attempts.reserved is not None else attempts.holder
         return attempts
@@ -185,6 +190,7 @@ class ModelCaller:
     ) -> Accepted | None:
         """One request; None when it failed and another member may be asked."""
         used: int | None = None
+        pace = Pace(self._limits.traffic, attempts.scope.revision, member)
         try:
             # The intent first, so that no request that leaves is ever unknown to the ledger.
             record = await self._open(attempts, member)
@@ -192,16 +198,20 @@ class ModelCaller:
                 return None
             attempts.records.append(record)
             used = grant.tokens
-            result, value = await self._ask(attempts, member, record, verify)
+            result, value = await self._ask(attempts, member, record, verify, pace)
             used = record.input_tokens + record.output_tokens
+            pace.answered()
         except ProviderError as error:
             attempts.last_error = error
+            if isinstance(error, TimedOut | InvalidOutput):
+                pace.answered()
             attempts.hops.append(
                 Hop(member.deployment.name, attempts.records[-1].outcome, error.code, error.detail)
             )
             await self._after_error(member, grant, error)
             return None
         finally:
+            pace.end()
             await self._limits.release(grant, used_tokens=used)
         await self._breakers.answered(member.deployment, probe=grant.probe)
         attempts.hops.append(Hop(member.deployment.name, CallOutcome.SUCCEEDED))
@@ -245,10 +255,13 @@ class ModelCaller:
         member: PoolMemberFacts,
         record: CallRecord,
         verify: Callable[[ModelResult], Any],
+        pace: Pace,
     ) -> tuple[ModelResult, Any]:
         """Send the request and check the answer; the record is complete in every case."""
         try:
             async with self._clients.lease(member) as provider:
+                # Making the client is our time, not the vendor's.
+                pace.begin()
                 result = await provider.complete(
                     attempts.request,
                     attempts.request.render(member.prompts),

@@ -5,11 +5,12 @@ What matters is that no worker's slot is held while everything that could serve 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from app.core.clock import now
+from app.pools.balancing import BALANCED, Figures
 from app.pools.breakers import Breakers
 from app.pools.configuration import Configuration
 from app.pools.errors import NoEligibleMember, UnknownRevision
@@ -104,6 +105,7 @@ async def plan(
             now=now(),
             draw=stickiness(tenant_id, step.job_id),
             allowance=allowance,
+            figures=figures_for(limits, revision, step.reservation),
         )
     except UnknownRevision as error:
         return Unplanned(error.code)
@@ -122,6 +124,9 @@ async def plan(
     if isinstance(answer, Refusal):
         return Wait(answer.retry_after_seconds)
     member = selection.order[answer.index]
+    if revision.strategy in BALANCED and member.deployment.limited:
+        # Until the next look shows its lease. What has no limits is counted where its calls end.
+        limits.traffic.took(member.deployment)
     return Reservation(
         member=member,
         grant=answer,
@@ -133,6 +138,19 @@ async def plan(
 async def give_back(limits: Limits, reservation: Reservation) -> None:
     """Free a place that will not be used: the hint did not go out."""
     await limits.release(reservation.grant, used_tokens=None)
+
+
+def figures_for(
+    limits: Limits, revision: RevisionFacts, reservation: Mapping[str, Any] | None
+) -> Mapping[UUID, Figures]:
+    """How fast and busy the members are, where the pool chooses by it. What asks does not count itself as busy."""
+    if revision.strategy not in BALANCED:
+        return {}
+    figures = dict(limits.traffic.figures(member.deployment for member in revision.members))
+    for deployment_id, known in figures.items():
+        if reservation is not None and str(deployment_id) == reservation["deployment_id"]:
+            figures[deployment_id] = replace(known, calls=max(0, known.calls - 1))
+    return figures
 
 
 def reserved_grant(revision: RevisionFacts, reservation: Mapping[str, Any]) -> Grant | None:

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from app.pools.local_limits import LocalLimits
 from app.pools.shared_memory import SharedMemory
+from app.pools.traffic import Traffic
 from app.pools.values import DeploymentFacts
 
 LEASE_SECONDS = 15.0
@@ -169,6 +170,8 @@ class Limits:
 
     def __init__(self, redis: Redis) -> None:
         self._memory = SharedMemory(redis)
+        self.traffic = Traffic(self._memory)
+        """How fast and busy deployments are; what it asks goes out with what is asked here."""
         self._alone = LocalLimits()
 
     async def reserve(

@@ -11,10 +11,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from app.core.errors import ErrorDetail
+from app.pools.balancing import Figures, balance
 from app.pools.errors import NoEligibleMember
 from app.pools.extractive_skills import unskilled
 from app.pools.values import DeploymentFacts, PoolMemberFacts, RevisionFacts
@@ -121,11 +124,13 @@ def select(
     draw: float,
     without_credential: Collection[UUID] = (),
     allowance: Allowance = UNLIMITED,
+    figures: Mapping[UUID, Figures] = MappingProxyType({}),
 ) -> Selection:
     """Filter by the hard limits and order what is left.
 
     `resting` gives, by deployment id, the epoch second until which a breaker is open; `draw` is in
-    [0, 1); `without_credential` are providers whose key cannot be had.
+    [0, 1); `without_credential` are providers whose key cannot be had; `figures` by deployment id are for
+    strategies that follow what goes on now.
 
     Raises: `NoEligibleMember` with the reason for each member.
     """
@@ -147,7 +152,7 @@ def select(
             excluded.append((member, reason))
     if not eligible:
         raise _nobody(revision, excluded, resting, now)
-    eligible.sort(key=_order(revision.strategy, demand, draw))
+    eligible = _ordered(eligible, revision.strategy, demand, draw, figures)
     if allowance.frugal:
         eligible = _cheaper_first(eligible, demand)
     return Selection(tuple(eligible), tuple(excluded))
@@ -231,12 +236,23 @@ def _extractive_exclusion(demand: Demand) -> Exclusion | None:
     return None
 
 
-def _order(strategy: Strategy, demand: Demand, draw: float) -> Any:
+def _ordered(
+    members: list[PoolMemberFacts],
+    strategy: Strategy,
+    demand: Demand,
+    draw: float,
+    figures: Mapping[UUID, Figures],
+) -> list[PoolMemberFacts]:
+    """By tier, then by the strategy, and where it has no preference by the draw."""
+    drawn = sorted(members, key=lambda member: (member.tier, _weighted(member, draw), member.id))
     match strategy:
         case Strategy.WEIGHTED:
-            return lambda member: (member.tier, _weighted(member, draw), member.id)
+            return drawn
         case Strategy.LEAST_COST:
-            return lambda member: (member.tier, _cost(member, demand), _weighted(member, draw), member.id)
+            return sorted(drawn, key=lambda member: (member.tier, _cost(member, demand)))
+        case Strategy.LEAST_LATENCY | Strategy.LEAST_BUSY:
+            tiers = groupby(drawn, key=lambda member: member.tier)
+            return [one for _, tier in tiers for one in balance(strategy, list(tier), figures)]
 
 
 def _cheaper_first(order: list[PoolMemberFacts], demand: Demand) -> list[PoolMemberFacts]:
