@@ -174,12 +174,17 @@ def _raw_quotes(answer: RawAnswer) -> Iterator[bool]:
         yield named is not None and find_exact(named, quote) is not None
 
 
-def _delivered_quotes(trial: TrialResult, result: Mapping[str, Any]) -> Iterator[bool]:
-    """For every citation of a result: whether its segment holds the quote, letter by letter."""
-    for citation in result.get("citations") or ():
-        at = citation.get("segment")
-        known = isinstance(at, int) and 0 <= at < len(trial.segments)
-        yield known and citation.get("quote", "") in trial.segments[at].text
+def _delivered_quotes(trial: TrialResult, value: Any) -> Iterator[bool]:
+    """For every citation of a document in a result: whether its segment holds the quote, letter by letter."""
+    if isinstance(value, Mapping):
+        at, quote = value.get("segment"), value.get("quote")
+        if isinstance(at, int) and isinstance(quote, str):
+            yield 0 <= at < len(trial.segments) and quote in trial.segments[at].text
+        for inner in value.values():
+            yield from _delivered_quotes(trial, inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _delivered_quotes(trial, inner)
 
 
 def _labelled(case: Case, result: Mapping[str, Any]) -> Iterator[bool]:

@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import SecretStr
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 import app.tables  # noqa: F401 - every table, before the first query
@@ -113,7 +113,10 @@ def list_runs(out: Console, where: Where, *, task_type: str | None, as_json: boo
     if as_json:
         _write(out, {"value": [_run_json(one) for one in runs]})
         return
-    table = Table("run", "started", "task type", "data", "cases", "members", box=None)
+    # Half an id is of no use.
+    table = Table(Column("run", no_wrap=True, min_width=36), box=None)
+    for name in ("started", "task type", "data", "cases", "members"):
+        table.add_column(name)
     for one in runs:
         names = ", ".join(str(member["name"]) for member in one.members)
         unfinished = "" if one.finished_at else " (interrupted)"

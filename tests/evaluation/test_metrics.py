@@ -127,3 +127,13 @@ def test_rows_are_right_one_by_one() -> None:
     trial = answered(of, "")
     trial.result = {"rows": [{"label": "late"}, {"label": "late"}]}
     assert score(of, trial)["facts"] == pytest.approx(1 / 3)
+
+
+def test_citations_are_found_wherever_a_result_has_them() -> None:
+    of = case()
+    trial = answered(of, "")
+    right, wrong = {"segment": 0, "quote": "Maria Keller"}, {"segment": 9, "quote": "Maria Keller"}
+    trial.result = {
+        "actions": [{"text": "Call.", "citations": [right]}, {"text": "Go.", "citations": [wrong]}]
+    }
+    assert score(of, trial)["quotes"] == 0.5
