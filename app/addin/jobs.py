@@ -1,6 +1,7 @@
 """Jobs: submit, look, list, cancel."""
 
 from typing import Annotated
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -25,8 +26,10 @@ from app.jobs import service as jobs
 from app.jobs.accept import claim_key, request_hash
 from app.jobs.resume import resume
 from app.jobs.states import FINAL_JOB_STATES
+from app.lifecycle.removing import remove_job
 from app.usage.budgets import Payer
 from app.usage.ledger import job_usages
+from app.vocabulary import JobState
 
 router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=GuardedRoute)
 
@@ -98,18 +101,31 @@ async def list_jobs(
     caller: Caller,
     state: InProcess,
     session: TenantSession,
+    states: Annotated[
+        list[JobState], Query(alias="state", max_length=len(JobState), description="In one of these states.")
+    ] = [],  # noqa: B006 - FastAPI gives each request its own
+    task_type: Annotated[str | None, Query(max_length=64, description="Of this task type only.")] = None,
     before: Annotated[UUID | None, Query(description="Id of the last job of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> JobPage:
     """Own jobs, newest first."""
     views = await jobs.page(
-        session, tenant_id=caller.tenant_id, member_id=caller.member_id, before=before, limit=limit + 1
+        session,
+        tenant_id=caller.tenant_id,
+        member_id=caller.member_id,
+        before=before,
+        limit=limit + 1,
+        states=states,
+        task_type=task_type,
     )
     used = await job_usages(session, caller.tenant_id, [view.id for view in views])
     payer = Payer(caller.tenant_id, caller.member_id, task_type=None)
     low = await warned(session, state.configuration, payer)
     shown = [job_resource(view, used[view.id], low, result=None) for view in views[:limit]]
-    more = f"{request.url.path}?before={shown[-1].id}&limit={limit}" if len(views) > limit else None
+    more = None
+    if len(views) > limit:
+        kept = [("state", one) for one in states] + ([("task_type", task_type)] if task_type else [])
+        more = f"{request.url.path}?{urlencode([*kept, ('before', shown[-1].id), ('limit', limit)])}"
     return JobPage(value=shown, next_link=more)
 
 
@@ -134,6 +150,24 @@ async def get_job(
     if job.state not in FINAL_JOB_STATES:
         response.headers["Retry-After"] = "1"
     return job
+
+
+@router.delete("/{job_id}", status_code=204, responses=refused(409))
+async def delete_job(
+    request: Request, job_id: UUID, caller: Caller, state: InProcess, session: TenantSession
+) -> None:
+    """Remove a job that has ended with its content, and those of its documents that no other job of the caller reads.
+
+    What it cost stays in the ledger.
+    """
+    await remove_job(
+        session,
+        state.redis,
+        tenant_id=caller.tenant_id,
+        member_id=caller.member_id,
+        job_id=job_id,
+        actor=actor(request, caller),
+    )
 
 
 @router.post("/{job_id}/cancel")

@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Security
 
-from app.addin import catalog, documents, estimates, graph_sessions, jobs, me, stream, uploads
+from app.addin import catalog, documents, estimates, feedback, graph_sessions, jobs, me, stream, uploads
 from app.http.guards import principal
 from app.identity.registrations import ADDIN_SCOPE
 
 router = APIRouter(prefix="/addin/v1", dependencies=[Security(principal, scopes=[ADDIN_SCOPE])])
-for part in (catalog, me, documents, uploads, graph_sessions, estimates, jobs, stream):
+for part in (catalog, me, documents, uploads, graph_sessions, estimates, jobs, stream, feedback):
     router.include_router(part.router)

@@ -99,6 +99,10 @@ class AuditAction(StrEnum):
         "job.finish",
         "a job ended, with its state and which pool, deployment, provider and model served",
     )
+    JOB_REMOVE = (
+        "job.remove",
+        "a member removed an own job with its content, and how many documents went with it",
+    )
     JOB_DELETE = "job.delete", "a job and its result were deleted because their time was over"
 
     AUDIT_EXPORT = "audit.export", "the operator exported the tenant's entries"

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import Select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.erasure import Erasable, by_member, by_parent, delete_found, older_than, table_of
@@ -37,3 +37,28 @@ async def delete_outdated_documents(
         table.c.member_id.not_in(except_members),
         limit=limit,
     )
+
+
+async def delete_unused(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    member_id: UUID,
+    document_ids: Collection[UUID],
+    in_use: Select[UUID],
+) -> Sequence[UUID]:
+    """Delete those of a member's documents that are not `in_use`; gives their ids. The member's session."""
+    mine = (
+        Document.tenant_id == tenant_id,
+        Document.member_id == member_id,
+        Document.id.in_(document_ids),
+    )
+    # A job that is being submitted holds its documents; only a statement after it has committed sees its inputs.
+    await session.execute(select(Document.id).where(*mine).order_by(Document.id).with_for_update())
+    gone = await session.scalars(
+        delete(Document)
+        .where(*mine, Document.id.not_in(in_use))
+        .returning(Document.id)
+        .execution_options(synchronize_session=False)
+    )
+    return gone.all()

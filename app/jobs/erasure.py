@@ -10,13 +10,14 @@ from app.core.erasure import Erasable, by_member, by_parent, delete_found, of_te
 from app.jobs.complete import end_steps
 from app.jobs.notify import notify_cancelled
 from app.jobs.states import FINAL_JOB_STATES, OPEN_JOB_STATES
-from app.jobs.tables import DispatchTurn, IdempotencyKey, Job, JobInput, JobStep
+from app.jobs.tables import DispatchTurn, IdempotencyKey, Job, JobFeedback, JobInput, JobStep
 from app.vocabulary import JobState
 
 TABLES: tuple[Erasable, ...] = (
     by_member(Job),
     by_member(JobStep),
     by_member(IdempotencyKey),
+    by_member(JobFeedback),
     by_parent(JobInput, "job_id", Job),
     of_tenant(DispatchTurn),
 )

@@ -93,3 +93,25 @@ class JobNotWaiting(Conflict):
 
     def __init__(self, state: str) -> None:
         super().__init__(f"The job is {state} and does not wait for you; look at it with GET.")
+
+
+class JobNotFinished(Conflict):
+    """What was asked is for jobs that have ended."""
+
+    code = "job_not_finished"
+    title = "The job has not ended"
+
+    def __init__(self, job_id: UUID) -> None:
+        super().__init__(
+            f"Job {job_id} has not ended; wait for it, or stop it with POST /addin/v1/jobs/{job_id}/cancel."
+        )
+
+
+class FeedbackNotFound(NotFound):
+    """The caller has said nothing of this job."""
+
+    code = "feedback_not_found"
+    title = "No feedback"
+
+    def __init__(self, job_id: UUID) -> None:
+        super().__init__(f"You have given no feedback on job {job_id}; give it with PUT at this address.")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.crypto import Sealer
 from app.jobs.accept import parameters_place
 from app.jobs.complete import result_place
-from app.jobs.tables import Job
+from app.jobs.feedback import opened as opened_feedback
+from app.jobs.tables import Job, JobFeedback
 
 Opening = Callable[[], Awaitable[Sequence[dict[str, Any]]]]
 _PLAIN = ("id", "task_type", "host", "lane", "state", "language", "error", "decision")
@@ -35,18 +37,29 @@ async def export_jobs(
     if after is not None:
         query = query.where(Job.id > after)
     found = list(await session.scalars(query))
+    said = {
+        one.job_id: one
+        for one in await session.scalars(
+            select(JobFeedback).where(
+                JobFeedback.tenant_id == tenant_id,
+                JobFeedback.member_id == member_id,
+                JobFeedback.job_id.in_([job.id for job in found]),
+            )
+        )
+    }
 
     async def opened() -> Sequence[dict[str, Any]]:
-        return await asyncio.to_thread(lambda: [_opened(sealer, job) for job in found])
+        return await asyncio.to_thread(lambda: [_opened(sealer, job, said.get(job.id)) for job in found])
 
     return opened
 
 
-def _opened(sealer: Sealer, job: Job) -> dict[str, Any]:
+def _opened(sealer: Sealer, job: Job, feedback: JobFeedback | None) -> dict[str, Any]:
     return {
         **{name: getattr(job, name) for name in (*_PLAIN, *_TIMES)},
         "parameters": json.loads(sealer.open(parameters_place(job.id), job.sealed_parameters)),
         "result": None
         if job.sealed_result is None
         else json.loads(sealer.open(result_place(job.id), job.sealed_result)),
+        "feedback": None if feedback is None else asdict(opened_feedback(sealer, feedback)),
     }

@@ -1,6 +1,6 @@
 """Every query of the jobs room that a member's request or a step's handler needs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -75,8 +75,19 @@ class JobRepository:
             raise JobNotFound(job_id)
         return _view(row)
 
-    async def page(self, *, member_id: UUID, before: UUID | None, limit: int) -> list[JobView]:
-        """A member's own jobs, newest first; ids are time-ordered, so the last one is the cursor."""
+    async def page(
+        self,
+        *,
+        member_id: UUID,
+        before: UUID | None,
+        limit: int,
+        states: Collection[JobState] = (),
+        task_type: str | None = None,
+    ) -> list[JobView]:
+        """A member's own jobs, newest first; ids are time-ordered, so the last one is the cursor.
+
+        Without `states` those in any state.
+        """
         query = (
             select(*(getattr(Job, name) for name in _VIEW))
             .where(Job.tenant_id == self._tenant_id, Job.member_id == member_id)
@@ -85,6 +96,10 @@ class JobRepository:
         )
         if before is not None:
             query = query.where(Job.id < before)
+        if states:
+            query = query.where(Job.state.in_(states))
+        if task_type is not None:
+            query = query.where(Job.task_type == task_type)
         return [_view(row) for row in await self._session.execute(query)]
 
     async def inputs(self, job_id: UUID) -> Sequence[UUID]:

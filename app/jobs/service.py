@@ -1,11 +1,12 @@
 """Reading jobs: what doors and the runner ask for. The verbs that change work have a file each."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.jobs.repository import JobRepository, JobView, Predecessor
+from app.vocabulary import JobState
 
 __all__ = ["JobView", "Predecessor", "inputs", "page", "predecessors", "view"]
 
@@ -16,10 +17,19 @@ async def view(session: AsyncSession, *, tenant_id: UUID, member_id: UUID, job_i
 
 
 async def page(
-    session: AsyncSession, *, tenant_id: UUID, member_id: UUID, before: UUID | None, limit: int
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    member_id: UUID,
+    before: UUID | None,
+    limit: int,
+    states: Collection[JobState] = (),
+    task_type: str | None = None,
 ) -> list[JobView]:
-    """A member's own jobs, newest first, before the job with that id."""
-    return await JobRepository(session, tenant_id).page(member_id=member_id, before=before, limit=limit)
+    """A member's own jobs, newest first, before the job with that id; in any state if none is named."""
+    return await JobRepository(session, tenant_id).page(
+        member_id=member_id, before=before, limit=limit, states=states, task_type=task_type
+    )
 
 
 async def inputs(session: AsyncSession, *, tenant_id: UUID, job_id: UUID) -> Sequence[UUID]:

@@ -4,7 +4,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, SmallInteger, func
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    SmallInteger,
+    UniqueConstraint,
+    func,
+)
 from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -144,6 +152,26 @@ class IdempotencyKey(Base):
     request_hash: Mapped[bytes]
     job_id: Mapped[UUID]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class JobFeedback(TenantOwned, Base):
+    """What a member thought of the job's result, and what they did with it; goes with the job."""
+
+    __tablename__ = "job_feedback"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "member_id"], ["members.tenant_id", "members.id"]),
+        ForeignKeyConstraint(["tenant_id", "job_id"], ["jobs.tenant_id", "jobs.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "job_id", "member_id"),
+    )
+
+    job_id: Mapped[UUID]
+    member_id: Mapped[UUID]
+    thumb: Mapped[str | None]
+    is_inserted: Mapped[bool] = mapped_column(default=False)
+    is_undone: Mapped[bool] = mapped_column(default=False)
+    sealed_comment: Mapped[Sealed | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class DispatchTurn(Base):

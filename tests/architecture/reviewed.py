@@ -78,6 +78,7 @@ SEALED = (
     ("webhooks", "sealed_secret"),
     ("evaluation_sets", "sealed_cases"),
     ("evaluation_answers", "sealed_answer"),
+    ("job_feedback", "sealed_comment"),
 )
 """Columns of content and secrets: sealed with the tenant's data key."""
 
@@ -108,6 +109,7 @@ NOT_CONTENT = (
     ("erasures", "state phase"),
     ("evaluation_runs", "task_type"),
     ("evaluation_scores", "outcome reason currency"),
+    ("job_feedback", "thumb"),
     ("job_steps", "task_type kind lane state"),
     ("jobs", "task_type host lane state waiting_reason language on_dead phase"),
     ("members", "role state"),

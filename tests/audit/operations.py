@@ -14,6 +14,7 @@ RECORDS: dict[str, set[AuditAction]] = {
     "PUT /addin/v1/upload_sessions/{session_id}": {_UPLOAD},
     "POST /addin/v1/jobs": {_ACCEPT},
     "POST /addin/v1/jobs/{job_id}/cancel": {_CANCEL},
+    "DELETE /addin/v1/jobs/{job_id}": {AuditAction.JOB_REMOVE},
     "POST /addin/v1/jobs/{job_id}/resume": {AuditAction.JOB_RESUME},
     "POST /addin/v1/graph-sessions": {AuditAction.GRAPH_SESSION_BEGIN},
     "POST /addin/v1/graph-sessions/{session_id}/renew": {AuditAction.GRAPH_SESSION_RENEW},
@@ -81,6 +82,8 @@ RECORDS: dict[str, set[AuditAction]] = {
 
 WITHOUT: dict[str, str] = {
     "POST /addin/v1/estimates": "reads what the caller has and writes nothing",
+    "PUT /addin/v1/jobs/{job_id}/feedback": "an opinion, told to nobody but as counts; it changes no job",
+    "DELETE /addin/v1/jobs/{job_id}/feedback": "takes that opinion back",
     "POST /addin/v1/upload_sessions": "nothing has arrived; its last part makes the document and is recorded",
     "DELETE /addin/v1/upload_sessions/{session_id}": "drops parts that were no document; a document stays",
     "POST /automation/v1/upload_sessions": "as at the add-in's door",

@@ -186,6 +186,8 @@ async def in_the_pane(witness: Witness) -> None:
             id=UUID(job_id),
         )
         await witness.sees(client, ada, AuditAction.JOB_RESUME, "POST", f"/jobs/{job_id}/resume")
+        await client.post(f"/jobs/{job_id}/cancel")
+        await witness.sees(client, ada, AuditAction.JOB_REMOVE, "DELETE", f"/jobs/{job_id}")
         item = witness.portal.entra.app.graph.items(ADA)[0]
         drive_item = {"drive_id": item.drive_id, "item_id": item.id}
         await witness.sees(

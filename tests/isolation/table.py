@@ -73,7 +73,13 @@ def _tasks(prefix: str, guard: Guard, owner: Actor, graph_session: Handle) -> di
         ),
     )
     return {
-        f"GET {prefix}/jobs": own({"query before": cursor}, whole=Whole()),
+        f"GET {prefix}/jobs": own(
+            {
+                "query before": cursor,
+                "query task_type": Plain("compared with those of the caller's own jobs"),
+            },
+            whole=Whole(),
+        ),
         f"POST {prefix}/jobs": own(
             {
                 "header idempotency-key": keys,
@@ -156,6 +162,8 @@ def _addin() -> dict[str, Entry]:
         "DELETE /addin/v1/graph-sessions/{session_id}": own({"path session_id": session}),
         "GET /addin/v1/jobs/{job_id}/events": own(events),
         "POST /addin/v1/jobs/{job_id}/resume": own({"path job_id": waiting}),
+        "DELETE /addin/v1/jobs/{job_id}": own({"path job_id": Handle(things.by(ADA, things.ended_job))}),
+        **_feedback(),
         "POST /addin/v1/documents/drive-items": own(
             {
                 "body drive_id": file(things.by(ADA, things.drive_id), never=things.other_file),
@@ -164,6 +172,19 @@ def _addin() -> dict[str, Entry]:
             }
         ),
         **_tasks("/addin/v1", Guard.PEOPLE, ADA, later),
+    }
+
+
+def _feedback() -> dict[str, Entry]:
+    own = partial(Entry, Guard.PEOPLE, ADA, personal=True)
+    path = "/addin/v1/jobs/{job_id}/feedback"
+    said = Handle(things.by(ADA, things.job_with_feedback))
+    ended = Handle(things.by(ADA, things.ended_job), things.beside(body={"thumb": "up"}))
+    comment = Plain("content of the caller's own; nothing is looked up by it")
+    return {
+        f"GET {path}": own({"path job_id": said}),
+        f"PUT {path}": own({"path job_id": ended, "body comment": comment}),
+        f"DELETE {path}": own({"path job_id": said}),
     }
 
 
@@ -236,6 +257,9 @@ def _administration() -> dict[str, Entry]:
         ),
         "POST /portal/v1/notices/{notice_id}/acknowledge": acts({"path notice_id": Handle(things.notice)}),
         "GET /portal/v1/usage": looks(_USAGE, whole=Whole()),
+        "GET /portal/v1/feedback": looks(
+            {name: _USAGE[name] for name in ("query from", "query to")}, whole=Whole()
+        ),
         "GET /portal/v1/budgets": looks(
             {"query after": cursor(things.with_one_before(things.budget))}, whole=Whole()
         ),

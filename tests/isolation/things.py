@@ -69,6 +69,13 @@ async def ended_job(world: World, actor: Actor, text: str = TEXT) -> str:
     return job_id
 
 
+async def job_with_feedback(world: World, actor: Actor) -> str:
+    job_id = await ended_job(world, actor)
+    said = Shape(body={"thumb": "down", "comment": CONTENT_CANARY})
+    await world.made(actor, "PUT", f"{door(actor)}/jobs/{job_id}/feedback", said)
+    return job_id
+
+
 async def waiting_job(world: World, actor: Actor) -> str:
     """A job that a worker has set aside until its member comes."""
     job_id = await job(world, actor)

@@ -171,7 +171,7 @@ class Doors:
         text = {"task_type": "summarize", "input": {"text": "Tea is late."}}
         over = await self._made("/addin/v1/jobs", json=text)
         await self._made(f"/addin/v1/jobs/{over}/cancel")
-        return made | {"/addin/v1/jobs/{job_id}/events job_id": over}
+        return made | {f"/addin/v1/jobs/{{job_id}}/{what} job_id": over for what in ("events", "feedback")}
 
     async def _models(self) -> dict[str, str]:
         """A vendor account with a key, a model at another one, and prompts."""
