@@ -9,7 +9,8 @@ from tests.documents.hostile_door import api_process, in_session, simply
 from tests.house import House
 
 _SIZE_BYTES = 40 * 2**20
-_AT_ONCE = 4
+_AT_ONCE = 3
+"""As many as one person may send."""
 _MOST_MB_EACH = 30
 """Pieces of 4 MiB on their way: arriving, cut, sealed, and in the buffers of the database's client."""
 

@@ -17,13 +17,20 @@ import redis as synchronous
 import yaml
 from sqlalchemy import text
 
+from app.copilot.catalog import task_types
+from app.copilot.runtime import Runtime
 from app.core.clock import new_id
 from app.core.crypto import Place, SealBroken, Sealed, Sealer
 from app.core.database import libpq_url
 from app.core.sealed_rows import SealedColumn, count_unreadable, count_versions, sealed_columns
+from app.evaluation import service as evaluation
+from app.evaluation.case_files import Case, dump_lines
+from app.evaluation.trial import Sponsor
 from app.local.entra.people import person
 from app.local.entra.registrations import PORTAL_CLIENT_ID
 from app.local.postgres import EmbeddedPostgres
+from app.pools.trials import trial_member
+from app.settings import Settings
 from app.tables import Base
 from app.tenants.keys import TenantKeys
 from app.tenants.seed import import_tenants
@@ -42,6 +49,8 @@ SEALED = {
     "documents.sealed_labels",
     "documents.sealed_name",
     "documents.sealed_source",
+    "evaluation_answers.sealed_answer",
+    "evaluation_sets.sealed_cases",
     "job_steps.sealed_input",
     "job_steps.sealed_output",
     "jobs.sealed_parameters",
@@ -53,7 +62,9 @@ SEALED = {
     "upload_sessions.sealed_sha256",
     "webhooks.sealed_secret",
 }
-"""Documents, uploads, parameters, results, checkpoints, credentials, token caches, secrets of webhooks. A new one stands here."""
+"""Documents, uploads, parameters, results, checkpoints, credentials, token caches, secrets of webhooks, cases and answers of evaluations.
+
+A new one stands here."""
 
 UNSEALED_BYTES = {
     "audit_chains.mac": "the head of a chain of keyed hashes",
@@ -64,6 +75,8 @@ UNSEALED_BYTES = {
     "audit_entries.mac": "keyed with the chain's key",
     "audit_entries.previous_mac": "keyed with the chain's key",
     "documents.sha256": "keyed with the tenant's data key",
+    "evaluation_runs.digest": "keyed with the tenant's data key",
+    "evaluation_sets.digest": "keyed with the tenant's data key",
     "idempotency_keys.request_hash": "keyed with the tenant's data key",
     "job_steps.input_hash": "keyed with the tenant's data key",
     "tenant_keys.wrapped": "wrapped by the key-encryption key",
@@ -247,7 +260,7 @@ class Story:
         await self._uploads(one)
         await self._drive(one)
         await self._mistakes(one)
-        await self._credentials(one)
+        await self._evaluations(one, await self._credentials(one))
 
     async def look_for_secrets(self) -> None:
         """Tokens that Entra has given out and plain data keys are looked for, too."""
@@ -370,12 +383,13 @@ class Story:
         ]
         assert {400, 404, 422} >= {answer.status_code for answer in answers}
 
-    async def _credentials(self, one: Person) -> None:
-        """Keys of providers, as whoever administers them keeps them."""
+    async def _credentials(self, one: Person) -> Sponsor:
+        """Keys of providers, as whoever administers them keeps them. Gives who may try models on their behalf."""
         database = self.house.system.database
         row = (
             await self.house.system.rows(
-                "SELECT tenant_id FROM members WHERE display_name LIKE :name", name=f"%{one.words['person']}"
+                "SELECT tenant_id, id FROM members WHERE display_name LIKE :name",
+                name=f"%{one.words['person']}",
             )
         )[0]
         tenant_id: UUID = row["tenant_id"]
@@ -417,6 +431,52 @@ class Story:
                         ),
                     },
                 )
+        return Sponsor(tenant_id, row["id"], sealer)
+
+    async def _evaluations(self, one: Person, sponsor: Sponsor) -> None:
+        """Cases of one's own, and what a model said to them."""
+        database, document = self.house.system.database, f"The {one.words['text']} was closed. {ENGLISH}"
+        cases = [Case(id=name, language="en", documents=(document,)) for name in ("first", "second")]
+        kept = [
+            await evaluation.keep_data(
+                database.app,
+                sponsor.sealer,
+                tenant_id=sponsor.tenant_id,
+                name=name,
+                content=dump_lines(cases),
+            )
+            for name in ("mine", "ours")
+        ]
+        async with database.app.tenant(sponsor.tenant_id) as session:
+            member = await trial_member(
+                session,
+                tenant_id=sponsor.tenant_id,
+                task_type="summarize",
+                deployment="extractive",
+                prompt_set=None,
+            )
+        assert member is not None
+        environment = self.house.system.environment()
+        runtime = Runtime.open(
+            Settings.model_validate(
+                {
+                    "env": "development",
+                    "keyring": environment["SWITCHBOARD_KEYRING"],
+                    "extraction_processes_ahead": 0,
+                    **{name: environment[name] for name in ("DATABASE_URL", "REDIS_URL")},
+                }
+            )
+        )
+        await evaluation.evaluate(
+            runtime,
+            sponsor,
+            task_types()["summarize"],
+            kept[0],
+            [("extractive", member)],
+            seconds=30.0,
+            watch=lambda *_: None,
+        )
+        await runtime.close()
 
 
 async def _files_are_clean(told: Story, superuser: str, service_folder: Path, folder: Path) -> None:
