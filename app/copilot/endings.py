@@ -1,8 +1,9 @@
 """How a step that did not return ends: again later, again as another attempt, or never. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from app.core.errors import AppError, TemporarilyUnavailable, Throttled
 from app.jobs.errors import Discard, NeedsUser, Postpone
@@ -32,11 +33,15 @@ class Again:
 
 @dataclass(frozen=True)
 class Waits:
-    """The job waits; `waiting_for` says for what. `seconds` is how long at most, None for as long as usual."""
+    """The job waits; `waiting_for` says for what. `seconds` is how long at most, None for as long as usual.
+
+    `limits` are the hard limits of the budgets it waits for, as they were when the money was refused.
+    """
 
     waiting_for: Mapping[str, Any]
     reason: str = NEEDS_USER
     seconds: float | None = None
+    limits: Mapping[UUID, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,8 @@ def ending(error: Exception, *, attempt: int, max_attempts: int, jitter: float) 
 def _waits_for_money(error: BudgetExhausted) -> Waits:
     """Until the next period begins, or somebody raises the budget."""
     waiting_for = {"code": error.code, "message": error.message, "resets_at": error.resets_at.isoformat()}
-    return Waits(waiting_for, BUDGET, (error.retry_after_seconds or 0.0) + _TO_BE_RESUMED_SECONDS)
+    seconds = (error.retry_after_seconds or 0.0) + _TO_BE_RESUMED_SECONDS
+    return Waits(waiting_for, BUDGET, seconds, error.limits)
 
 
 def _later(error: Postpone | AllResting | TemporarilyUnavailable | Throttled) -> Again:

@@ -18,6 +18,7 @@ from app.copilot.catalog import task_types
 from app.copilot.context import RunningStep, StepEvents
 from app.copilot.decisions import decision_record
 from app.copilot.endings import Again, Never, Waits, ending
+from app.copilot.funding import looked_again
 from app.copilot.runtime import Runtime
 from app.copilot.sealed_json import open_json, seal_json
 from app.copilot.types import NewStep, Outcome
@@ -245,6 +246,7 @@ async def _end_badly(
     after: Progress | Waiting | None = None
     try:
         async with runtime.database.tenant(step.tenant_id) as session:
+            end = await looked_again(session, step.tenant_id, end)
             await ledger.settle(session, records)
             match end:
                 case Again():

@@ -90,7 +90,8 @@ async def resume_funded(
         )
         .order_by(Job.id)
         .limit(limit)
-        .with_for_update(skip_locked=True, key_share=True)
+        # A tenant's are resumed once: one that somebody is writing to must not be left waiting.
+        .with_for_update(skip_locked=tenant_id is None, key_share=True)
     )
     found = rows.all()
     for row in found:

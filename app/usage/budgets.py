@@ -8,7 +8,8 @@ cost, so settling only lowers the sum. Periods are days and months in UTC. Which
 until the configuration changes; their limits are read together with the sums, so that a raised one counts at once.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -118,10 +119,26 @@ def allowance(standings: Iterable[Standing]) -> Allowance:
 
 def exhausted(standings: Iterable[Standing]) -> BudgetExhausted:
     """The refusal of the budget that leaves least."""
-    tightest = min(
-        (one for one in standings if one.left_micros is not None), key=lambda one: one.left_micros or 0
+    limited = [one for one in standings if one.left_micros is not None]
+    tightest = min(limited, key=lambda one: one.left_micros or 0)
+    limits = {one.budget.id: one.budget.hard_micros or 0 for one in limited}
+    return BudgetExhausted(tightest.budget.whose, tightest.ends_at, limits)
+
+
+async def loosened_since(session: AsyncSession, tenant_id: UUID, limits: Mapping[UUID, int]) -> bool:
+    """Whether one of these budgets was raised or deleted since it had that hard limit, in micros.
+
+    None of them changes any more before this transaction ends: whoever raises one sees what is written here.
+    Take it before the locks of periods, for a budget is deleted before its periods are.
+    """
+    found = await session.execute(
+        select(Budget.id, Budget.hard_micros)
+        .where(Budget.tenant_id == tenant_id, Budget.id.in_(limits))
+        .order_by(Budget.id)
+        .with_for_update(read=True)
     )
-    return BudgetExhausted(tightest.budget.whose, tightest.ends_at)
+    now_limited = {id_: hard for id_, hard in found if hard is not None}
+    return any(now_limited.get(id_, math.inf) > limit for id_, limit in limits.items())
 
 
 async def budgets_of(

@@ -1,5 +1,6 @@
 """What can go wrong with money, in words."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -8,12 +9,15 @@ from app.core.errors import Conflict, ErrorDetail, NotFound, Throttled, Unproces
 
 
 class BudgetExhausted(Throttled):
-    """A budget leaves nothing for this. `resets_at` is when its next period begins."""
+    """A budget leaves nothing for this. `resets_at` is when its next period begins.
+
+    `limits` are the hard limits that were looked at, in micros by the budget's id.
+    """
 
     code = "budget_exhausted"
     title = "The budget is used up"
 
-    def __init__(self, whose: str, resets_at: datetime) -> None:
+    def __init__(self, whose: str, resets_at: datetime, limits: Mapping[UUID, int] | None = None) -> None:
         super().__init__(
             f"The budget of {whose} is used up until {resets_at:%Y-%m-%d %H:%M} UTC. Wait until then, or ask"
             " your administrator to raise it.",
@@ -21,6 +25,7 @@ class BudgetExhausted(Throttled):
             retry_after_seconds=max(1.0, (resets_at - now()).total_seconds()),
         )
         self.resets_at = resets_at
+        self.limits = dict(limits or {})
 
 
 class BudgetNotFound(NotFound):
