@@ -15,10 +15,11 @@ from app.core.clock import new_id, now
 from app.core.errors import ErrorDetail
 from app.pools import owned
 from app.pools.errors import Archived, DeploymentNotFound, ProviderNotFound, StillInUse, WrongConfiguration
+from app.pools.filling import UNSAID, Unsaid, fill
 from app.pools.repository import PoolRepository, deployment_facts
 from app.pools.tables import Deployment, ModelPool, PoolMember, PriceRevision, Provider
 from app.pools.values import DeploymentFacts
-from app.vocabulary import PLATFORM
+from app.vocabulary import PLATFORM, ProviderKind
 
 _WHAT = "deployment"
 
@@ -77,27 +78,40 @@ async def find(session: AsyncSession, *, tenant_id: UUID, deployment_id: UUID) -
 
 
 async def create(
-    session: AsyncSession, *, tenant_id: UUID, provider_id: UUID, values: Mapping[str, Any], actor: Actor
-) -> DeploymentView:
-    """Set up a model at a provider of one's own.
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    provider_id: UUID,
+    values: Mapping[str, Any],
+    price: Mapping[str, Any] | Unsaid | None,
+    actor: Actor,
+) -> tuple[DeploymentView, tuple[str, ...]]:
+    """Set up a model at a provider of one's own; gives with it which values are facts about the model.
+
+    `values` are those that were said: what is left out is filled (`filling.fill`), and so is a price that is
+    unsaid; None means that there is none.
 
     Raises: `Archived`, `NameTaken`, `PlatformOwned`, `ProviderNotFound`, `WrongConfiguration`.
     """
     provider = await owned.changeable(
         session, Provider, provider_id, tenant_id=tenant_id, missing=ProviderNotFound, what="provider"
     )
+    filled = fill(ProviderKind(provider.kind), provider.vendor, values, price_said=price is not UNSAID)
     row = Deployment(
         tenant_id=tenant_id,
         id=new_id(),
         provider_tenant_id=provider.tenant_id,
         provider_id=provider.id,
-        **await _resolved(session, tenant_id, values),
+        **await _resolved(session, tenant_id, filled.values),
     )
     _check(row)
     await owned.write(session, row, what=_WHAT)
-    named = {"provider": provider.name, **values}
+    named = {"provider": provider.name, **filled.values, "from_facts": filled.from_facts}
     await owned.note(session, row, AuditAction.DEPLOYMENT_CREATE, actor, named)
-    return await find(session, tenant_id=tenant_id, deployment_id=row.id)
+    counts = filled.price if isinstance(price, Unsaid) else price
+    if counts is not None:
+        await add_price(session, tenant_id=tenant_id, deployment_id=row.id, values=counts, actor=actor)
+    return await find(session, tenant_id=tenant_id, deployment_id=row.id), filled.from_facts
 
 
 async def change(

@@ -123,8 +123,15 @@ class DeploymentResource(Shown):
         )
 
 
+class CreatedDeployment(DeploymentResource):
+    """A new deployment, and which of its values nobody said."""
+
+    from_facts: list[str]
+    """Fields that were left out and filled with what is known of the model."""
+
+
 class NewDeployment(Closed):
-    """A model at a provider of one's own."""
+    """A model at a provider of one's own. What is left out is filled with what is known of the model."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -132,22 +139,28 @@ class NewDeployment(Closed):
     provider_id: UUID
     model_name: Words
     """As the vendor calls it, or the deployment at Azure."""
-    model_class: ModelClass = ModelClass.GENERAL
-    capabilities: Capabilities = Field(default_factory=list)
+    model_class: ModelClass = STAYS
+    """`general` where it is left out and not known."""
+    capabilities: Capabilities = STAYS
+    """None where they are left out and not known."""
     languages: Languages | None = None
     """ISO 639-1 codes that it writes; null for any."""
-    context_window: Tokens
-    max_output_tokens: Tokens
+    context_window: Tokens = STAYS
+    """Must be said where nothing is known of the model; so must `max_output_tokens`."""
+    max_output_tokens: Tokens = STAYS
     requests_per_minute: Limit | None = None
     tokens_per_minute: Limit | None = None
     concurrency: Limit | None = None
-    lifecycle: Lifecycle = Lifecycle.ACTIVE
+    lifecycle: Lifecycle = STAYS
+    """`active` where it is left out and not known."""
     deprecated_at: AwareDatetime | None = None
     retired_at: AwareDatetime | None = None
     """From then on it serves nothing."""
     successor_id: UUID | None = None
     supported_parameters: Parameters | None = None
     """Null: not known, so every parameter is sent; else a pool's member with another one is not asked."""
+    price: PriceFields | None = None
+    """Counts at once. Left out: the vendor's list price, where it is known; null: none, calls are counted as free."""
 
 
 class ChangeDeployment(Closed):

@@ -13,8 +13,10 @@ from app.llm.probing import probe
 from app.pools import deployments
 from app.pools.deployments import DeploymentView
 from app.pools.errors import Archived
+from app.pools.filling import UNSAID
 from app.portal.deployment_schemas import (
     ChangeDeployment,
+    CreatedDeployment,
     DeploymentResource,
     NewDeployment,
     PriceFields,
@@ -63,16 +65,18 @@ async def create_deployment(
     response: Response,
     desk: ChangesConfiguration,
     session: ConfigurationSession,
-) -> DeploymentResource:
-    """Set up a model at a provider of one's own; what it costs is said afterwards, at `prices`."""
-    made = await deployments.create(
+) -> CreatedDeployment:
+    """Set up a model at a provider of one's own. What is left out is filled with what is known of the model."""
+    said = body.model_dump(exclude_unset=True, exclude={"provider_id"})
+    made, from_facts = await deployments.create(
         session,
         tenant_id=desk.tenant_id,
         provider_id=body.provider_id,
-        values=body.model_dump(exclude={"provider_id"}),
+        price=said.pop("price", UNSAID),
+        values=said,
         actor=actor(request, desk.caller),
     )
-    return _shown(made, response)
+    return CreatedDeployment(**_shown(made, response).model_dump(), from_facts=list(from_facts))
 
 
 @router.get("/{deployment_id}")

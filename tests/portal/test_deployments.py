@@ -129,6 +129,50 @@ async def test_what_contradicts_itself_is_refused_with_its_place(
     assert (answer.status_code, answer.json()["error"]["target"]) == (422, target)
 
 
+async def test_what_is_left_out_is_filled_with_what_is_known_of_the_model(
+    admin: Browser, database: TestDatabase
+) -> None:
+    account = MISTRAL | {"kind": "anthropic", "vendor": "anthropic", "base_url": None}
+    answer = await admin.send("POST", "/providers", json=account)
+    bare = {"name": "haiku", "model_name": "claude-haiku-4-5", "provider_id": answer.json()["id"]}
+    answer = await admin.send("POST", "/deployments", json=bare | {"capabilities": ["tools"]})
+    assert answer.status_code == 201, answer.text
+    deployment = answer.json()
+    filled = {
+        "model_class",
+        "context_window",
+        "max_output_tokens",
+        "supported_parameters",
+        "lifecycle",
+        "price",
+    }
+    assert set(deployment.pop("from_facts")) == filled
+    assert deployment == (await admin.get(f"/deployments/{deployment['id']}")).json()
+    assert (deployment["context_window"], deployment["max_output_tokens"]) == (200_000, 50_000)
+    assert (deployment["capabilities"], deployment["price"]["output_micros"]) == (["tools"], 5_000_000)
+    noted = await rows(
+        database,
+        "SELECT action, detail->>'from_facts' FROM audit_entries WHERE action IN ('deployment.create', 'price.add')"
+        " ORDER BY id",
+    )
+    assert [action for action, _ in noted] == ["deployment.create", "price.add"]
+    assert set(noted[0][1].split(", ")) == filled
+    for price in (None, PRICE):
+        other = bare | {"name": f"haiku-{'dear' if price else 'free'}", "price": price}
+        answer = await admin.send("POST", "/deployments", json=other)
+        assert answer.json()["price"] == price
+        assert "price" not in answer.json()["from_facts"]
+
+
+async def test_limits_of_a_model_that_nobody_knows_must_be_said(admin: Browser) -> None:
+    body = {"name": "ours", "model_name": "home-grown", "provider_id": await provider(admin)}
+    answer = await admin.send("POST", "/deployments", json=body)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (422, "wrong_configuration")
+    assert [detail["target"] for detail in error["details"]] == ["context_window", "max_output_tokens"]
+    assert "Nothing is known of home-grown" in error["message"]
+
+
 async def test_accounts_and_deployments_in_use_are_not_put_away(
     admin: Browser, database: TestDatabase
 ) -> None:
