@@ -51,6 +51,7 @@ SEALED = {
     "documents.sealed_source",
     "evaluation_answers.sealed_answer",
     "evaluation_sets.sealed_cases",
+    "job_feedback.sealed_comment",
     "job_steps.sealed_input",
     "job_steps.sealed_output",
     "jobs.sealed_parameters",
@@ -321,6 +322,10 @@ class Story:
         assert done["state"] == "succeeded", done["error"]
         assert words["text"] in done["result"]["text"]
         assert any(words["focus"] in json.dumps(asked) for asked in self.vendor.seen)
+        for job in one.jobs.values():
+            said = {"thumb": "down", "comment": f"nothing of the {words['text']}"}
+            given = await self.house.client(one.login).put(f"/jobs/{job}/feedback", json=said)
+            assert given.status_code == 200, given.text
 
     async def _uploads(self, one: Person) -> None:
         client, words = self.house.client(one.login), one.words
