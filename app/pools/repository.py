@@ -251,6 +251,7 @@ def deployment_facts(
             None if deployment.supported_parameters is None else frozenset(deployment.supported_parameters)
         ),
         successor_id=deployment.successor_id,
+        archived=deployment.archived_at is not None or provider.archived_at is not None,
     )
 
 

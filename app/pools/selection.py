@@ -37,6 +37,7 @@ class Exclusion(StrEnum):
     PARAMETER = "parameter"
     LANGUAGE = "language"
     CONTEXT = "context"
+    ARCHIVED = "archived"
     RETIRED = "retired"
     CONTRACT = "contract"
     PURPOSE = "purpose"
@@ -55,6 +56,7 @@ _WORDS = {
     Exclusion.PARAMETER: "does not support one of the parameters asked for or configured",
     Exclusion.LANGUAGE: "does not write the language asked for",
     Exclusion.CONTEXT: "takes less text at once than this",
+    Exclusion.ARCHIVED: "was put away by whoever owns it",
     Exclusion.RETIRED: "is retired",
     Exclusion.CONTRACT: "has no contract any more",
     Exclusion.PURPOSE: "is only watched, it does not serve yet",
@@ -194,6 +196,8 @@ def _policy_exclusion(deployment: DeploymentFacts, policy: Policy) -> Exclusion 
 def _lifecycle_exclusion(member: PoolMemberFacts, now: datetime) -> Exclusion | None:
     deployment = member.deployment
     retired_at, contract_until = deployment.retired_at, deployment.provider.contract_until
+    if deployment.archived:
+        return Exclusion.ARCHIVED
     if deployment.lifecycle is Lifecycle.RETIRED or (retired_at is not None and retired_at <= now):
         return Exclusion.RETIRED
     if contract_until is not None and contract_until <= now:

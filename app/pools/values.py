@@ -91,6 +91,8 @@ class DeploymentFacts:
     """None where it is not known: then every parameter is sent."""
     successor_id: UUID | None = None
     deprecated_at: datetime | None = None
+    archived: bool = False
+    """Whether it or its provider was put away. Pools of other tenants may still name it."""
 
     @cached_property
     def breaker_key(self) -> str:

@@ -62,6 +62,7 @@ def test_every_reason_is_named_for_its_member_and_explained_to_operators() -> No
         Exclusion.PARAMETER: deployment(supported_parameters=frozenset()),
         Exclusion.LANGUAGE: deployment(languages=("de",)),
         Exclusion.CONTEXT: deployment(context_window=100),
+        Exclusion.ARCHIVED: deployment(archived=True),
         Exclusion.RETIRED: deployment(lifecycle=Lifecycle.RETIRED),
         Exclusion.CONTRACT: deployment(provider=provider(contract_until=at - timedelta(days=1))),
         Exclusion.PURPOSE: deployment(),

@@ -8,6 +8,7 @@ import pytest
 
 from app.pools.breakers import Breakers
 from app.pools.limits import Limits
+from app.vocabulary import PLATFORM
 from tests.conftest import TestDatabase
 from tests.entra import ADA, ALAN, EDSGER
 from tests.pools.builders import deployment, provider
@@ -167,3 +168,32 @@ async def test_a_route_for_a_department_and_a_members_budget_are_seen(
         await neighbour.sign_in(EDSGER)
         asked = {"task_type": "summarize", "member_id": member_id}
         assert code(await neighbour.send("POST", "/explain", json=asked)) == (404, "member_not_found")
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        "UPDATE deployments SET archived_at = now() WHERE id = :id",
+        "UPDATE providers SET archived_at = now() WHERE id = (SELECT provider_id FROM deployments WHERE id = :id)",
+    ],
+    ids=["deployment", "provider"],
+)
+async def test_what_the_platform_has_archived_is_excluded_from_a_tenants_pool(
+    portal: Portal, admin: Browser, database: TestDatabase, archive: str
+) -> None:
+    tenant = await tenant_of(admin)
+    prompts = str(await own_prompt_set(database, tenant, "mine"))
+    theirs = await own_deployment(database, PLATFORM, "theirs")
+    own = await own_deployment(database, tenant, "own")
+    pool = await made(admin, "/pools", name="texts", task_type="summarize")
+    members = [{"deployment_id": str(id_), "prompt_set_id": prompts} for id_ in (theirs, own)]
+    await published(admin, pool, *members)
+    await made(admin, "/routes", name="texts", task_type="summarize", pool_id=pool["id"])
+    before = await explained(portal, database, admin, language="en", document_tokens=100)
+    assert {one["deployment"] for one in before["order"]} == {"theirs", "own"}
+
+    await execute(database, archive, id=theirs)
+
+    found = await explained(portal, database, admin, language="en", document_tokens=100)
+    assert [one["deployment"] for one in found["order"]] == ["own"]
+    assert [(one["deployment"], one["reason"]) for one in found["excluded"]] == [("theirs", "archived")]
