@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 
 from app import tables
 from app.addin import documents, jobs, uploads
+from app.addin.event_schemas import EVENTS
 from app.addin.routes import router as addin
 from app.automation.routes import automation
 from app.core.logging import configure
@@ -46,6 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
         await services.close()
 
     app = Application(title="Switchboard", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.published = tuple(EVENTS.values())
     app.router.routes.extend(_DOORS.routes)
     problems.install(app)
     # The last one added is the outermost: whatever answers, the answer has its ids and its fields.

@@ -12,6 +12,7 @@ import httpx
 import pytest
 import uvicorn
 
+from app.addin.event_schemas import EVENTS
 from app.core.keyring import LocalKeyring
 from app.http.services import Services
 from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID, DEVELOPMENT_SECRET
@@ -101,9 +102,10 @@ class House:
                 if line and not line.startswith(":"):
                     fields[name] = value
                 elif not line and "event" in fields:
-                    seen.append(
-                        StreamEvent(fields["event"], json.loads(fields["data"]), fields.get("id", ""))
-                    )
+                    data = json.loads(fields["data"])
+                    # What the contract says of it holds for whatever any story sees.
+                    EVENTS[fields["event"]].model_validate(data)
+                    seen.append(StreamEvent(fields["event"], data, fields.get("id", "")))
                     fields = {}
                     if len(seen) == most:
                         break

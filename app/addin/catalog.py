@@ -1,12 +1,22 @@
 """What the caller may ask for, and who the caller is."""
 
+import re
+from collections.abc import Collection, Sequence
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.addin.catalog_schemas import MeResource, TaskTypePage, TaskTypeResource
+from app.addin.catalog_schemas import (
+    ErrorCodePage,
+    ErrorCodeResource,
+    MeResource,
+    TaskTypePage,
+    TaskTypeResource,
+)
+from app.addin.errors import LANGUAGES as ERROR_LANGUAGES
+from app.addin.errors import catalogue
 from app.addin.money import budgets_left
 from app.copilot.catalog import languages, task_types
 from app.copilot.permissions import Asker, may_use
@@ -20,6 +30,7 @@ from app.tenants.members import MemberAttributes
 from app.usage.budgets import Payer
 
 router = APIRouter(tags=["catalog"])
+_QUALITY = re.compile(r"q=([01](?:\.[0-9]{0,3})?)")
 
 
 @router.get("/task-types")
@@ -30,7 +41,7 @@ async def list_task_types(
     accept_language: Annotated[str, Header(max_length=256)] = "en",
 ) -> TaskTypePage:
     """Each task type that the caller may use, with its JSON Schemas, and whether a pool of the tenant serves the caller with it."""
-    language = _best_language(accept_language)
+    language = best_language(accept_language, languages())
     return TaskTypePage(
         value=[
             await _resource(
@@ -47,6 +58,26 @@ async def list_task_types(
                 ),
             )
             for task_type in await _usable(caller, session, state.configuration)
+        ]
+    )
+
+
+@router.get("/errors")
+async def list_errors(
+    response: Response, accept_language: Annotated[str, Header(max_length=256)] = "en"
+) -> ErrorCodePage:
+    """Every error code of this door and of jobs, in the caller's language: what it means and what to do."""
+    language = best_language(accept_language, frozenset(ERROR_LANGUAGES))
+    response.headers.update({"Content-Language": language, "Cache-Control": "private, max-age=3600"})
+    return ErrorCodePage(
+        value=[
+            ErrorCodeResource(
+                code=one.code,
+                statuses=list(one.statuses),
+                title=one.title[language],
+                what_to_do=one.what_to_do[language],
+            )
+            for one in catalogue().values()
         ]
     )
 
@@ -77,13 +108,28 @@ async def _usable(caller: Principal, session: AsyncSession, configuration: Confi
     return [one for one in task_types().values() if await may_use(session, configuration, asker, one.name)]
 
 
-def _best_language(accept_language: str) -> str:
-    """The first language of the header that we write; quality values are in order in practice."""
+def best_language(accept_language: str, known: Collection[str]) -> str:
+    """The language of the header that we write and the caller likes best; English if there is none.
+
+    Source: RFC 9110, 12.5.4: a quality of 0 refuses, without one it is 1; a subtag counts as its language.
+    """
+    liked: list[tuple[float, str]] = []
     for part in accept_language.split(","):
-        code = part.split(";")[0].strip().lower()[:2]
-        if code in languages():
-            return code
-    return "en"
+        name, *given = (one.strip() for one in part.split(";"))
+        code = name.lower().partition("-")[0]
+        quality = _quality(given)
+        if code in known and quality > 0:
+            liked.append((quality, code))
+    # `max` keeps the first of equals.
+    return max(liked, key=lambda one: one[0])[1] if liked else "en"
+
+
+def _quality(parameters: Sequence[str]) -> float:
+    for one in parameters:
+        found = _QUALITY.fullmatch(one)
+        if found is not None:
+            return float(found[1])
+    return 1.0
 
 
 async def _resource(

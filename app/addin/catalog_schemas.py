@@ -28,6 +28,22 @@ class TaskTypePage(BaseModel):
     value: list[TaskTypeResource]
 
 
+class ErrorCodeResource(BaseModel):
+    """An error code in the caller's language. An answer's own `message` says more of the case at hand."""
+
+    code: str
+    statuses: list[int]
+    """Of answers that bear it; none where only a job's `error` does."""
+    title: str
+    what_to_do: str
+
+
+class ErrorCodePage(BaseModel):
+    """All error codes, in the order of the alphabet."""
+
+    value: list[ErrorCodeResource]
+
+
 class BudgetLeft(BaseModel):
     """What is left of a budget that binds the caller, in micros of the currency."""
 

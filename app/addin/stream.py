@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from app.addin.event_schemas import stream_schema
 from app.addin.resources import open_result, waiting_resource
 from app.core.crypto import SealBroken, Sealer
 from app.http.guards import Caller, InProcess, TenantSealer
@@ -44,7 +45,10 @@ async def place(caller: Caller, state: InProcess) -> AsyncIterator[None]:
 
 
 @router.get(
-    "/{job_id}/events", response_class=EventSourceResponse, dependencies=[Depends(place, scope="request")]
+    "/{job_id}/events",
+    response_class=EventSourceResponse,
+    dependencies=[Depends(place, scope="request")],
+    openapi_extra=stream_schema(),
 )
 async def follow_job(
     job: Annotated[JobView, Depends(own_job)],

@@ -4,6 +4,7 @@ What follows from an operation's shape is told here once: who asks for credentia
 body can find it too large. What only its handler knows stands at the handler, as `responses=refused(409)`.
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -74,26 +75,31 @@ def refused(*statuses: int) -> dict[int | str, dict[str, Any]]:
 class Application(FastAPI):
     """FastAPI, with refusals in its document."""
 
+    published: Sequence[type[BaseModel]] = ()
+    """What the document shows besides what operations take and give."""
+
     def openapi(self) -> dict[str, Any]:
         """The document, made once."""
         if self.openapi_schema is not None:
             return self.openapi_schema
         document = super().openapi()
-        _add_components(document["components"])
+        _add_components(document["components"], self.published)
         for path, methods in document["paths"].items():
             for operation in methods.values():
                 _complete(path, operation)
         return document
 
 
-def _add_components(components: dict[str, Any]) -> None:
+def _add_components(components: dict[str, Any], published: Sequence[type[BaseModel]]) -> None:
     schemas = components["schemas"]
     # FastAPI's own shape of a 422, which nobody here answers.
     for theirs in ("HTTPValidationError", "ValidationError"):
         schemas.pop(theirs, None)
-    made = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(made.pop("$defs"))
-    schemas["Problem"] = made
+    models: Sequence[type[BaseModel]] = (Problem, *published)
+    for model in models:
+        made = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(made.pop("$defs", {}))
+        schemas[model.__name__] = made
     components["responses"] = {
         HTTPStatus(status).name: {
             "description": meaning,

@@ -153,6 +153,9 @@ def _addin() -> dict[str, Entry]:
             }
         ),
         "GET /addin/v1/me/usage": own(_USAGE, whole=Whole()),
+        "GET /addin/v1/errors": own(
+            {"header accept-language": Plain("languages of the caller")}, whole=Whole()
+        ),
         "GET /addin/v1/task-types": own(
             {"header accept-language": Plain("languages of the caller")}, whole=Whole()
         ),
