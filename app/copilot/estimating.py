@@ -98,7 +98,9 @@ def _least(work: Work, member: PoolMemberFacts) -> int:
 
 def _most(work: Work, member: PoolMemberFacts) -> int:
     """Each request is rounded up to the micro."""
-    whole = member.deployment.estimate_micros(_sum(work.most, _input), _sum(work.most, _output))
+    # Room for thoughts is reserved with each request.
+    output = _sum(work.most, _output) + member.thought_tokens * _sum(work.most, _count)
+    whole = member.deployment.estimate_micros(_sum(work.most, _input), output)
     return whole + _sum(work.most, _count) if whole else 0
 
 

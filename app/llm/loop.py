@@ -11,7 +11,7 @@ model thinks. Records are settled by the caller, with the checkpoint.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -258,13 +258,14 @@ class ModelCaller:
         pace: Pace,
     ) -> tuple[ModelResult, Any]:
         """Send the request and check the answer; the record is complete in every case."""
+        request = attempts.request
         try:
             async with self._clients.lease(member) as provider:
                 # Making the client is our time, not the vendor's.
                 pace.begin()
                 result = await provider.complete(
-                    attempts.request,
-                    attempts.request.render(member.prompts),
+                    replace(request, max_output_tokens=member.output_tokens(request.max_output_tokens)),
+                    request.render(member.prompts),
                     timeout_seconds=self._timeout(attempts.scope, member),
                 )
         except asyncio.CancelledError:

@@ -57,7 +57,7 @@ class CallScope:
     def intent(
         self, member: PoolMemberFacts, *, hop: int, task_type: str, input_tokens: int, output_tokens: int
     ) -> CallIntent:
-        """What the ledger is told before a request of at most so many tokens leaves for a member."""
+        """What the ledger is told before a request leaves for a member; thoughts come on top of the answer's tokens."""
         deployment, price = member.deployment, member.deployment.price
         return CallIntent(
             tenant_id=self.tenant_id,
@@ -75,7 +75,7 @@ class CallScope:
             task_type=task_type,
             pool_name=self.revision.pool_name,
             vendor=deployment.provider.vendor,
-            reserved_micros=deployment.estimate_micros(input_tokens, output_tokens),
+            reserved_micros=deployment.estimate_micros(input_tokens, member.output_tokens(output_tokens)),
             currency=price.currency if price is not None else "EUR",
         )
 

@@ -130,7 +130,9 @@ async def plan(
     return Reservation(
         member=member,
         grant=answer,
-        reserved_micros=member.deployment.estimate_micros(step.estimated_tokens, _OUTPUT_TOKENS),
+        reserved_micros=member.deployment.estimate_micros(
+            step.estimated_tokens, member.output_tokens(_OUTPUT_TOKENS)
+        ),
         until=now().timestamp() + LEASE_SECONDS,
     )
 

@@ -143,7 +143,7 @@ def select(
         if reason is None and member.deployment.provider.id in without_credential:
             reason = Exclusion.CREDENTIAL
         if reason is None and not allowance.allows(
-            member.deployment, demand.input_tokens, demand.output_tokens
+            member.deployment, demand.input_tokens, member.output_tokens(demand.output_tokens)
         ):
             reason = Exclusion.BUDGET
         if reason is None and resting.get(member.deployment.id, 0.0) > now.timestamp():
@@ -222,7 +222,7 @@ def _ability_exclusion(member: PoolMemberFacts, demand: Demand) -> Exclusion | N
         return Exclusion.LANGUAGE
     # The output bound may be lowered to what the member writes: an answer that needed more ends as
     # `Truncated`, a failed attempt, and is never delivered.
-    output = min(demand.output_tokens, deployment.max_output_tokens)
+    output = min(member.output_tokens(demand.output_tokens), deployment.max_output_tokens)
     if demand.input_tokens + output > deployment.context_window:
         return Exclusion.CONTEXT
     return None
@@ -289,7 +289,7 @@ def _cost(member: PoolMemberFacts, demand: Demand) -> float:
     """Estimated micros; a member without a known price comes last."""
     if member.deployment.price is None:
         return math.inf
-    return member.deployment.estimate_micros(demand.input_tokens, demand.output_tokens)
+    return member.deployment.estimate_micros(demand.input_tokens, member.output_tokens(demand.output_tokens))
 
 
 def _unit(digest: bytes) -> float:

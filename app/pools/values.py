@@ -118,6 +118,11 @@ class DeploymentFacts:
         return -(-(input_tokens * taken + output_tokens * given) // _MILLION)
 
 
+_THOUGHT_TOKENS = {"none": 0, "minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384}
+_MOST_THOUGHT_TOKENS = 16_384
+"""For an effort that is not in the table."""
+
+
 @dataclass(frozen=True)
 class PoolMemberFacts:
     """A deployment with its prompt set and parameters. A lower tier is asked first."""
@@ -132,6 +137,22 @@ class PoolMemberFacts:
     tier: int = 0
     weight: int = 1
     purpose: MemberPurpose = MemberPurpose.SERVING
+
+    @cached_property
+    def thought_tokens(self) -> int:
+        """Room for thoughts before an answer, in tokens: vendors count them within the output limit.
+
+        A reasoning model thinks unless its `reasoning_effort` is `none`; another one only where it has an effort.
+        """
+        reasons = self.deployment.model_class is ModelClass.REASONING
+        effort = self.parameters.get("reasoning_effort", "medium" if reasons else "none")
+        return _THOUGHT_TOKENS.get(effort, _MOST_THOUGHT_TOKENS)
+
+    def output_tokens(self, answer_tokens: int) -> int:
+        """The output limit for such an answer: with room for thoughts, as far as the model's own limit goes."""
+        if not self.thought_tokens:
+            return answer_tokens
+        return max(answer_tokens, min(answer_tokens + self.thought_tokens, self.deployment.max_output_tokens))
 
 
 @dataclass(frozen=True)

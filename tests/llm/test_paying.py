@@ -13,7 +13,7 @@ from app.llm.scope import CallScope, prepay
 from app.pools.values import RevisionFacts
 from app.usage.budgets import load_budgets, standings
 from app.usage.errors import BudgetExhausted
-from app.vocabulary import CallOutcome
+from app.vocabulary import CallOutcome, ModelClass
 from tests.llm.conftest import Bench, accept, request
 from tests.pools.builders import PRICE, revision
 from tests.usage.money import Purse, intent
@@ -183,3 +183,13 @@ async def test_past_a_soft_limit_the_record_says_that_a_cheaper_tier_was_asked(
     scope = await loaded(bench, bench.pool("alpha"))
     accepted = await bench.caller.call(request(), scope=scope, verify=accept)
     assert accepted.frugal
+
+
+async def test_a_reasoning_models_limit_has_room_for_thoughts_and_its_money_is_reserved(bench: Bench) -> None:
+    sizes = {"context_window": 100_000, "max_output_tokens": 20_000}
+    thinks = bench.member("alpha", model_class=ModelClass.REASONING, **sizes)
+    for one, limit in ((thinks, 50 + 8192), (bench.member("beta", **sizes), 50)):
+        scope = bench.scope(revision(one))
+        await bench.caller.call(request(), scope=scope, verify=accept)
+        assert bench.vendor.asked[-1].max_tokens == limit
+        assert scope.records[0].intent.reserved_micros == 100 * 1 + limit * 4
