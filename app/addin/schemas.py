@@ -194,6 +194,14 @@ class SensitivityLabelResource(BaseModel):
     is_enabled: bool
 
 
+class FindingResource(BaseModel):
+    """Something in the file that reads as if it were meant for the model: what kind, how often, where first."""
+
+    kind: str
+    count: int
+    segment: int | None = None
+
+
 class DocumentResource(BaseModel):
     """An uploaded document."""
 
@@ -206,6 +214,7 @@ class DocumentResource(BaseModel):
     language: str
     notes: dict[str, Any]
     labels: list[SensitivityLabelResource] = []
+    findings: list[FindingResource] = []
 
 
 class NewGraphSession(_Closed):

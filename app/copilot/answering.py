@@ -8,6 +8,7 @@ from typing import Any
 from app.copilot.checks import Band, check_language, check_shape, check_single_sentences, check_support
 from app.copilot.citations import Claim, Claims, Field, claims_schema, verify_claims
 from app.copilot.narrow import narrow_schema
+from app.copilot.prompt_guard import PromptGuard
 from app.copilot.reading import Reading
 from app.copilot.types import Verify
 from app.copilot.work import PROMPT_TOKENS
@@ -53,13 +54,14 @@ Check = Callable[[Sequence[Claim], Question], None]
 
 def ask(question: Question, reading: Reading) -> tuple[ModelRequest, Verify]:
     """The request, and the check that turns its answer into `Claims`."""
+    guard = PromptGuard()
     request = ModelRequest(
         task_type=question.task_type,
         step_kind=question.kind,
         blocks=reading.blocks,
         parameters=question.parameters,
         language=question.language,
-        render=_render(question, reading),
+        render=_render(question, reading, guard),
         response_schema=claims_schema(
             [block.id for block in reading.blocks],
             most=question.sentences,
@@ -70,7 +72,7 @@ def ask(question: Question, reading: Reading) -> tuple[ModelRequest, Verify]:
         input_tokens_estimate=reading.tokens() + PROMPT_TOKENS,
         max_output_tokens=answer_tokens(question.sentences, question.language),
     )
-    return request, _verify(question, reading)
+    return request, _verify(question, reading, guard)
 
 
 def _narrow_schema(question: Question, reading: Reading) -> Mapping[str, Any] | None:
@@ -85,7 +87,7 @@ def answer_tokens(sentences: int, language: str) -> int:
     return 100 + sentences * _TOKENS_PER_SENTENCE * (1 if language == "en" else 2)
 
 
-def _render(question: Question, reading: Reading) -> Render:
+def _render(question: Question, reading: Reading, guard: PromptGuard) -> Render:
     values = {
         "mark": reading.mark,
         "sentences": str(question.sentences),
@@ -97,6 +99,7 @@ def _render(question: Question, reading: Reading) -> Render:
 
     def render(prompts: Mapping[str, str]) -> Sequence[Message]:
         names = ["system", question.prompt, *optional, "rules"]
+        guard.told(prompts[name] for name in names)
         system = "\n".join(Template(prompts[name]).safe_substitute(values) for name in names)
         document = reading.render(between_words=prompts.get("datamark") != "blocks")
         user = Template(prompts["user"]).safe_substitute(document=document)
@@ -112,7 +115,7 @@ def _example(prompts: Mapping[str, str]) -> Sequence[Message]:
     return (Message("user", prompts["example"]), Message("assistant", prompts["example_answer"]))
 
 
-def _verify(question: Question, reading: Reading) -> Verify:
+def _verify(question: Question, reading: Reading, guard: PromptGuard) -> Verify:
     def verify(result: ModelResult) -> Claims:
         found = verify_claims(
             reading.unmarked(result.text),
@@ -127,6 +130,9 @@ def _verify(question: Question, reading: Reading) -> Verify:
             return found
         check_shape(
             claims, Band(question.least_sentences, question.sentences, 250 + 350 * question.sentences)
+        )
+        guard.check(
+            "\n".join(claim.text for claim in claims), "\n".join(each.support for each in reading.evidence)
         )
         check_single_sentences(claims, question.language)
         check_language(" ".join(claim.text for claim in claims), question.language)

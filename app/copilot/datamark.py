@@ -50,5 +50,13 @@ def put_marks(text: str, mark: str) -> str:
 
 
 def remove_marks(text: str, mark: str) -> str:
-    """What `put_marks` was given; in a model's answer, whatever marks it copied."""
+    """What `put_marks` was given."""
     return text.replace(mark, "") if mark else text
+
+
+def remove_from_answer(answer: str, mark: str) -> str:
+    """A model's answer without the marks that it copied, also where its JSON writes them as escapes."""
+    if not mark:
+        return answer
+    each = "".join(rf"(?:{re.escape(one)}|\\u(?i:{ord(one):04x}))" for one in mark)
+    return re.sub(each, "", answer)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.documents.suspicion import Finding, totals
 from app.llm.loop import Accepted
 from app.pools.values import RevisionFacts
 from app.usage.ledger import CallView
@@ -11,9 +12,16 @@ from app.vocabulary import CallOutcome
 
 
 def decision_record(
-    revision: RevisionFacts, route_reason: str, accepted: Accepted | None, calls: Sequence[CallView]
+    revision: RevisionFacts,
+    route_reason: str,
+    accepted: Accepted | None,
+    calls: Sequence[CallView],
+    findings: Sequence[Sequence[Finding]] = (),
 ) -> dict[str, Any]:
-    """The record as JSON. `accepted` is the answer of the last step, None when the job failed."""
+    """The record as JSON. `accepted` is the answer of the last step, None when the job failed.
+
+    `findings` are those of the job's documents; only their counts are kept.
+    """
     names = {member.deployment.id: member.deployment.name for member in revision.members}
     steps = {call.step_id: names.get(call.deployment_id, call.request_model) for call in calls if _won(call)}
     record: dict[str, Any] = {
@@ -32,6 +40,8 @@ def decision_record(
             if not _won(call) and call.outcome is not CallOutcome.PENDING
         ],
     }
+    if any(findings):
+        record["findings"] = totals([one for each in findings for one in each])
     if accepted is not None:
         record |= {
             "member": dict(accepted.member),

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from string import Template
 from typing import Any, TypeVar
 
-from app.copilot.datamark import put_marks, remove_marks
+from app.copilot.datamark import put_marks, remove_from_answer
+from app.copilot.prompt_guard import PromptGuard
 from app.copilot.types import StepContext
 from app.copilot.work import PROMPT_TOKENS
 from app.llm.errors import InvalidOutput
@@ -49,14 +50,18 @@ async def ask_json(
     context: StepContext, question: JsonQuestion, take: Callable[[Mapping[str, Any]], T]
 ) -> tuple[T, str]:
     """What `take` makes of the answer, and the method. `take` raises `InvalidOutput` for what must not pass."""
+    guard = PromptGuard()
+    source = "\n".join([*(one.text for one in question.shown), *question.values.values()])
 
     def verify(result: ModelResult) -> T:
+        answer = read_object(remove_from_answer(result.text, question.mark))
+        guard.check(json.dumps(answer, ensure_ascii=False), source)
         try:
-            return take(read_object(remove_marks(result.text, question.mark)))
+            return take(answer)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise InvalidOutput("not_the_schema: the answer is not the JSON that was asked for") from None
 
-    answer = await context.call(_request(context, question), verify)
+    answer = await context.call(_request(context, question, guard), verify)
     value: T = answer.value
     return value, answer.result.method
 
@@ -90,21 +95,21 @@ def closed(properties: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _request(context: StepContext, question: JsonQuestion) -> ModelRequest:
+def _request(context: StepContext, question: JsonQuestion, guard: PromptGuard) -> ModelRequest:
     return ModelRequest(
         task_type=question.task_type,
         step_kind=context.kind,
         blocks=tuple(Block(one.id, one.text, SegmentKind.PARAGRAPH) for one in question.shown),
         parameters=question.parameters,
         language=question.language,
-        render=_render(question),
+        render=_render(question, guard),
         response_schema=closed(question.properties),
         input_tokens_estimate=question.tokens + question.tokens // 3 + PROMPT_TOKENS,
         max_output_tokens=question.output_tokens,
     )
 
 
-def _render(question: JsonQuestion) -> Render:
+def _render(question: JsonQuestion, guard: PromptGuard) -> Render:
     values = {
         "mark": question.mark,
         "language": "the text's own" if question.language == "und" else question.language,
@@ -112,6 +117,7 @@ def _render(question: JsonQuestion) -> Render:
     }
 
     def render(prompts: Mapping[str, str]) -> Sequence[Message]:
+        guard.told(prompts[name] for name in question.prompts)
         system = "\n".join(Template(prompts[name]).safe_substitute(values) for name in question.prompts)
         document = "\n".join(f"[{one.id}] {_marked(one.text, question.mark)}" for one in question.shown)
         # No vendor takes an empty turn.

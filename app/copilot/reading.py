@@ -6,7 +6,7 @@ from typing import Any
 
 from app.copilot.chunking import ID_TOKENS, Piece
 from app.copilot.citations import Claim, Evidence, Span
-from app.copilot.datamark import mark_for, put_marks, remove_marks
+from app.copilot.datamark import mark_for, put_marks, remove_from_answer
 from app.documents.segments import Segment
 from app.documents.tokens import estimate_tokens
 from app.llm.types import Block
@@ -85,7 +85,7 @@ class Reading:
 
     def unmarked(self, answer: str) -> str:
         """The answer without marks that the model copied."""
-        return remove_marks(answer, self.mark)
+        return remove_from_answer(answer, self.mark)
 
     def tokens(self) -> int:
         """Estimated tokens of the blocks: their text, a third for marks, and their ids."""

@@ -17,6 +17,7 @@ from app.copilot import fetching
 from app.copilot.catalog import task_types
 from app.copilot.context import RunningStep, StepEvents
 from app.copilot.decisions import decision_record
+from app.copilot.document_findings import placed
 from app.copilot.endings import Again, Never, Waits, ending
 from app.copilot.funding import looked_again
 from app.copilot.runtime import Runtime
@@ -26,6 +27,7 @@ from app.core.clock import new_id, now
 from app.core.crypto import Sealer
 from app.core.logging import get_logger
 from app.documents import service as documents
+from app.documents.suspicion import Finding
 from app.jobs import service as jobs
 from app.jobs.accept import parameters_place
 from app.jobs.complete import (
@@ -181,9 +183,11 @@ async def _complete(runtime: Runtime, running: RunningStep, outcome: Outcome) ->
     async with runtime.database.tenant(step.tenant_id) as session:
         await ledger.settle(session, scope.records)
         if outcome.result is not None:
-            sealed_result = seal_json(sealer, result_place(step.job_id), outcome.result)
+            found = await _findings(session, step)
+            result = {**outcome.result, "findings": placed(found, running.segments)}
+            sealed_result = seal_json(sealer, result_place(step.job_id), result)
             calls = await ledger.job_calls(session, step.tenant_id, step.job_id)
-            decision = decision_record(scope.revision, step.route_reason, accepted, calls)
+            decision = decision_record(scope.revision, step.route_reason, accepted, calls, found)
         progress = await complete(
             session,
             step,
@@ -288,7 +292,8 @@ async def _bury(session: AsyncSession, step: ClaimedStep, scope: CallScope | Non
     decision = None
     if scope is not None:
         calls = await ledger.job_calls(session, step.tenant_id, step.job_id)
-        decision = decision_record(scope.revision, step.route_reason, None, calls)
+        found = await _findings(session, step)
+        decision = decision_record(scope.revision, step.route_reason, None, calls, found)
     return await bury(
         session,
         step,
@@ -296,6 +301,12 @@ async def _bury(session: AsyncSession, step: ClaimedStep, scope: CallScope | Non
         on_dead=task_type.on_dead if task_type is not None else "fail",
         decision=decision,
     )
+
+
+async def _findings(session: AsyncSession, step: ClaimedStep) -> Sequence[Sequence[Finding]]:
+    """What reads as if it were meant for the model, for each document of the job."""
+    document_ids = await jobs.inputs(session, tenant_id=step.tenant_id, job_id=step.job_id)
+    return await documents.findings(session, tenant_id=step.tenant_id, document_ids=document_ids)
 
 
 async def _settle(runtime: Runtime, scope: CallScope) -> None:

@@ -1,6 +1,7 @@
 """Every query of the documents room."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, func, select
@@ -26,6 +27,15 @@ class DocumentRepository:
         await self._session.flush()
         self._session.add_all(parts)
         await self._session.flush()
+
+    async def findings(self, document_ids: Sequence[UUID]) -> dict[UUID, list[dict[str, Any]]]:
+        """What is found in these documents, as it is stored."""
+        rows = await self._session.execute(
+            select(Document.id, Document.findings).where(
+                Document.tenant_id == self._tenant_id, Document.id.in_(document_ids)
+            )
+        )
+        return {row.id: row.findings for row in rows}
 
     async def of_member(self, member_id: UUID, document_ids: Sequence[UUID]) -> list[Document]:
         """These documents of one member, in this order. Raises: `DocumentNotFound`."""

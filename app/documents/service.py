@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +16,7 @@ from app.core.crypto import Place, Sealed, Sealer
 from app.documents.language import detect, sample
 from app.documents.repository import DocumentRepository
 from app.documents.segments import Extracted, Segment, SensitivityLabel, dump_segments, load_segments
+from app.documents.suspicion import Finding, FindingKind, look
 from app.documents.tables import Document, DocumentPart
 from app.documents.tokens import estimate_tokens
 from app.vocabulary import SegmentKind
@@ -46,6 +48,7 @@ class DocumentView:
     language: str
     notes: Mapping[str, int]
     labels: Sequence[SensitivityLabel] = ()
+    findings: Sequence[Finding] = ()
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ async def keep(
         estimated_tokens=view.estimated_tokens,
         language=view.language,
         notes=dict(view.notes),
+        findings=[_finding_json(finding) for finding in view.findings],
         sealed_source=prepared.sealed_source,
         sealed_labels=prepared.sealed_labels,
     )
@@ -186,6 +190,7 @@ def describe_all(sealer: Sealer, documents: Sequence[Document]) -> list[Document
             language=document.language,
             notes=document.notes,
             labels=_labels(sealer, document),
+            findings=_findings(document.findings),
         )
         for document in documents
     ]
@@ -210,6 +215,14 @@ async def read_sealed(
         SealedDocument(document_id, [part.content for part in await repository.parts(document_id)])
         for document_id in document_ids
     ]
+
+
+async def findings(
+    session: AsyncSession, *, tenant_id: UUID, document_ids: Sequence[UUID]
+) -> list[tuple[Finding, ...]]:
+    """What is found in each of a job's own documents; nothing in one that is gone."""
+    found = await DocumentRepository(session, tenant_id).findings(document_ids)
+    return [_findings(found.get(document_id, ())) for document_id in document_ids]
 
 
 async def open_all(sealer: Sealer, documents: Sequence[SealedDocument]) -> list[Segment]:
@@ -237,6 +250,7 @@ def _describe(document_id: UUID, name: str, size_bytes: int, extracted: Extracte
         language=detect(sample(texts, total_characters=characters)).code,
         notes=dict(extracted.notes),
         labels=extracted.labels,
+        findings=look(extracted, name=name),
     )
 
 
@@ -274,6 +288,14 @@ def _labels(sealer: Sealer, document: Document) -> tuple[SensitivityLabel, ...]:
         return ()
     opened = sealer.open(_labels_place(document.id), document.sealed_labels)
     return tuple(SensitivityLabel(**label) for label in json.loads(opened))
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    return {name: value for name, value in asdict(finding).items() if value is not None}
+
+
+def _findings(stored: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
+    return tuple(Finding(FindingKind(one["kind"]), one["count"], one.get("segment")) for one in stored)
 
 
 def _name_place(document_id: UUID) -> Place:

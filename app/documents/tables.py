@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, func
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.crypto import Sealed
@@ -31,6 +32,8 @@ class Document(TenantOwned, Base):
     """Sensitivity labels that stood in the file. Null for what was kept before they were read."""
     notes: Mapped[dict[str, Any]]
     """Counts of what was not taken or read in a certain way, by name."""
+    findings: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
+    """What reads as if it were meant for the model: {kind, count, segment?}, without its text."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

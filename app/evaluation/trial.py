@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from app.copilot.datamark import mark_for, remove_marks
+from app.copilot.datamark import mark_for, remove_from_answer
 from app.copilot.runtime import Runtime
 from app.copilot.types import Answer, NewStep, Outcome, TaskType, Verify
 from app.copilot.windows import context_tokens
@@ -298,7 +298,7 @@ class _Step:
 
         def verify_and_keep(result: ModelResult) -> Any:
             mark = mark_for(self.mark_key, "\n".join(block.text for block in request.blocks))
-            answers.append(RawAnswer(self.kind, remove_marks(result.text, mark), request.blocks))
+            answers.append(RawAnswer(self.kind, remove_from_answer(result.text, mark), request.blocks))
             try:
                 return verify(result)
             except InvalidOutput as refused:

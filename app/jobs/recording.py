@@ -29,6 +29,7 @@ async def record_end(
         "pool": chosen.get("pool"),
         "revision": chosen.get("revision"),
         **{name: served.get(name) for name in _SERVED},
+        **{f"found_{kind}": count for kind, count in (chosen.get("findings") or {}).items()},
         "error": None if error is None else error.get("code"),
     }
     await record(

@@ -25,6 +25,7 @@ from app.documents.readers.docx_blocks import (
 from app.documents.readers.docx_inline import Inline, InlineReader
 from app.documents.readers.docx_styles import Styles
 from app.documents.readers.docx_units import items
+from app.documents.readers.hiding import count_instructions, text_within
 from app.documents.readers.labels import package_labels
 from app.documents.readers.limits import check_size
 from app.documents.readers.outline import Outline
@@ -154,9 +155,10 @@ class _Reader:
         self._read_headers()
         comments = self._part("comments")
         if comments is not None:
-            self.counts["comments"] = sum(
-                name_of(each) == "w:comment" for each in self._package.xml(comments)
-            )
+            said = [each for each in self._package.xml(comments) if name_of(each) == "w:comment"]
+            self.counts["comments"] = len(said)
+            for each in said:
+                count_instructions(self.counts, text_within(each))
 
     def _part(self, kind: str) -> str | None:
         return next((each.part for each in self._relationships if each.kind == kind), None)

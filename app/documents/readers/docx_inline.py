@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from app.documents.readers.docx_styles import Styles
 from app.documents.readers.docx_units import Role, Unit
+from app.documents.readers.docx_unseen import is_unseen
+from app.documents.readers.hiding import count_hidden
 from app.documents.readers.xml import Element, attribute, child, name_of, on
 
 _PRIVATE_USE = range(0xE000, 0xF900)
@@ -59,11 +61,13 @@ class Inline:
 
 @dataclass
 class _State:
+    paragraph: Element
     hidden_style: bool
     found: Inline = field(default_factory=Inline)
     fields: list[bool] = field(default_factory=list)
     """Open fields; true while their instruction is read, whose parts are not shown."""
     hidden: bool = False
+    hidden_texts: list[str] = field(default_factory=list)
     run: Element | None = None
     chain: tuple[Element, ...] = ()
     """What the place is wrapped in and stays so: links, controls."""
@@ -112,8 +116,9 @@ class InlineReader:
 
     def read(self, paragraph: Element) -> Inline:
         """What the paragraph shows. Unknown elements are gone into, so that no text is lost in them."""
-        state = _State(hidden_style=self._styles.paragraph_hidden(paragraph))
+        state = _State(paragraph, hidden_style=self._styles.paragraph_hidden(paragraph))
         self._children(paragraph, state)
+        count_hidden(self._counts, state.hidden_texts)
         state.found.text = "".join(unit.text for unit in state.found.units)
         return state.found
 
@@ -151,12 +156,16 @@ class InlineReader:
 
     def _text(self, element: Element, state: _State) -> None:
         if state.hidden and element.text:
-            self._counts["hidden_text"] += 1
+            state.hidden_texts.append(element.text)
         self._show(element, element.text or "", Role.TEXT, state)
 
     def _run(self, run: Element, state: _State) -> None:
         outside, around = state.hidden, state.run
-        state.hidden = outside or self._styles.run_hidden(run, paragraph_hidden=state.hidden_style)
+        state.hidden = (
+            outside
+            or self._styles.run_hidden(run, paragraph_hidden=state.hidden_style)
+            or is_unseen(run, state.paragraph, self._styles)
+        )
         state.run = run
         self._children(run, state)
         state.hidden, state.run = outside, around

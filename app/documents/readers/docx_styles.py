@@ -18,6 +18,7 @@ class _Style:
     outline: int | None
     numbered: bool | None
     hidden: bool | None
+    shaded: bool
 
 
 class Styles:
@@ -56,6 +57,10 @@ class Styles:
         """Whether the paragraph's style hides its text."""
         return self._hidden(_value(child(paragraph, "w:pPr", "w:pStyle")))
 
+    def paragraph_shaded(self, paragraph: Element) -> bool:
+        """Whether the paragraph's style may put a colour behind its text."""
+        return any(style.shaded for style in self._chain(_value(child(paragraph, "w:pPr", "w:pStyle"))))
+
     def run_hidden(self, run: Element, *, paragraph_hidden: bool) -> bool:
         """Whether a run is hidden: by itself, else by its style, else by the paragraph's."""
         properties = child(run, "w:rPr")
@@ -79,6 +84,7 @@ class Styles:
             outline=None if properties is None else _outline(properties),
             numbered=None if properties is None else _numbered(properties),
             hidden=None if vanish is None else on(vanish),
+            shaded=any(child(style, properties, "w:shd") is not None for properties in ("w:pPr", "w:rPr")),
         )
         if attribute(style, "w:type") == "paragraph" and attribute(style, "w:default") in {"1", "true", "on"}:
             self._default = identity

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from app.documents.errors import TooComplex
+from app.documents.readers.hiding import count_hidden
 from app.vocabulary import SegmentKind
 
 _UNSHOWN = frozenset(
@@ -75,7 +76,7 @@ _BLOCKS = frozenset(
 ) | frozenset(_HEADINGS)
 _HIDING = re.compile(
     r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|mso-hide\s*:\s*all"
-    r"|opacity\s*:\s*0*\.?0+(?![.\d])|font-size\s*:\s*0*\.?0+(?:px|pt|em|rem|%)?\s*(?:;|!|$))",
+    r"|opacity\s*:\s*0*\.?0+(?![.\d])|font-size\s*:\s*(?:0*\.?0+(?:px|pt|em|rem|%)?|0*[12](?:\.0*)?(?:px|pt))\s*(?:;|!|$))",
     re.IGNORECASE,
 )
 _AT_RULE = re.compile(r"@[^{};]*(?:;|\{(?:[^{}]*\{[^{}]*\})*[^{}]*\})")
@@ -208,7 +209,7 @@ class _Walk:
         if tag.startswith(("-", "!")):
             return True
         if self._is_hidden(node):
-            self._notes["hidden_text"] += bool(node.text(strip=True))
+            count_hidden(self._notes, [node.text(separator=" ", strip=True)])
             return False
         return True
 

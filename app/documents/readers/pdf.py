@@ -8,6 +8,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from app.documents.errors import EncryptedFile, NoText, TooComplex, UnreadableFile
+from app.documents.readers.hiding import count_hidden
 from app.documents.readers.labels import labels_of, named_in
 from app.documents.readers.limits import check_size
 from app.documents.readers.outline import Outline
@@ -19,6 +20,7 @@ from app.documents.readers.pdf_layout import (
     without_running_headers,
 )
 from app.documents.readers.pdf_streams import refuse_bombs
+from app.documents.readers.pdf_unseen import Unseen
 from app.documents.segments import Extracted, PdfAnchor, Segment
 from app.vocabulary import SegmentKind
 
@@ -125,7 +127,7 @@ def _page(document: pdfium.PdfDocument, number: int, progress: _Progress) -> lis
         try:
             progress.characters += text_page.count_chars()
             check_size(0, progress.characters)
-            return _lines(text_page, number + 1, page.get_bbox())
+            return _seen_lines(page, text_page, number + 1, progress.notes)
         finally:
             text_page.close()
     except pdfium.PdfiumError:
@@ -147,6 +149,17 @@ def _refuse_repetition(page: pdfium.PdfPage, progress: _Progress) -> None:
     page.set_artbox(*_READ)
 
 
+def _seen_lines(
+    page: pdfium.PdfPage, text_page: pdfium.PdfTextPage, number: int, notes: Counter[str]
+) -> list[Line]:
+    """The lines of a page that are seen; the others are counted."""
+    lines = _lines(text_page, number, page.get_bbox())
+    unseen = Unseen(page, text_page)
+    hidden = [unseen.is_unseen(line.box, line.text_index) for line in lines]
+    count_hidden(notes, [f"{line.text} " for line, out in zip(lines, hidden, strict=True) if out])
+    return [line for line, out in zip(lines, hidden, strict=True) if not out]
+
+
 def _lines(
     text_page: pdfium.PdfTextPage, number: int, page_box: tuple[float, float, float, float]
 ) -> list[Line]:
@@ -160,7 +173,7 @@ def _lines(
             lead = len(raw) - len(raw.lstrip())
             last = len(raw.rstrip()) - 1
             box = _box(text_page, units + lead, units + max(last, lead)) or page_box
-            found.append(Line(text, number, box, page_box[3] - page_box[1]))
+            found.append(Line(text, number, box, page_box[3] - page_box[1], units + lead))
         units += length + 2
     return found
 

@@ -24,6 +24,8 @@ class Line:
     page: int
     box: tuple[float, float, float, float]
     page_height: float
+    text_index: int = 0
+    """Of its first character in the page's text, in UTF-16 units."""
 
     @property
     def size(self) -> float:

@@ -11,9 +11,11 @@ from functools import partial
 from app.documents.errors import UnreadableFile
 from app.documents.readers.charts import chart_texts, diagram_texts
 from app.documents.readers.collecting import Collector
+from app.documents.readers.hiding import count_hidden, count_instructions, text_within
 from app.documents.readers.labels import package_labels
 from app.documents.readers.package import Package
 from app.documents.readers.pptx_shapes import Shape, is_listed, links, paragraphs, shapes, text_of
+from app.documents.readers.pptx_unseen import UnseenRuns, text_of_runs
 from app.documents.readers.xml import Element, attribute, child, name_of
 from app.documents.segments import Extracted, PowerPointAnchor
 from app.vocabulary import SegmentKind
@@ -75,6 +77,7 @@ class _Slide:
         self._slide_id = slide_id
         self._collector = collector
         self._footers = footers
+        self._unseen = UnseenRuns(package, part)
         self._relationships = [each for each in package.relationships(part) if package.has(each.part)]
         self._targets = {each.id: each.part for each in self._relationships}
 
@@ -93,12 +96,14 @@ class _Slide:
             if each.kind == "notesSlide":
                 self._notes(self._package.xml(each.part))
             elif each.kind == "comments":
-                listed = self._package.xml(each.part).iter("{*}cm", "{*}reply")
-                self._collector.notes["comments"] += sum(1 for _ in listed)
+                for said in self._package.xml(each.part).iter("{*}cm", "{*}reply"):
+                    self._collector.notes["comments"] += 1
+                    count_instructions(self._collector.notes, text_within(said))
 
     def _hidden(self, shape: Shape) -> bool:
         if shape.is_hidden:
             self._collector.notes["hidden_text"] += 1
+            count_instructions(self._collector.notes, text_within(shape.element))
         return shape.is_hidden or shape.placeholder in _UNREAD
 
     def _shape(self, shape: Shape) -> None:
@@ -126,11 +131,17 @@ class _Slide:
             kind = SegmentKind.LIST_ITEM if is_listed(paragraph, shape.placeholder) else SegmentKind.PARAGRAPH
             self._collector.add(
                 SegmentKind.HEADING if is_title else kind,
-                text_of(paragraph),
+                self._shown(paragraph, shape),
                 self._anchor(shape, at),
                 # A title of several paragraphs is one after the other, not one below the other.
                 level=1 if is_title else None,
             )
+
+    def _shown(self, paragraph: Element, shape: Shape | None = None) -> str:
+        """What a paragraph says to whoever looks at it; the rest is counted."""
+        unseen = self._unseen.of(paragraph, shape)
+        count_hidden(self._collector.notes, text_of_runs(unseen))
+        return text_of(paragraph, unseen)
 
     def _described(self, shape: Shape) -> None:
         self._collector.add(SegmentKind.SLIDE, shape.description, self._anchor(shape))
@@ -163,7 +174,7 @@ class _Slide:
                 inside = paragraphs(child(cell, "a:txBody"))
                 place += len(inside)
                 merged = "1" in {cell.get("hMerge"), cell.get("vMerge")}
-                texts.append("" if merged else " ".join(" ".join(map(text_of, inside)).split()))
+                texts.append("" if merged else " ".join(" ".join(map(self._shown, inside)).split()))
             text = " | ".join(texts).rstrip(" |")
             self._collector.add(SegmentKind.TABLE_ROW, text, self._anchor(shape, first), header=header)
             if number == 0 and len(rows) > 1:
@@ -174,4 +185,4 @@ class _Slide:
             if shape.placeholder == "body" and not self._hidden(shape):
                 for at, paragraph in enumerate(paragraphs(child(shape.element, "p:txBody"))):
                     anchor = self._anchor(shape, at, _NOTES)
-                    self._collector.add(SegmentKind.NOTES, text_of(paragraph), anchor)
+                    self._collector.add(SegmentKind.NOTES, self._shown(paragraph), anchor)

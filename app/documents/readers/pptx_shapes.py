@@ -1,6 +1,6 @@
 """The shapes of a slide or of its notes, in the order in which they are drawn, groups opened."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from app.documents.readers.docx_inline import choice
@@ -73,21 +73,21 @@ def paragraphs(body: Element | None) -> list[Element]:
     return [] if body is None else [each for each in body if name_of(each) == "a:p"]
 
 
-def text_of(paragraph: Element) -> str:
+def text_of(paragraph: Element, unseen: Collection[Element] = ()) -> str:
     """What a paragraph shows: runs, breaks, formulas; numbers of slides and dates that change are left out."""
     texts: list[str] = []
     for element in paragraph.iter("{*}t", "{*}br"):
         if name_of(element) == "a:br":
             texts.append("\n")
-        elif name_of(element) in {"a:t", "m:t"} and not _left_out(element, paragraph):
+        elif name_of(element) in {"a:t", "m:t"} and not _left_out(element, paragraph, unseen):
             texts.append(element.text or "")
     return "".join(texts)
 
 
-def _left_out(element: Element, paragraph: Element) -> bool:
+def _left_out(element: Element, paragraph: Element, unseen: Collection[Element]) -> bool:
     above = element.getparent()
     while above is not None and above is not paragraph:
-        if name_of(above) == "mc:Fallback":
+        if name_of(above) == "mc:Fallback" or above in unseen:
             return True
         if name_of(above) == "a:fld" and (above.get("type") or "").startswith(tuple(_NUMBERS)):
             return True

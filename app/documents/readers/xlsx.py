@@ -5,6 +5,7 @@ Counted and left out: hidden sheets, rows and columns, comments, pictures.
 """
 
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import python_calamine as calamine
@@ -13,10 +14,12 @@ from app.documents.errors import EncryptedFile, UnreadableFile
 from app.documents.readers.cells import Value, range_name
 from app.documents.readers.collecting import Collector
 from app.documents.readers.grid import Grid, Place, Row
+from app.documents.readers.hiding import count_hidden
 from app.documents.readers.labels import package_labels
 from app.documents.readers.package import Package
 from app.documents.readers.xlsx_asides import read_asides, read_formulas
 from app.documents.readers.xlsx_parts import Sheet, SheetFacts, check_strings, look_at, sheets
+from app.documents.readers.xlsx_unseen import unseen_formats
 from app.documents.segments import ExcelAnchor, Extracted
 from app.vocabulary import SegmentKind
 
@@ -36,11 +39,12 @@ def read(content: bytes) -> Extracted:
     check_strings(package, main)
     shown = [sheet for sheet in sheets(package, main) if not sheet.is_hidden]
     collector.notes["hidden_sheets"] = len(sheets(package, main)) - len(shown)
+    formats = unseen_formats(package, main)
     facts: dict[str, SheetFacts] = {}
     cells = 0
     for sheet in shown:
         if sheet.part is not None and package.has(sheet.part):
-            facts[sheet.name] = look_at(package, sheet.part, cells)
+            facts[sheet.name] = look_at(package, sheet.part, cells, formats)
             cells += facts[sheet.name].cells
     try:
         with calamine.load_workbook(io.BytesIO(content)) as workbook:
@@ -89,6 +93,7 @@ def _rows(values: calamine.CalamineSheet, facts: SheetFacts, collector: Collecto
     merged = values.merged_cell_ranges or []
     notes["merged_cells"] += len(merged)
     repeated = _Merged(merged[:_MOST_MERGED])
+    unseen = _by_row(facts.unseen)
     hidden = sorted(column for column in facts.hidden_columns if left <= column <= right)
     notes["hidden_columns"] += len(hidden)
     notes["hidden_rows"] += sum(top <= row <= bottom for row in facts.hidden_rows)
@@ -100,10 +105,27 @@ def _rows(values: calamine.CalamineSheet, facts: SheetFacts, collector: Collecto
         for column, value in (facts.errors.get(number) or {}).items():
             cells += [""] * (column + 1 - len(cells))
             cells[column] = value
+        if number in unseen:
+            _leave_out(unseen[number], cells, notes)
         repeated.fill(number, cells)
         for column in hidden:
             cells[column] = ""
         yield number, cells
+
+
+def _by_row(unseen: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
+    rows: dict[int, list[int]] = {}
+    for row, column in unseen:
+        rows.setdefault(row, []).append(column)
+    return rows
+
+
+def _leave_out(columns: Iterable[int], cells: list[Value], notes: Counter[str]) -> None:
+    """Blank the cells of a row that nobody sees, and count them."""
+    for column in columns:
+        if column < len(cells) and cells[column] != "":
+            count_hidden(notes, [str(cells[column])])
+            cells[column] = ""
 
 
 class _Merged:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from app.documents.readers.cells import column_name, column_number, range_name
 from app.documents.readers.charts import chart_texts
 from app.documents.readers.collecting import Collector
+from app.documents.readers.hiding import count_instructions, text_within
 from app.documents.readers.package import Package
 from app.documents.readers.xlsx_parts import Sheet, SheetFacts
 from app.documents.readers.xml import Element, attribute, child, name_of
@@ -86,8 +87,10 @@ def read_asides(package: Package, sheet: Sheet, collector: Collector) -> None:
             continue
         if each.kind in comments:
             # What is said in a thread stands among the plain comments too, for older programs.
-            listed = package.xml(each.part).iter("{*}comment", "{*}threadedComment")
-            comments[each.kind] += sum(1 for _ in listed)
+            for said in package.xml(each.part).iter("{*}comment", "{*}threadedComment"):
+                comments[each.kind] += 1
+                if each.kind == "comments":
+                    count_instructions(collector.notes, text_within(said))
         elif each.kind == "drawing":
             _drawing(package, each.part, sheet, collector)
     collector.notes["comments"] += max(comments.values())

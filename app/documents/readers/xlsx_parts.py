@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from app.documents.errors import TooComplex
 from app.documents.readers.cells import column_number
 from app.documents.readers.package import Package, Relationship
+from app.documents.readers.xlsx_unseen import UnseenFormats
 from app.documents.readers.xml import attribute, child, name_of, refuse_doctype
 
 MAX_CELLS = 4_000_000
@@ -29,7 +30,10 @@ _ERROR = re.compile(
     rb"<(?:\w+:)?c\s+r=[\"']([A-Z]{1,3})([0-9]{1,7})[\"'][^>]*?\st=[\"']e[\"'][^>]*>"
     rb"(?:<(?:\w+:)?f[^>]*>[^<]{0,8192}(?:</(?:\w+:)?f>)?)?<(?:\w+:)?v>(#[A-Z0-9/!?_]{1,20})<"
 )
+_NONE = UnseenFormats()
 _MOST_ERRORS = 10_000
+_MOST_UNSEEN = 200_000
+"""Cells that nobody sees of a sheet; more are read."""
 _HIDDEN_ROW = re.compile(
     rb"<(?:\w+:)?row\s(?=[^>]*?\shidden=[\"'](?:1|true))[^>]*?\br=[\"']([0-9]{1,7})[\"']"
 )
@@ -50,6 +54,8 @@ class SheetFacts:
     """Values like #DIV/0! by row and column, which calamine gives as blanks."""
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: set[int] = field(default_factory=set)
+    unseen: set[tuple[int, int]] = field(default_factory=set)
+    """Cells by row and column that nobody sees."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +93,10 @@ def check_strings(package: Package, main: str) -> None:
                     raise _too_many("texts")
 
 
-def look_at(package: Package, part: str, cells_before: int) -> SheetFacts:
-    """The facts of a sheet. Raises: `TooComplex`, `UnreadableFile`."""
+def look_at(package: Package, part: str, cells_before: int, formats: UnseenFormats = _NONE) -> SheetFacts:
+    """The facts of a sheet; `formats` are those that show nothing. Raises: `TooComplex`, `UnreadableFile`."""
     facts = SheetFacts()
+    unseen = _UnseenCells(formats)
     for piece in _pieces(package, part):
         facts.cells += _count(piece, b"c")
         if cells_before + facts.cells > MAX_CELLS:
@@ -105,12 +112,40 @@ def look_at(package: Package, part: str, cells_before: int) -> SheetFacts:
             _errors(piece, facts)
         if b"hidden" in piece:
             _hidden(piece, facts)
+        unseen.add(piece)
+    facts.unseen = unseen.cells
     if facts.rows * facts.columns > MAX_AREA:
         raise TooComplex(
             "Cells of a sheet lie so far apart that reading it would take too much memory; delete what stands"
             " alone in far rows or columns, save the workbook and send it again."
         )
     return facts
+
+
+class _UnseenCells:
+    """Picks cells out of pieces of a sheet that have a format which shows nothing."""
+
+    def __init__(self, formats: UnseenFormats) -> None:
+        self._formats = formats
+        self._pattern = formats.cells()
+        self._white: set[tuple[int, int]] = set()
+        self._nothing: set[tuple[int, int]] = set()
+        self._may_be_coloured = False
+
+    def add(self, piece: bytes) -> None:
+        """Look at the next piece."""
+        if self._pattern is None:
+            return
+        self._may_be_coloured |= b"tablePart" in piece or b"conditionalFormatting" in piece
+        for number, letters, row in self._pattern.findall(piece):
+            place = int(row) - 1, column_number(letters.decode())
+            if len(self._white) + len(self._nothing) < _MOST_UNSEEN:
+                (self._nothing if int(number) in self._formats.nothing else self._white).add(place)
+
+    @property
+    def cells(self) -> set[tuple[int, int]]:
+        """What is unseen, once every piece was looked at."""
+        return self._nothing if self._may_be_coloured else self._nothing | self._white
 
 
 def _count(piece: bytes, name: bytes) -> int:

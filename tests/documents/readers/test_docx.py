@@ -136,7 +136,12 @@ def test_hidden_text_comments_and_placeholders_are_left_out_and_counted() -> Non
         )
     )
     assert [segment.text for segment in extracted.segments] == ["Shown text"]
-    assert extracted.notes == {"comments": 1, "hidden_text": 2, "placeholders": 1}
+    assert extracted.notes == {
+        "comments": 1,
+        "hidden_instructions": 1,
+        "hidden_text": 2,
+        "placeholders": 1,
+    }
 
 
 def test_a_table_is_read_row_by_row_under_its_header() -> None:
