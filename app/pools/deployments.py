@@ -104,7 +104,7 @@ async def create(
         provider_id=provider.id,
         **await _resolved(session, tenant_id, filled.values),
     )
-    _check(row)
+    check(row)
     await owned.write(session, row, what=_WHAT)
     named = {"provider": provider.name, **filled.values, "from_facts": filled.from_facts}
     await owned.note(session, row, AuditAction.DEPLOYMENT_CREATE, actor, named)
@@ -133,7 +133,7 @@ async def change(
     if changes:
         for name, value in changes.items():
             setattr(row, name, value)
-        _check(row)
+        check(row)
         row.version += 1
         await owned.write(session, row, what=_WHAT)
         await owned.note(session, row, AuditAction.DEPLOYMENT_CHANGE, actor, changes)
@@ -290,7 +290,7 @@ async def _resolved(session: AsyncSession, tenant_id: UUID, values: Mapping[str,
     return resolved
 
 
-def _check(row: Deployment) -> None:
+def check(row: Deployment) -> None:
     """What contradicts itself. Raises: `WrongConfiguration`."""
     if row.max_output_tokens > row.context_window:
         raise _wrong(

@@ -53,8 +53,10 @@ class FileProvider(ProviderTerms):
 
 
 class FileDeployment(SeedDeployment):
-    """A deployment of the tenant's own; its provider may be the platform's."""
+    """A deployment of the tenant's own, at a provider of its own."""
 
+    context_window: int = Field(gt=0, lt=2**31)
+    max_output_tokens: int = Field(gt=0, lt=2**31)
     successor: str | None = None
     archived: bool = False
 

@@ -1,6 +1,7 @@
 """Rows of a tenant as an import finds and writes them: by name, and only where something differs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -8,10 +9,14 @@ from uuid import UUID
 from sqlalchemy import null, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit.record import Actor
 from app.core.clock import new_id, now
 from app.core.errors import ErrorDetail
+from app.pools.errors import WrongConfiguration
 from app.pools.exporting import PLATFORMS, prompts_reference, reference
 from app.pools.file_schema import InvalidConfiguration
+from app.pools.provider_keys import forget_key
+from app.pools.providers import goes_elsewhere
 from app.pools.tables import PriceRevision, PromptSet
 from app.vocabulary import PLATFORM
 
@@ -30,8 +35,9 @@ class Change:
 class ImportRows:
     """What one import has changed, and what it found wrong."""
 
-    def __init__(self, session: AsyncSession, tenant_id: UUID) -> None:
+    def __init__(self, session: AsyncSession, tenant_id: UUID, actor: Actor) -> None:
         self._session = session
+        self._actor = actor
         self._tenant_id = tenant_id
         self.changes: list[Change] = []
         self.wrong: list[ErrorDetail] = []
@@ -65,6 +71,8 @@ class ImportRows:
             if differing and fixed:
                 self.say("other_task_type", f"{name} is there for {row.task_type}", f"{fixed}.task_type")
                 return None
+            if kind == "provider" and (archived or goes_elsewhere(row, differing)):
+                await forget_key(self._session, row, actor=self._actor)
             for key, value in differing.items():
                 setattr(row, key, _stored(key, value))
             is_archived = getattr(row, "archived_at", None) is not None
@@ -129,6 +137,23 @@ class ImportRows:
             own = ", ".join(sorted(one for one in known if not one.startswith(PLATFORMS))[:20]) or "none"
             self.say(code, f"no {words} {name}; the tenant's own are: {own}", place)
         return row
+
+    async def archive(self, row: Any, kind: str) -> None:
+        """What the file does not name serves nothing any more; the key of a provider goes."""
+        if kind == "provider":
+            await forget_key(self._session, row, actor=self._actor)
+        row.archived_at = now()
+        row.version += 1
+        self.changes.append(Change(kind, row.name, "archived"))
+
+    @contextmanager
+    def checked(self, place: str) -> Iterator[None]:
+        """What a check refuses is wrong at a place of the file."""
+        try:
+            yield
+        except WrongConfiguration as error:
+            for detail in error.details:
+                self.say(detail.code, detail.message, f"{place}.{detail.target}" if detail.target else place)
 
     def say(self, code: str, message: str, place: str) -> None:
         """Something is wrong at a place of the file."""

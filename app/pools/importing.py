@@ -7,15 +7,20 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.record import Actor
 from app.core.clock import new_id, now
 from app.core.errors import ErrorDetail
-from app.pools.file_schema import ConfigurationFile, FileDeployment, FilePool
+from app.pools.deployments import check as check_deployment
+from app.pools.file_schema import ConfigurationFile, FileDeployment, FilePool, InvalidConfiguration
+from app.pools.import_judging import judge
 from app.pools.import_rows import Change, ImportRows
 from app.pools.pool_repository import PoolAdministration
+from app.pools.prompt_sets import check as check_prompts
+from app.pools.providers import check as check_provider
 from app.pools.tables import (
     Deployment,
     ModelPool,
@@ -25,10 +30,12 @@ from app.pools.tables import (
     Provider,
     Route,
 )
-from app.pools.validating import validate
 from app.tenants.policy import load_policy
 from app.tenants.policy_changes import LISTS, TERMS, change_policy
 from app.tenants.task_permissions import Permission, change_task_permission, load_task_permissions
+
+_LOCK = 0x434F4E46
+"""Namespace of the lock that imports of one tenant take turns with."""
 
 
 async def import_configuration(
@@ -45,14 +52,29 @@ async def import_configuration(
     """
     run = _Import(session, tenant_id, actor)
     run.check(file, set(task_types))
-    await run.providers(file)
-    await run.deployments(file)
-    await run.prompt_sets(file)
-    await run.policy(file)
-    await run.pools(file)
-    await run.routes(file)
-    await run.archive(file)
+    try:
+        await run.providers(file)
+        await run.deployments(file)
+        await run.prompt_sets(file)
+        await run.policy(file)
+        await run.pools(file)
+        await run.routes(file)
+        await run.archive(file)
+    except (DataError, OverflowError):
+        raise InvalidConfiguration(
+            [ErrorDetail("not_storable", "a number or a date is too large to be kept", "")]
+        ) from None
+    await run.judge(file)
     return run.finish()
+
+
+async def lock_configuration(session: AsyncSession, *, tenant_id: UUID) -> None:
+    """Let nobody change what is there, nor import, until the caller's transaction ends."""
+    await session.execute(select(func.pg_advisory_xact_lock(_LOCK, func.hashtext(str(tenant_id)))))
+    for table in (Provider, Deployment, ModelPool, Route):
+        await session.execute(
+            select(table.id).where(table.tenant_id == tenant_id).order_by(table.id).with_for_update()
+        )
 
 
 class _Import:
@@ -60,7 +82,8 @@ class _Import:
         self._session = session
         self._tenant_id = tenant_id
         self._actor = actor
-        self._rows = ImportRows(session, tenant_id)
+        self._rows = ImportRows(session, tenant_id, actor)
+        self._changed_pools: set[UUID] = set()
 
     def finish(self) -> list[Change]:
         """What was changed. Raises: `InvalidConfiguration`."""
@@ -96,9 +119,11 @@ class _Import:
 
     async def providers(self, file: ConfigurationFile) -> None:
         """Vendor accounts; the keys that they have stay."""
-        for one in file.providers:
+        for position, one in enumerate(file.providers):
             values = one.model_dump(exclude={"name", "archived"})
-            await self._rows.put(Provider, "provider", one.name, values, archived=one.archived)
+            row = await self._rows.put(Provider, "provider", one.name, values, archived=one.archived)
+            with self._rows.checked(f"providers[{position}]"):
+                check_provider(row)
 
     async def deployments(self, file: ConfigurationFile) -> None:
         """Deployments with their prices; successors when all are there."""
@@ -109,11 +134,21 @@ class _Import:
             )
             if provider is None:
                 continue
+            if provider.tenant_id != self._tenant_id:
+                self._rows.say(
+                    "platform_owned",
+                    f"{one.provider} is an account of the platform's; a deployment needs one of your own",
+                    f"deployments[{position}].provider",
+                )
+                continue
             values = _deployment_values(one) | {
                 "provider_tenant_id": provider.tenant_id,
                 "provider_id": provider.id,
             }
             await self._rows.put(Deployment, "deployment", one.name, values, archived=one.archived)
+        await self._followers_and_prices(file)
+
+    async def _followers_and_prices(self, file: ConfigurationFile) -> None:
         known = await self._rows.by_reference(Deployment)
         for position, one in enumerate(file.deployments):
             row = known.get(one.name)
@@ -127,6 +162,8 @@ class _Import:
             if (row.successor_tenant_id, row.successor_id) != ids:
                 row.successor_tenant_id, row.successor_id = ids
                 self._rows.touched(row, "deployment")
+            with self._rows.checked(f"deployments[{position}]"):
+                check_deployment(row)
             if one.price is not None:
                 await self._rows.price(row, one.price.model_dump(), one.name)
         for position, price in enumerate(file.prices):
@@ -142,6 +179,8 @@ class _Import:
         for position, one in enumerate(file.prompt_sets):
             key = {"task_type": one.task_type, "name": one.name, "revision": one.revision}
             row = await self._session.scalar(select(PromptSet).filter_by(tenant_id=self._tenant_id, **key))
+            with self._rows.checked(f"prompt_sets[{position}]"):
+                await check_prompts(self._session, one.task_type, one.prompts)
             if row is None:
                 digest = hashlib.sha256(json.dumps(one.prompts, sort_keys=True).encode()).hexdigest()
                 self._session.add(
@@ -201,7 +240,11 @@ class _Import:
                 for at, member in enumerate(one.members)
             ]
             if row is not None and None not in members:
-                await self._publish(row, one, [found for found in members if found is not None], place)
+                await self._publish(row, one, [found for found in members if found is not None])
+
+    async def judge(self, file: ConfigurationFile) -> None:
+        """Say what would serve afterwards and may not."""
+        await judge(self._session, self._rows, file, tenant_id=self._tenant_id, changed=self._changed_pools)
 
     async def routes(self, file: ConfigurationFile) -> None:
         """Routes; those that the file does not name are deleted."""
@@ -240,9 +283,7 @@ class _Import:
             named = {one.name for one in items}
             for row in await self._rows.own(table):
                 if row.name not in named and row.archived_at is None:
-                    row.archived_at = now()
-                    row.version += 1
-                    self._rows.changes.append(Change(kind, row.name, "archived"))
+                    await self._rows.archive(row, kind)
         await self._session.flush()
 
     def _member(
@@ -277,7 +318,7 @@ class _Import:
             "purpose": member.purpose.value,
         }
 
-    async def _publish(self, pool: Any, wanted: FilePool, members: list[dict[str, Any]], place: str) -> None:
+    async def _publish(self, pool: Any, wanted: FilePool, members: list[dict[str, Any]]) -> None:
         queries = PoolAdministration(self._session, self._tenant_id)
         published = await self._session.scalar(
             select(PoolRevision).where(
@@ -309,12 +350,7 @@ class _Import:
             PoolMember(tenant_id=self._tenant_id, revision_id=revision.id, **one) for one in members
         )
         await self._session.flush()
-        self._rows.wrong += [
-            ErrorDetail(one.code, one.message, f"{place}.members")
-            for one in await validate(
-                self._session, tenant_id=self._tenant_id, pool_id=pool.id, number=revision.number
-            )
-        ]
+        self._changed_pools.add(pool.id)
         revision.published_at = now()
         await self._session.flush()
         pool.published_revision_id = revision.id

@@ -78,7 +78,7 @@ async def create(
 
     Raises: `NameTaken` when another revision of that name came at the same moment, `WrongConfiguration`.
     """
-    await _check(session, task_type, prompts)
+    await check(session, task_type, prompts)
     newest = await session.scalar(
         select(PromptSet)
         .where(PromptSet.tenant_id == tenant_id, PromptSet.task_type == task_type, PromptSet.name == name)
@@ -113,7 +113,7 @@ async def create(
     return _view(row)
 
 
-async def _check(session: AsyncSession, task_type: str, prompts: Mapping[str, str]) -> None:
+async def check(session: AsyncSession, task_type: str, prompts: Mapping[str, str]) -> None:
     """Whether these are a task type's prompts: what all the platform's sets have, and nothing that none has.
 
     Raises: `WrongConfiguration`.

@@ -74,7 +74,7 @@ async def create(
 ) -> ProviderView:
     """Set up an account; its key is entered afterwards. Raises: `NameTaken`, `WrongConfiguration`."""
     row = Provider(tenant_id=tenant_id, id=new_id(), **values)
-    _check(row)
+    check(row)
     await owned.write(session, row, what=_WHAT)
     await owned.note(session, row, AuditAction.PROVIDER_CREATE, actor, values)
     return await find(session, tenant_id=tenant_id, provider_id=row.id)
@@ -97,16 +97,14 @@ async def change(
     row = await _changeable(session, tenant_id, provider_id, version)
     changes = owned.differing(row, values)
     if changes:
-        goes_elsewhere = any(name in changes for name in _OF_THE_KEY) or _origin(
-            changes.get("base_url", row.base_url)
-        ) != _origin(row.base_url)
+        elsewhere = goes_elsewhere(row, changes)
         for name, value in changes.items():
             setattr(row, name, value)
-        _check(row)
+        check(row)
         row.version += 1
         await owned.write(session, row, what=_WHAT)
         await owned.note(session, row, AuditAction.PROVIDER_CHANGE, actor, changes)
-        if goes_elsewhere:
+        if elsewhere:
             await forget_key(session, row, actor=actor)
     return await find(session, tenant_id=tenant_id, provider_id=provider_id)
 
@@ -150,7 +148,13 @@ def _view(row: Provider, keys: Mapping[UUID, KeyFacts]) -> ProviderView:
     return ProviderView(provider_facts(row), row.version, row.archived_at, keys.get(row.id))
 
 
-def _check(row: Provider) -> None:
+def goes_elsewhere(row: Provider, changes: Mapping[str, Any]) -> bool:
+    """Whether the key would be sent to somebody else, or in another way, after these changes."""
+    address = _origin(changes.get("base_url", row.base_url))
+    return any(name in changes for name in _OF_THE_KEY) or address != _origin(row.base_url)
+
+
+def check(row: Provider) -> None:
     """What cannot work, or must not be called. Raises: `WrongConfiguration`."""
     if row.kind == ProviderKind.EXTRACTIVE:
         if row.base_url is not None:

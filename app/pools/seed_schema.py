@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -22,6 +22,9 @@ from app.vocabulary import (
 
 FILE = "infra/seed.yaml"
 _MOST_TOKENS = 1_000_000_000
+_MOST = 2**31 - 1
+"""What a column of whole numbers holds."""
+_WORD = r"^[^\x00-\x1f\x7f]+$"
 _NAME = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")
 
 
@@ -34,10 +37,10 @@ class ProviderTerms(_Strict):
 
     name: str = _NAME
     kind: ProviderKind
-    vendor: str = Field(min_length=1)
-    base_url: str | None = None
-    region: str = Field(min_length=1)
-    processor: str = Field(min_length=1)
+    vendor: str = Field(max_length=200, pattern=_WORD)
+    base_url: str | None = Field(None, max_length=2048, pattern=_WORD)
+    region: str = Field(max_length=200, pattern=_WORD)
+    processor: str = Field(max_length=200, pattern=_WORD)
     no_training: bool = False
     zero_retention: bool = False
     contract_until: AwareDatetime | None = None
@@ -55,10 +58,10 @@ class SeedPrice(_Strict):
     """Micros of the currency per million tokens."""
 
     currency: str = Field("EUR", pattern=r"^[A-Z]{3}$")
-    input_micros: int = Field(ge=0)
-    cached_input_micros: int = Field(ge=0)
-    output_micros: int = Field(ge=0)
-    reasoning_micros: int = Field(ge=0)
+    input_micros: int = Field(ge=0, le=_MOST)
+    cached_input_micros: int = Field(ge=0, le=_MOST)
+    output_micros: int = Field(ge=0, le=_MOST)
+    reasoning_micros: int = Field(ge=0, le=_MOST)
 
 
 class SeedDeployment(_Strict):
@@ -66,19 +69,19 @@ class SeedDeployment(_Strict):
 
     name: str = _NAME
     provider: str
-    model_name: str = Field(min_length=1)
+    model_name: str = Field(max_length=200, pattern=_WORD)
     model_class: ModelClass = ModelClass.GENERAL
     capabilities: list[Literal["json_schema", "grammar", "tools"]] = Field(default_factory=list)
-    languages: list[str] | None = None
-    context_window: int | None = Field(None, gt=0)
-    max_output_tokens: int | None = Field(None, gt=0)
-    requests_per_minute: int | None = Field(None, gt=0)
-    tokens_per_minute: int | None = Field(None, gt=0)
-    concurrency: int | None = Field(None, gt=0)
+    languages: list[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]] | None = Field(None, min_length=1)
+    context_window: int | None = Field(None, gt=0, le=_MOST)
+    max_output_tokens: int | None = Field(None, gt=0, le=_MOST)
+    requests_per_minute: int | None = Field(None, gt=0, le=_MOST)
+    tokens_per_minute: int | None = Field(None, gt=0, le=_MOST)
+    concurrency: int | None = Field(None, gt=0, le=_MOST)
     lifecycle: Lifecycle = Lifecycle.ACTIVE
     deprecated_at: AwareDatetime | None = None
     retired_at: AwareDatetime | None = None
-    supported_parameters: list[str] | None = None
+    supported_parameters: list[Annotated[str, Field(max_length=63, pattern=_WORD)]] | None = None
     price: SeedPrice | None = None
 
 
@@ -99,8 +102,8 @@ class SeedMember(_Strict):
     deployment: str
     prompt_set: str
     parameters: SeedParameters = SeedParameters()
-    tier: int = Field(0, ge=0)
-    weight: int = Field(1, ge=0)
+    tier: int = Field(0, ge=0, le=99)
+    weight: int = Field(1, ge=0, le=1_000_000)
     purpose: MemberPurpose = MemberPurpose.SERVING
 
 

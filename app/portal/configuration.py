@@ -18,7 +18,7 @@ from app.http.routes import GuardedRoute
 from app.pools.exporting import export_configuration
 from app.pools.file_schema import MOST_BYTES, read_file, write_file
 from app.pools.import_rows import Change
-from app.pools.importing import import_configuration
+from app.pools.importing import import_configuration, lock_configuration
 
 router = APIRouter(prefix="/configuration", tags=["models"], route_class=GuardedRoute)
 _YAML = "application/yaml"
@@ -77,10 +77,11 @@ async def put_configuration(
 ) -> ImportResult:
     """Bring the tenant's own configuration to what a file says; the same file again changes nothing.
 
-    What the file does not name is archived, routes are deleted; keys that providers have stay. Nothing is
+    What the file does not name is archived, routes are deleted; keys stay with accounts that do not move. Nothing is
     written if anything is wrong.
     """
     file = await asyncio.to_thread(read_file, await _body(request))
+    await lock_configuration(session, tenant_id=caller.tenant_id)
     if not dry_run or if_match is not None:
         await _check(session, caller.tenant_id, if_match)
     async with session.begin_nested() as trial:

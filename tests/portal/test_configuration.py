@@ -1,5 +1,7 @@
 """A tenant's configuration as a file: out of one tenant, into another, and out again the same."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -39,7 +41,7 @@ prompt_sets:
 - task_type: summarize
   name: house-style
   revision: 2
-  prompts: {system: "Schreibe kurz.\\nUnd höflich.", user: "$document"}
+  prompts: HOUSE_PROMPTS
 pools:
 - name: texts
   task_type: summarize
@@ -68,11 +70,15 @@ async def admin(portal: Portal, database: TestDatabase) -> AsyncIterator[Browser
 @pytest.fixture
 async def file(admin: Browser, database: TestDatabase) -> str:
     """The file, with the platform's names as they are."""
-    ((revision,),) = await rows(
-        database, "SELECT max(revision) FROM prompt_sets WHERE task_type = 'summarize' AND name = 'default'"
+    ((revision, prompts),) = await rows(
+        database,
+        "SELECT revision, prompts FROM prompt_sets WHERE task_type = 'summarize' AND name = 'default'"
+        " ORDER BY revision DESC LIMIT 1",
     )
+    house = json.dumps({**prompts, "system": "Schreibe kurz.\nUnd höflich.", "user": "$document"})
     ((pool,),) = await rows(database, "SELECT min(name) FROM model_pools WHERE task_type = 'summarize'")
-    return FILE.replace("@PLATFORM", f"@{revision}").replace("PLATFORM_POOL", pool)
+    text = FILE.replace("@PLATFORM", f"@{revision}").replace("PLATFORM_POOL", pool)
+    return text.replace("HOUSE_PROMPTS", house)
 
 
 async def put(browser: Browser, text: str | bytes, *, tag: str | None = None, **query: str) -> httpx.Response:
@@ -126,7 +132,7 @@ async def test_a_trial_tells_what_it_would_change_and_changes_nothing(
     assert changes(await put(admin, file)) == changes(told)
 
 
-async def test_what_a_file_no_longer_names_is_archived_and_keys_stay(
+async def test_what_a_file_no_longer_names_is_archived_and_keys_of_accounts_go(
     admin: Browser, file: str, database: TestDatabase
 ) -> None:
     await put(admin, file)
@@ -151,7 +157,7 @@ async def test_what_a_file_no_longer_names_is_archived_and_keys_stay(
     back = changes(await put(admin, file))
     assert ("pool", "texts", "changed") in back
     assert not any(what == "published" for _, _, what in back)
-    assert await rows(database, "SELECT reference FROM provider_credentials") == [("env:QUUX_SECRET",)]
+    assert await rows(database, "SELECT reference FROM provider_credentials") == []
 
 
 async def test_every_mistake_is_told_with_its_place_and_nothing_is_written(
@@ -208,3 +214,81 @@ async def test_an_import_names_the_configuration_that_it_replaces(admin: Browser
     headers = {"Content-Type": "application/yaml"}
     without = await admin.send("PUT", "/configuration", content=file, headers=headers)
     assert code(without) == (400, "bad_request")
+
+
+@pytest.mark.parametrize(
+    ("there", "instead", "code_"),
+    [
+        ("https://models.acme.example/v1", "http://127.0.0.1:8720/v1", "address_not_allowed"),
+        ("https://models.acme.example/v1", "https://models.acme.example/v1?key=abc", "address_not_allowed"),
+        ("base_url: 'https://models.acme.example/v1', ", "", "base_url_missing"),
+        ("kind: openai_compatible", "kind: azure_openai, authentication: entra", "not_azure"),
+        ("  provider: acme\n", "  provider: platform/built-in\n", "platform_owned"),
+        ("max_output_tokens: 2000", "max_output_tokens: 32001", "more_than_the_window"),
+        (
+            "price: {currency: EUR, input_micros: 1,",
+            "price: {currency: EUR, input_micros: 99999999999,",
+            None,
+        ),
+        ("languages: [en, de]", "languages: []", None),
+        ("  context_window: 32000\n", "", None),
+        ("vendor: acme", 'vendor: "a\\0b"', None),
+        ("'2031-01-01T00:00:00Z'", "'0001-01-01T00:00:00+14:00'", "not_storable"),
+        ("successor: acme-large", "successor: acme-small", "own_successor"),
+        ("system:", "sistem:", None),
+        ("\nroutes:", "\nroutes_: []\nroutes:", None),
+    ],
+)
+async def test_what_other_operations_refuse_no_file_brings_in(
+    admin: Browser, file: str, database: TestDatabase, there: str, instead: str, code_: str | None
+) -> None:
+    file = file.replace('"system":', "system:")
+    assert there in file
+    before = await snapshot(database)
+    refused = await put(admin, file.replace(there, instead, 1), dry_run="true")
+    assert refused.status_code == 422, refused.text
+    if code_ is not None:
+        assert code_ in {one["code"] for one in refused.json()["error"]["details"]}
+    assert await snapshot(database) == before
+
+
+async def test_a_key_does_not_follow_an_account_to_another_address(
+    admin: Browser, file: str, database: TestDatabase
+) -> None:
+    assert (await put(admin, file)).status_code == 200
+    ((provider_id,),) = await rows(database, "SELECT id FROM providers WHERE name = 'acme'")
+    entered = await admin.send("PUT", f"/providers/{provider_id}/credential", json={"key": "k" * 20})
+    assert entered.status_code == 200, entered.text
+    moved = file.replace("models.acme.example", "elsewhere.example")
+    assert (await put(admin, moved)).status_code == 200
+    assert (await admin.get(f"/providers/{provider_id}")).json()["credential"] is None
+
+
+@pytest.mark.parametrize("left_out", ["deployments", "providers", "pools"])
+async def test_nothing_that_serves_goes_to_the_archive(
+    admin: Browser, file: str, database: TestDatabase, left_out: str
+) -> None:
+    assert (await put(admin, file)).status_code == 200
+    before = await snapshot(database)
+    less = yaml.safe_load(file)
+    del less[left_out]
+    refused = await put(admin, yaml.safe_dump(less), dry_run="true")
+    assert refused.status_code == 422, refused.text
+    assert any(one["code"].startswith("archived") for one in refused.json()["error"]["details"])
+    assert await snapshot(database) == before
+
+
+async def test_of_imports_at_once_one_counts(admin: Browser, file: str) -> None:
+    tag = (await admin.get("/configuration")).headers["ETag"]
+    answers = await asyncio.gather(
+        *(
+            admin.send(
+                "PUT",
+                "/configuration",
+                content=file.replace("Acme", f"Acme {number}").encode(),
+                headers={"If-Match": tag, "Content-Type": "application/yaml"},
+            )
+            for number in range(3)
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 412, 412]
