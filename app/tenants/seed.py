@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import null, select
+from sqlalchemy import exists, null, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import new_id
@@ -13,6 +13,8 @@ from app.core.errors import SeedError
 from app.tenants.policy import Policy
 from app.tenants.tables import Member, Tenant, TenantPolicy
 from app.vocabulary import PLATFORM, MemberState, Role, TenantState
+
+_GONE = frozenset({TenantState.ERASING, TenantState.ERASED})
 
 
 class _Closed(BaseModel):
@@ -109,20 +111,27 @@ async def _import_one(session: AsyncSession, entry: SeedTenant) -> None:
     if tenant is None:
         tenant = Tenant(id=new_id(), entra_tenant_id=entry.entra_tenant_id, state=TenantState.ACTIVE)
         session.add(tenant)
+    elif tenant.state in _GONE:
+        return
     tenant.name, tenant.allow_guests = entry.name, entry.allow_guests
     if entry.state is not None:
         tenant.state = entry.state
     await session.flush()
+    # An erased person left a keyed hash of an id that we no longer know: nobody comes in by a file any more.
+    buried = exists().where(Member.tenant_id == tenant.id, Member.tombstone.is_not(None))
+    closed = bool(await session.scalar(select(buried)))
     for person in entry.people:
-        await _import_person(session, tenant.id, person)
+        await _import_person(session, tenant.id, person, closed=closed)
     if entry.policy is not None:
         await _import_policy(session, tenant.id, entry.policy)
     await session.flush()
 
 
-async def _import_person(session: AsyncSession, tenant_id: UUID, person: SeedPerson) -> None:
+async def _import_person(session: AsyncSession, tenant_id: UUID, person: SeedPerson, *, closed: bool) -> None:
     query = select(Member).where(Member.tenant_id == tenant_id, Member.entra_object_id == person.object_id)
     member = (await session.execute(query)).scalar_one_or_none()
+    if member is None and closed:
+        return
     if member is None:
         member = Member(tenant_id=tenant_id, entra_object_id=person.object_id, state=MemberState.ACTIVE)
         session.add(member)

@@ -149,3 +149,31 @@ async def test_a_file_that_is_wrong_leaves_nothing_behind(database: TestDatabase
 async def _rows_changed(database: TestDatabase, statement: str) -> None:
     async with database.owner.system() as session:
         await session.execute(text(statement))
+
+
+async def test_a_file_brings_back_neither_an_erased_person_nor_an_erased_tenant(
+    database: TestDatabase,
+) -> None:
+    await _import(database, seed_tenants())
+    gone, left = seed_tenants()
+    async with database.owner.system() as session:
+        await session.execute(
+            text(
+                "UPDATE members SET state = 'erased', entra_object_id = gen_random_uuid(),"
+                " tombstone = gen_random_uuid() WHERE display_name = 'Grace Hopper'"
+            )
+        )
+        await session.execute(
+            text("UPDATE tenants SET state = 'erased' WHERE entra_tenant_id = :id"),
+            {"id": gone["entra_tenant_id"]},
+        )
+        await session.execute(
+            text(
+                "DELETE FROM members WHERE tenant_id ="
+                " (SELECT id FROM tenants WHERE entra_tenant_id = :id) AND role = 'Member'"
+            ),
+            {"id": gone["entra_tenant_id"]},
+        )
+    before = await _rows(database, _MEMBERS)
+    await _import(database, [{**gone, "state": "active"}, left])
+    assert await _rows(database, _MEMBERS) == before
