@@ -11,6 +11,7 @@ from app.notices import tables as notices
 from app.pools import tables as pools
 from app.tenants import tables as tenants
 from app.usage import tables as usage
+from app.wording import tables as wording
 
 __all__ = [
     "Base",
@@ -24,4 +25,5 @@ __all__ = [
     "pools",
     "tenants",
     "usage",
+    "wording",
 ]

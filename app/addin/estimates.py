@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from app.addin.inline import inline_kind, prepare_inline
 from app.addin.schemas import EstimateResource, NewJobRequest, Refusal, WarningResource
 from app.copilot.errors import DocumentsNotThere
+from app.copilot.house_wording import with_wording
 from app.copilot.submit import (
     Placement,
     attributes_for,
@@ -39,6 +40,7 @@ async def estimate_job(
     ids = {"tenant_id": caller.tenant_id, "member_id": caller.member_id}
     task_type = find_task_type(body.task_type)
     parameters = checked_parameters(task_type, body.parameters)
+    parameters = await with_wording(session, sealer, task_type, parameters)
     inline = await prepare_inline(sealer, body.input)
     if inline is None:
         described = await documents.describe(session, sealer, **ids, document_ids=body.input.documents)

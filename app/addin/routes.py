@@ -2,10 +2,21 @@
 
 from fastapi import APIRouter, Security
 
-from app.addin import catalog, documents, estimates, feedback, graph_sessions, jobs, me, stream, uploads
+from app.addin import (
+    catalog,
+    documents,
+    estimates,
+    feedback,
+    graph_sessions,
+    jobs,
+    me,
+    stream,
+    uploads,
+    wording,
+)
 from app.http.guards import principal
 from app.identity.registrations import ADDIN_SCOPE
 
 router = APIRouter(prefix="/addin/v1", dependencies=[Security(principal, scopes=[ADDIN_SCOPE])])
-for part in (catalog, me, documents, uploads, graph_sessions, estimates, jobs, stream, feedback):
+for part in (catalog, me, documents, uploads, graph_sessions, estimates, jobs, stream, feedback, wording):
     router.include_router(part.router)

@@ -70,6 +70,11 @@ class AuditAction(StrEnum):
     ROUTE_CREATE = "route.create", "a route was made"
     ROUTE_CHANGE = "route.change", "a route was changed"
     ROUTE_DELETE = "route.delete", "a route was deleted"
+    WORDING_CHANGE = (
+        "wording.change",
+        "a glossary, the style guide or a template was written, without its text",
+    )
+    WORDING_DELETE = "wording.delete", "a glossary, the style guide or a template was deleted"
     POLICY_CHANGE = "policy.change", "where the tenant's text may go was changed, with the new lists"
     TASK_PERMISSION_CHANGE = "task_permission.change", "who may use a task type was changed"
     CONFIGURATION_EXPORT = "configuration.export", "the tenant's configuration was exported, without keys"

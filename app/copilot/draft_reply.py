@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.copilot.drafting import RESULT, Drafting
+from app.copilot.house_wording import StyleGuide
 from app.copilot.reading_task import Read, ReadingTask
 from app.copilot.types import Inputs, Outcome, StepContext, TaskType
 
@@ -21,6 +22,7 @@ class DraftReplyParameters(BaseModel):
     language: str | None = Field(
         None, pattern=r"^[a-z]{2}$", description="ISO 639-1; the intent's if left out"
     )
+    style_guide: StyleGuide = None
 
     @property
     def wish(self) -> str:

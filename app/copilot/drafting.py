@@ -36,6 +36,11 @@ class Draft(Protocol):
         ...
 
     @property
+    def style_guide(self) -> str | None:
+        """Rules of style; they support no figure."""
+        ...
+
+    @property
     def wish(self) -> str:
         """What the text is to say."""
         ...
@@ -68,10 +73,19 @@ class Drafting:
 
         question = JsonQuestion(
             task_type=self.name,
-            prompts=("system", *self.prompts(parameters), "rules"),
+            prompts=(
+                "system",
+                *self.prompts(parameters),
+                *(["style_guide"] if parameters.style_guide else []),
+                "rules",
+            ),
             properties={"text": {"type": "string"}},
             language=language,
-            values={"characters": str(most), **self.values(parameters)},
+            values={
+                "characters": str(most),
+                "style_guide": parameters.style_guide or "",
+                **self.values(parameters),
+            },
             output_tokens=200 + most // _CHARACTERS_PER_TOKEN,
             shown=tuple(Shown(each.block.id, each.block.text) for each in read.evidence),
             mark=reading.mark,

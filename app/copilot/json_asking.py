@@ -117,8 +117,10 @@ def _render(question: JsonQuestion, guard: PromptGuard) -> Render:
     }
 
     def render(prompts: Mapping[str, str]) -> Sequence[Message]:
-        guard.told(prompts[name] for name in question.prompts)
-        system = "\n".join(Template(prompts[name]).safe_substitute(values) for name in question.prompts)
+        # A tenant's prompt set from before there were style guides has no place for one.
+        names = [name for name in question.prompts if name in prompts or name != "style_guide"]
+        guard.told(prompts[name] for name in names)
+        system = "\n".join(Template(prompts[name]).safe_substitute(values) for name in names)
         document = "\n".join(f"[{one.id}] {_marked(one.text, question.mark)}" for one in question.shown)
         # No vendor takes an empty turn.
         document = document or "(nothing)"

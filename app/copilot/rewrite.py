@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.copilot.checks import check_language, check_plain
+from app.copilot.house_wording import StyleGuide
 from app.copilot.json_asking import text_of
 from app.copilot.parts import Part, PartsQuestion, ask_parts, written_tokens
 from app.copilot.stepwise import Answered, Joined, StepwiseTask
@@ -36,6 +37,7 @@ class RewriteParameters(BaseModel):
     length: Literal["shorter", "longer"] | None = None
     instruction: str | None = Field(None, min_length=1, max_length=500)
     output: Output = "text"
+    style_guide: StyleGuide = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> "RewriteParameters":
@@ -65,7 +67,7 @@ async def _answer(context: StepContext, parameters: RewriteParameters, parts: Se
         ):
             raise InvalidOutput(f"wrong_length: the answer is not {parameters.length} than the text")
 
-    wishes = [name for name in ("tone", "length", "instruction") if getattr(parameters, name)]
+    wishes = [name for name in ("tone", "length", "instruction", "style_guide") if getattr(parameters, name)]
     question = PartsQuestion(
         task_type="rewrite",
         prompts=("system", *wishes, "rules"),

@@ -13,6 +13,7 @@ from app.audit.record import ActorKind
 from app.copilot.catalog import task_types
 from app.copilot.errors import InvalidParameters, JobTooLarge, UnknownTaskType, WrongInput
 from app.copilot.estimating import Estimate, estimate
+from app.copilot.house_wording import with_wording
 from app.copilot.permissions import Asker, require_permission
 from app.copilot.types import InlineKind, TaskType
 from app.copilot.windows import context_tokens
@@ -124,6 +125,7 @@ async def submit(
     asker = Asker(tenant_id, member_id, roles, is_program=actor_kind is ActorKind.APPLICATION)
     await require_permission(session, configuration, asker, task_type.name)
     parameters = checked_parameters(task_type, submission.parameters)
+    parameters = await with_wording(session, sealer, task_type, parameters)
     policy = await configuration.policy(tenant_id)
     later = submission.to_fetch
     count = len(submission.documents) if later is None else len(later.drive_items)

@@ -48,7 +48,12 @@ class TranslateParameters(BaseModel):
 
     language: str = Field(pattern=r"^[a-z]{2}$", description="ISO 639-1 of the translation")
     source: str | None = Field(None, pattern=r"^[a-z]{2}$", description="ISO 639-1; detected if left out")
-    glossary: list[Term] = Field(default_factory=list, max_length=500)
+    glossary: list[Term] = Field(default_factory=list, max_length=3_000)
+    glossaries: list[str] = Field(
+        default_factory=list,
+        max_length=5,
+        description="Names of the organisation's glossaries, whose terms count after those of `glossary`",
+    )
     formality: Literal["default", "formal", "informal"] = "default"
     scope: Literal["all", "body"] = Field("all", description="body: no headers, footnotes, comments, notes")
     output: Output = "text"

@@ -17,6 +17,7 @@ from app.notices import erasure as notices
 from app.pools import erasure as pools
 from app.tenants import erasure as tenants
 from app.usage import erasure as usage
+from app.wording import erasure as wording
 
 _OWN = (
     Erasable(
@@ -33,6 +34,7 @@ _ROOMS = (
     evaluation.TABLES,
     jobs.TABLES,
     notices.TABLES,
+    wording.TABLES,
     usage.TABLES,
     pools.TABLES,
     identity.TABLES,

@@ -31,6 +31,7 @@ from app.portal import (
     tenants,
     usage,
     webhooks,
+    wording,
 )
 
 _members_only = APIRouter(dependencies=[Depends(member)])
@@ -55,7 +56,7 @@ for part in (
     webhooks,
 ):
     _members_only.include_router(part.router)
-for part in (pools, revisions, model_routes, policy, task_permissions, explain, configuration):
+for part in (pools, revisions, model_routes, policy, task_permissions, explain, configuration, wording):
     _members_only.include_router(part.router)
 _signed_in = APIRouter(dependencies=[Depends(visitor)])
 _signed_in.include_router(sign_in.exits)

@@ -69,6 +69,7 @@ PORTALS = frozenset(
         "too_many_app_clients",
         "too_many_rows",
         "too_many_webhooks",
+        "too_many_wordings",
         "unknown_data_set",
         "unknown_evaluation",
         "unknown_member",

@@ -79,6 +79,7 @@ SEALED = (
     ("evaluation_sets", "sealed_cases"),
     ("evaluation_answers", "sealed_answer"),
     ("job_feedback", "sealed_comment"),
+    ("wordings", "sealed_body"),
 )
 """Columns of content and secrets: sealed with the tenant's data key."""
 
@@ -127,6 +128,7 @@ NOT_CONTENT = (
     ("upload_sessions", "refused_code"),
     ("webhook_deliveries", "event_type state last_error"),
     ("webhooks", "events state"),
+    ("wordings", "kind"),
     # Sentences and records that our code makes from codes, ids and figures; app/documents/errors.py and
     # app/llm/errors.py say that theirs never hold a document's name or text, a prompt or an answer.
     ("audit_entries", "detail"),
@@ -164,6 +166,7 @@ NOT_CONTENT = (
     ("tenant_policies", "allowed_regions allowed_processors allowed_vendors allowed_model_classes"),
     ("task_permissions", "groups departments"),
     ("tenants", "name suspended_reason"),
+    ("wordings", "name"),
     ("webhooks", "url"),
     # Who somebody is and where a request came from, not what they write; goes with the member's erasure.
     ("audit_entries", "actor address"),

@@ -247,6 +247,7 @@ async def at_the_portal(witness: Witness) -> None:
         )
         await with_a_budget(witness, admin, alan)
         await with_a_webhook(witness, admin, alan)
+        await with_wording(witness, admin, alan)
         await with_a_program(witness, admin, alan)
         await with_models(witness, admin, alan)
         await witness.sees(admin, alan, AuditAction.SIGN_OUT, "POST", "/sign-out")
@@ -262,6 +263,18 @@ async def with_a_budget(witness: Witness, admin: Browser, alan: Who) -> None:
     made = await witness.sees(admin, alan, AuditAction.BUDGET_CHANGE, "PATCH", own, json=limits, headers=tag)
     tag = {"If-Match": made["etag"]}
     await witness.sees(admin, alan, AuditAction.BUDGET_DELETE, "DELETE", own, headers=tag)
+
+
+async def with_wording(witness: Witness, admin: Browser, alan: Who) -> None:
+    texts: dict[str, dict[str, Any]] = {
+        "/glossaries/trade": {"language": "de", "terms": [{"source": "harbour", "target": "Hafen"}]},
+        "/templates/thanks": {"title": "Thanks", "instruction": "Thank them."},
+        "/style-guide": {"text": "Be brief."},
+    }
+    for path, body in texts.items():
+        await witness.sees(admin, alan, AuditAction.WORDING_CHANGE, "PUT", path, json=body)
+        tag = {"If-Match": (await admin.get(path)).headers["ETag"]}
+        await witness.sees(admin, alan, AuditAction.WORDING_DELETE, "DELETE", path, headers=tag)
 
 
 async def with_a_webhook(witness: Witness, admin: Browser, alan: Who) -> None:

@@ -153,6 +153,7 @@ def _addin() -> dict[str, Entry]:
             }
         ),
         "GET /addin/v1/me/usage": own(_USAGE, whole=Whole()),
+        "GET /addin/v1/wording": Entry(Guard.PEOPLE, ADA, whole=Whole()),
         "GET /addin/v1/errors": own(
             {"header accept-language": Plain("languages of the caller")}, whole=Whole()
         ),
@@ -399,6 +400,7 @@ def _deployments(version: Mapping[str, Plain]) -> dict[str, Entry]:
             {
                 "body provider_id": Handle(things.provider, things.fresh_deployment),
                 "body successor_id": successor(things.fresh_deployment),
+                "body price.currency": Plain("three letters in a fixed form"),
                 **words,
             },
             whole=Whole(201, things.fresh_deployment),
@@ -425,6 +427,48 @@ def _deployments(version: Mapping[str, Plain]) -> dict[str, Entry]:
         # Its account has no key, so nothing leaves.
         "POST /portal/v1/deployments/{deployment_id}/probe": acts({"path deployment_id": deployment}),
     }
+
+
+def _wording() -> dict[str, Entry]:
+    """Texts under names that are free in every tenant; who names a version changes only their own."""
+    looks = partial(Entry, Guard.LOOKERS, ALAN)
+    acts = partial(Entry, Guard.ADMINISTRATORS, ALAN)
+    text = Plain("the organisation's own words; nothing is looked up by them")
+    version = Plain("a number, compared once the text under the name was found to be the tenant's")
+    first = {"if-match": '"1"'}
+    found: dict[str, Entry] = {
+        "GET /portal/v1/style-guide": looks(
+            whole=Exempt("takes nothing; another tenant's is not shown: tests/portal/test_wording.py")
+        ),
+        "PUT /portal/v1/style-guide": acts(
+            {"header if-match": version, "body text": text},
+            whole=Whole(200, things.beside(body={"text": "Be brief."})),
+        ),
+        "DELETE /portal/v1/style-guide": acts(
+            {"header if-match": version},
+            whole=Exempt(
+                "each tenant has one at most, and no address of another's: tests/portal/test_wording.py"
+            ),
+        ),
+    }
+    kinds = (
+        ("glossaries", things.glossary, things.GLOSSARY, ("language", "terms[].source", "terms[].target")),
+        ("templates", things.template, things.TEMPLATE, ("title", "instruction")),
+    )
+    for kind, make, body, words in kinds:
+        path = f"/portal/v1/{kind}"
+        changed = Handle(make, things.beside(body=body, headers=first), status=412)
+        found |= {
+            f"GET {path}": looks(whole=Whole()),
+            f"GET {path}/{{name}}": looks({"path name": Handle(make)}),
+            f"PUT {path}/{{name}}": acts(
+                {"path name": changed, "header if-match": version, **{f"body {one}": text for one in words}}
+            ),
+            f"DELETE {path}/{{name}}": acts(
+                {"path name": Handle(make, things.beside(headers=first)), "header if-match": version}
+            ),
+        }
+    return found
 
 
 def _prompts() -> dict[str, Entry]:
@@ -539,7 +583,7 @@ DOORS: Mapping[str, Mapping[str, Entry]] = {
     "pools": pools_and_routes() | rules_and_questions(),
     "add-in": _addin(),
     "automation": _automation(),
-    "administration": _administration() | _models(),
+    "administration": _administration() | _models() | _wording(),
     "operator": _operator() | _entrance(),
 }
 TABLE: Mapping[str, Entry] = {

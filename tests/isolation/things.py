@@ -23,6 +23,8 @@ from tests.isolation.world import CONTENT_CANARY, TENANT_CANARY, TEXT, World
 from tests.notices.ends import told
 from tests.tenants.administration import rows
 
+GLOSSARY = {"language": "de", "terms": [{"source": CONTENT_CANARY, "target": "Hafen"}]}
+TEMPLATE = {"title": CONTENT_CANARY, "instruction": CONTENT_CANARY}
 OWN_TEXT = "The harbour was closed for three days. The ferry went on the fourth."
 
 
@@ -74,6 +76,20 @@ async def job_with_feedback(world: World, actor: Actor) -> str:
     said = Shape(body={"thumb": "down", "comment": CONTENT_CANARY})
     await world.made(actor, "PUT", f"{door(actor)}/jobs/{job_id}/feedback", said)
     return job_id
+
+
+async def wording(world: World, kind: str, body: dict[str, Any]) -> str:
+    name = f"w-{new_id()}"
+    await world.made(ALAN, "PUT", f"/portal/v1/{kind}/{name}", Shape(body=body))
+    return name
+
+
+async def glossary(world: World) -> str:
+    return await wording(world, "glossaries", GLOSSARY)
+
+
+async def template(world: World) -> str:
+    return await wording(world, "templates", TEMPLATE)
 
 
 async def waiting_job(world: World, actor: Actor) -> str:

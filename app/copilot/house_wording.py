@@ -1,0 +1,64 @@
+"""What an organisation lays down about words goes into a job's parameters when it is submitted, and stays as it was.
+
+So a step's hash covers it, a later change touches no job under way, and a step needs no further rows.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.copilot.errors import InvalidParameters
+from app.copilot.types import TaskType
+from app.core.crypto import Sealer
+from app.core.errors import ErrorDetail
+from app.wording.errors import WordingNotFound
+from app.wording.service import MOST_GUIDE, WordingKind, find
+
+StyleGuide = Annotated[
+    str | None,
+    Field(
+        max_length=MOST_GUIDE,
+        description="Rules of style to follow; the organisation's if left out, none if empty",
+    ),
+]
+
+
+async def with_wording(
+    session: AsyncSession, sealer: Sealer, task_type: TaskType, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Checked parameters with the terms of the glossaries that they name, and with the style guide if they bring none.
+
+    Raises: `InvalidParameters`.
+    """
+    found = dict(parameters)
+    fields = task_type.parameters.model_fields
+    if found.get("glossaries"):
+        found["glossary"] = await _terms(session, sealer, task_type.name, found)
+    if "style_guide" in fields and "style_guide" not in found:
+        try:
+            guide = await find(session, sealer, WordingKind.STYLE_GUIDE)
+        except WordingNotFound:
+            return found
+        found["style_guide"] = guide.body["text"]
+    return found
+
+
+async def _terms(
+    session: AsyncSession, sealer: Sealer, task_type: str, parameters: Mapping[str, Any]
+) -> list[Mapping[str, str]]:
+    """The member's own terms, then those of the glossaries in the order named; the first of a source counts."""
+    terms = {one["source"].casefold(): one for one in parameters.get("glossary", ())}
+    for position, name in enumerate(parameters["glossaries"]):
+        place = f"parameters.glossaries.{position}"
+        try:
+            glossary = (await find(session, sealer, WordingKind.GLOSSARY, name)).body
+        except WordingNotFound as error:
+            raise InvalidParameters(task_type, [ErrorDetail(error.code, error.message, place)]) from None
+        if glossary["language"] != parameters["language"]:
+            told = f"The glossary is for translations into {glossary['language']}."
+            raise InvalidParameters(task_type, [ErrorDetail("wrong_language", told, place)])
+        for one in glossary["terms"]:
+            terms.setdefault(one["source"].casefold(), one)
+    return list(terms.values())
