@@ -14,6 +14,7 @@ from app.addin.catalog_schemas import (
     MeResource,
     TaskTypePage,
     TaskTypeResource,
+    TenantStanding,
 )
 from app.addin.errors import LANGUAGES as ERROR_LANGUAGES
 from app.addin.errors import catalogue
@@ -27,6 +28,7 @@ from app.http.guards import Caller, InProcess, TenantSession
 from app.identity.principal import Principal
 from app.pools.configuration import Configuration
 from app.pools.errors import NoEligibleMember, NoRoute
+from app.tenants import service as tenants
 from app.tenants.members import MemberAttributes
 from app.usage.budgets import Payer
 
@@ -87,11 +89,14 @@ async def list_errors(
 async def me(caller: Caller, session: TenantSession, state: InProcess) -> MeResource:
     """The caller's tenant, roles and limits, and what is left of the budgets that bind the caller."""
     policy = await state.configuration.policy(caller.tenant_id)
+    tenant = await tenants.facts(session, tenant_id=caller.tenant_id)
     return MeResource(
         tenant_id=caller.tenant_id,
+        tenant=TenantStanding(name=tenant.name, state=tenant.state, consented_at=tenant.onboarded_at),
         member_id=caller.member_id,
         roles=sorted(caller.roles),
         limits={
+            "max_upload_sessions": state.settings.max_upload_sessions,
             "max_upload_bytes": state.settings.max_upload_bytes,
             "max_jobs_queued": policy.max_jobs_queued,
             "max_steps_in_flight": policy.max_steps_in_flight,

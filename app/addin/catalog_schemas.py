@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from app.vocabulary import BudgetScope, Period
+from app.vocabulary import BudgetScope, Period, TenantState
 
 
 class TaskTypeResource(BaseModel):
@@ -60,10 +60,19 @@ class BudgetLeft(BaseModel):
     resets_at: datetime
 
 
+class TenantStanding(BaseModel):
+    """The caller's organisation; `consented_at` is when an administrator's consent was proven, null for a seeded one."""
+
+    name: str
+    state: TenantState
+    consented_at: datetime | None
+
+
 class MeResource(BaseModel):
     """The caller, as we know them."""
 
     tenant_id: UUID
+    tenant: TenantStanding
     member_id: UUID
     roles: list[str]
     limits: dict[str, int]

@@ -155,3 +155,16 @@ async def test_feedback_is_one_for_each_job_and_administrators_see_counts_of_it(
         assert (await ada.delete(place)).status_code == 204
         assert code(await ada.delete(f"/jobs/{silent}/feedback")) == (404, "feedback_not_found")
         assert (await admin.get("/feedback")).json()["value"][0]["thumbs_up"] == 0
+
+
+async def test_me_tells_the_organisations_state_and_errors_speak_the_callers_language(
+    ada: httpx.AsyncClient,
+) -> None:
+    me = (await ada.get("/me")).json()
+    assert me["tenant"] == {"name": "Contoso", "state": "active", "consented_at": None}
+    assert me["limits"]["max_upload_sessions"] == 10
+    assert me["budgets"] == []
+    answer = await ada.get("/errors", headers={"Accept-Language": "fr, de;q=0.4"})
+    assert answer.headers["Content-Language"] == "de"
+    told = {one["code"]: one for one in answer.json()["value"]}
+    assert told["job_not_found"]["title"] == "Auftrag nicht gefunden"

@@ -71,6 +71,18 @@ def test_the_example_of_a_vendor_is_valid() -> None:
     assert parse(yaml.safe_load(example)).pools[0].name == "summaries"
 
 
+def test_the_add_ins_page_names_each_of_its_addresses() -> None:
+    page = (ROOT / "docs" / "addin.md").read_text()
+    page = page.replace("{Location}", "/addin/v1/upload_sessions/{id}")
+    shown = re.sub(r"\{\w+\}", "{id}", page)
+    contract = yaml.safe_load((ROOT / "docs" / "openapi.json").read_text())
+    paths = [re.sub(r"\{\w+\}", "{id}", path) for path in contract["paths"] if path.startswith("/addin/")]
+    missing = [path for path in paths if path not in shown]
+    # Said in short, after the address that they begin with.
+    assert missing == ["/addin/v1/graph-sessions/{id}", "/addin/v1/graph-sessions/{id}/renew"]
+    assert "POST .../{id}/renew" in page
+
+
 @pytest.mark.processes
 async def test_the_add_in_example_runs(house: House, tmp_path: Path) -> None:
     import asyncio
