@@ -65,10 +65,17 @@ def job_resource(
         result=result,
         estimate=None if job.estimate is None else EstimateFigures.model_validate(job.estimate),
         decision=job.decision,
-        usage=UsageResource(**asdict(used)),
+        usage=usage_resource(used, job.reused_tokens),
         warnings=job_warnings(job, low),
         error=job.error,
     )
+
+
+def usage_resource(used: JobUsage, reused_tokens: int) -> UsageResource:
+    """What a job used, and what it did not have to."""
+    tokens = used.input_tokens + used.output_tokens + reused_tokens
+    share = round(reused_tokens / tokens, 4) if tokens else 0.0
+    return UsageResource(**asdict(used), reused_tokens=reused_tokens, reused_share=share)
 
 
 def waiting_resource(job: JobView) -> WaitingResource | None:

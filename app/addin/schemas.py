@@ -274,6 +274,10 @@ class UsageResource(BaseModel):
     cost_micros: int
     currency: str
     calls: int
+    reused_tokens: int = Field(
+        0, description="What answers had cost that were taken from the member's earlier jobs"
+    )
+    reused_share: float = Field(0.0, description="Their part of all tokens, used and reused")
 
 
 class SpanResource(BaseModel):

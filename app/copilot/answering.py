@@ -71,6 +71,12 @@ def ask(question: Question, reading: Reading) -> tuple[ModelRequest, Verify]:
         narrow_schema=_narrow_schema(question, reading),
         input_tokens_estimate=reading.tokens() + PROMPT_TOKENS,
         max_output_tokens=answer_tokens(question.sentences, question.language),
+        said={
+            "prompt": question.prompt,
+            "sentences": question.sentences,
+            "values": dict(question.values),
+            **reading.said,
+        },
     )
     return request, _verify(question, reading, guard)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from app.copilot.earlier_answers import EarlierAnswers
 from app.copilot.types import Answer, Verify
 from app.copilot.windows import context_tokens
 from app.core.crypto import Sealer
@@ -57,6 +58,7 @@ class RunningStep:
     input: Mapping[str, Any]
     segments: Sequence[Segment]
     predecessors: Sequence[Mapping[str, Any]]
+    earlier: EarlierAnswers
     accepted: list[Accepted] = field(default_factory=list)
 
     @property
@@ -80,12 +82,16 @@ class RunningStep:
         return self.events.sealer.digest("datamark", b"")
 
     async def call(self, request: ModelRequest, verify: Verify) -> Answer:
-        """Ask the pool. Raises: `llm.errors.CallFailed`, `llm.errors.AllResting`, `NoEligibleMember`."""
+        """Take the answer of an earlier step, or ask the pool. Raises: `llm.errors.CallFailed`, `llm.errors.AllResting`, `NoEligibleMember`."""
         # Whoever waits for the last step waits the less, the sooner a vendor that has fallen silent is left.
         watched = self.step.lane == Lane.INTERACTIVE and self.kind is StepKind.FINAL
-        accepted = await self.caller.call(
-            replace(request, user_watches=watched), scope=self.scope, verify=verify
-        )
+        keys = self.earlier.keys(request)
+        accepted = await self.earlier.find(keys, verify) if keys else None
+        if accepted is None:
+            accepted = await self.caller.call(
+                replace(request, user_watches=watched), scope=self.scope, verify=verify
+            )
+        self.earlier.keep(keys, accepted)
         self.accepted.append(accepted)
         return Answer(value=accepted.value, result=accepted.result, member=accepted.member)
 

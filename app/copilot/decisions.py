@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from app.documents.suspicion import Finding, totals
 from app.llm.loop import Accepted
 from app.pools.values import RevisionFacts
 from app.usage.ledger import CallView
 from app.vocabulary import CallOutcome
+
+_MOST_NAMED = 100
 
 
 def decision_record(
@@ -17,10 +20,12 @@ def decision_record(
     accepted: Accepted | None,
     calls: Sequence[CallView],
     findings: Sequence[Sequence[Finding]] = (),
+    reused: Sequence[UUID] = (),
 ) -> dict[str, Any]:
     """The record as JSON. `accepted` is the answer of the last step, None when the job failed.
 
-    `findings` are those of the job's documents; only their counts are kept.
+    `findings` are those of the job's documents; only their counts are kept. `reused` are the calls of earlier
+    jobs whose answers this one took; the first of them are named.
     """
     names = {member.deployment.id: member.deployment.name for member in revision.members}
     steps = {call.step_id: names.get(call.deployment_id, call.request_model) for call in calls if _won(call)}
@@ -42,6 +47,11 @@ def decision_record(
     }
     if any(findings):
         record["findings"] = totals([one for each in findings for one in each])
+    if reused:
+        record["reused"] = {
+            "answers": len(reused),
+            "from_calls": [str(call_id) for call_id in reused[:_MOST_NAMED]],
+        }
     if accepted is not None:
         record |= {
             "member": dict(accepted.member),

@@ -106,6 +106,7 @@ def _request(context: StepContext, question: JsonQuestion, guard: PromptGuard) -
         response_schema=closed(question.properties),
         input_tokens_estimate=question.tokens + question.tokens // 3 + PROMPT_TOKENS,
         max_output_tokens=question.output_tokens,
+        said={"prompts": list(question.prompts), "values": dict(question.values)},
     )
 
 

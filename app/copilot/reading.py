@@ -57,6 +57,16 @@ class Reading:
         """The blocks without marks, for members that read no prompt."""
         return tuple(each.block for each in self.evidence)
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """What `render` shows beside the blocks."""
+        documents = [each.document for each in self.evidence]
+        return {
+            "headers": {each.block.id: each.header for each in self.evidence if each.header is not None},
+            # Only where there are several are they named.
+            "documents": documents if len(set(documents)) > 1 else [],
+        }
+
     def render(self, *, between_words: bool) -> str:
         """`[B1] text` a line, under their headings; marked between words, or only where a text begins.
 

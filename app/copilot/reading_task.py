@@ -19,7 +19,7 @@ from app.copilot.chunking import Chunk, Piece, chunk
 from app.copilot.citations import Claims, Evidence, Field
 from app.copilot.delivery import chapter_of
 from app.copilot.findings import Findings, add_counts
-from app.copilot.merge_tree import plan_levels
+from app.copilot.merge_tree import MERGE_TOKENS, plan_levels
 from app.copilot.planning import load_pieces, new_steps
 from app.copilot.reading import Fact, Reading, fit, read_facts, read_pieces
 from app.copilot.tree_work import FEWEST_FACTS, chunk_bounds, facts_of_chunk, flat_work, tree_work
@@ -141,7 +141,12 @@ class ReadingTask(Generic[P]):
             levels = plan_levels(chapters, facts=self.facts_of_chunk, budget_tokens=_NO_BUDGET)
         else:
             facts = facts_of_chunk(len(chunks), self.most(self.parameters_of(context)))
-            levels = plan_levels(chapters, facts=facts, budget_tokens=budget)
+            levels = plan_levels(
+                chapters,
+                facts=facts,
+                budget_tokens=min(budget, MERGE_TOKENS),
+                contents=[each.body(segments) for each in chunks],
+            )
         steps = new_steps(chunks, levels)
         await context.progress("reading", 0, len(steps), f"{len(chunks)} parts to read")
         return Outcome(output={"chunks": len(chunks)}, new_steps=steps)

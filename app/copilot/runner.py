@@ -18,6 +18,7 @@ from app.copilot.catalog import task_types
 from app.copilot.context import RunningStep, StepEvents
 from app.copilot.decisions import decision_record
 from app.copilot.document_findings import placed
+from app.copilot.earlier_answers import EarlierAnswers
 from app.copilot.endings import Again, Never, Waits, ending
 from app.copilot.funding import looked_again
 from app.copilot.runtime import Runtime
@@ -46,6 +47,7 @@ from app.jobs.leases import ClaimedStep
 from app.jobs.service import Predecessor
 from app.jobs.states import FINAL_JOB_STATES
 from app.jobs.waiting import Waiting, wait
+from app.llm.loop import Accepted
 from app.llm.scope import CallScope, prepay
 from app.usage import ledger
 from app.usage.budgets import Payer, budgets_of, soft_warnings, standings
@@ -80,6 +82,8 @@ async def run_step(runtime: Runtime, step: ClaimedStep) -> None:
     except Exception as error:  # noqa: BLE001 - one step's bug must not take the others along
         await _end_badly(runtime, step, events, scope, error)
     finally:
+        if scope is not None:
+            await asyncio.shield(runtime.caller.let_go(scope))
         # Calls that no checkpoint settled (a lost lease, a cancelled step) are paid for all the same.
         if scope is not None and scope.records:
             await asyncio.shield(_settle(runtime, scope))
@@ -133,6 +137,7 @@ async def _load(runtime: Runtime, step: ClaimedStep, events: StepEvents, scope: 
         parameters=task_types()[step.task_type].parameters.model_validate(parameters),
         input=open_json(sealer, input_place(step.id), step.sealed_input),
         segments=segments,
+        earlier=EarlierAnswers(runtime.database, step, scope),
         predecessors=[_predecessor(sealer, one) for one in before],
     )
 
@@ -186,14 +191,14 @@ async def _complete(runtime: Runtime, running: RunningStep, outcome: Outcome) ->
             found = await _findings(session, step)
             result = {**outcome.result, "findings": placed(found, running.segments)}
             sealed_result = seal_json(sealer, result_place(step.job_id), result)
-            calls = await ledger.job_calls(session, step.tenant_id, step.job_id)
-            decision = decision_record(scope.revision, step.route_reason, accepted, calls, found)
+            decision = await _decision(session, step, scope, accepted, found)
         progress = await complete(
             session,
             step,
             Completion(
                 sealed_output=seal_json(sealer, output_place(step.id), outcome.output),
                 answered_by=accepted.pool_member_id if accepted is not None else None,
+                answer=running.earlier.answered(),
                 new_steps=_plan(sealer, outcome.new_steps),
                 sealed_result=sealed_result,
                 partial=outcome.partial,
@@ -291,9 +296,8 @@ async def _bury(session: AsyncSession, step: ClaimedStep, scope: CallScope | Non
     task_type = task_types().get(step.task_type)
     decision = None
     if scope is not None:
-        calls = await ledger.job_calls(session, step.tenant_id, step.job_id)
         found = await _findings(session, step)
-        decision = decision_record(scope.revision, step.route_reason, None, calls, found)
+        decision = await _decision(session, step, scope, None, found)
     return await bury(
         session,
         step,
@@ -307,6 +311,18 @@ async def _findings(session: AsyncSession, step: ClaimedStep) -> Sequence[Sequen
     """What reads as if it were meant for the model, for each document of the job."""
     document_ids = await jobs.inputs(session, tenant_id=step.tenant_id, job_id=step.job_id)
     return await documents.findings(session, tenant_id=step.tenant_id, document_ids=document_ids)
+
+
+async def _decision(
+    session: AsyncSession,
+    step: ClaimedStep,
+    scope: CallScope,
+    accepted: Accepted | None,
+    found: Sequence[Sequence[Finding]],
+) -> dict[str, Any]:
+    calls = await ledger.job_calls(session, step.tenant_id, step.job_id)
+    reused = await jobs.reused_calls(session, tenant_id=step.tenant_id, job_id=step.job_id)
+    return decision_record(scope.revision, step.route_reason, accepted, calls, found, reused)
 
 
 async def _settle(runtime: Runtime, scope: CallScope) -> None:

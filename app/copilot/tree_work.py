@@ -4,7 +4,7 @@ from math import ceil
 
 from app.copilot.answering import answer_tokens
 from app.copilot.chunking import CAP_TOKENS, HEADER_CHARACTERS, ID_TOKENS, MINIMUM_TOKENS
-from app.copilot.merge_tree import FACT_TOKENS, Node, plan_levels
+from app.copilot.merge_tree import FACT_TOKENS, MERGE_TOKENS, Node, plan_levels
 from app.copilot.work import (
     LEAST_ANSWER_TOKENS,
     PROMPT_TOKENS,
@@ -18,13 +18,15 @@ from app.documents.tokens import estimate_tokens
 from app.vocabulary import StepKind
 
 FEWEST_FACTS, MOST_FACTS = 3, 12
-"""What a chunk hands on."""
+"""What a chunk hands on. In steps, so that one chunk more seldom asks all the others for another number."""
+_STEPS = (FEWEST_FACTS, 6, MOST_FACTS)
 _HEADER_TOKENS = estimate_tokens("x" * HEADER_CHARACTERS)
 
 
 def facts_of_chunk(chunks: int, sentences: int) -> int:
     """How many facts each chunk hands on, so that twice as many as the answer's sentences come together."""
-    return min(MOST_FACTS, max(FEWEST_FACTS, ceil(2 * sentences / chunks)))
+    wanted = ceil(2 * sentences / chunks)
+    return next((step for step in _STEPS if step >= wanted), MOST_FACTS)
 
 
 def chunk_bounds(budget_tokens: int) -> tuple[int, int]:
@@ -35,6 +37,7 @@ def chunk_bounds(budget_tokens: int) -> tuple[int, int]:
 def tree_work(facts: WorkFacts, *, budget_tokens: int, sentences: int, language: str) -> Work:
     """The requests of plan -> map -> merge -> final; `budget_tokens` is what one request reads."""
     fewest, most, blocks = _chunk_counts(facts, budget_tokens)
+    budget_tokens = min(budget_tokens, MERGE_TOKENS)
     return Work(
         least=_least(
             facts,

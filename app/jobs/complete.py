@@ -36,6 +36,11 @@ def result_place(job_id: UUID) -> Place:
     return Place("jobs", job_id, "sealed_result")
 
 
+def answer_place(step_id: UUID) -> Place:
+    """Where a step's answer is sealed for later steps."""
+    return Place("job_steps", step_id, "sealed_answer")
+
+
 @dataclass(frozen=True)
 class PlannedStep:
     """A step to add; `id` is chosen by the caller so that steps can name their successors."""
@@ -63,12 +68,23 @@ class Prepared:
 
 
 @dataclass(frozen=True)
+class StepAnswer:
+    """The answer that later steps of the same hash may reuse, and the call that was paid for it."""
+
+    input_hash: bytes
+    sealed_answer: Sealed
+    call_id: UUID
+    tokens: int
+    reused: bool
+
+
+@dataclass(frozen=True)
 class Completion:
     """What a finished step leaves behind. A `sealed_result` ends the job."""
 
     sealed_output: Sealed
     answered_by: UUID | None = None
-    input_hash: bytes | None = None
+    answer: StepAnswer | None = None
     new_steps: Sequence[PlannedStep] = ()
     sealed_result: Sealed | None = None
     partial: bool = False
@@ -94,13 +110,14 @@ async def complete(session: AsyncSession, step: ClaimedStep, completion: Complet
     Raises: `LeaseLost`.
     """
     await _lock_job(session, step.tenant_id, step.job_id)
+    answer = completion.answer
     await _end_step(
         session,
         step,
         state=StepState.DONE,
         sealed_output=completion.sealed_output,
         answered_by=completion.answered_by,
-        input_hash=completion.input_hash,
+        **_answer_values(answer),
     )
     if completion.new_steps:
         await _insert_steps(session, step, completion.new_steps)
@@ -112,6 +129,8 @@ async def complete(session: AsyncSession, step: ClaimedStep, completion: Complet
         "steps_total": Job.steps_total + len(completion.new_steps),
         "phase": completion.phase,
     }
+    if answer is not None and answer.reused:
+        values["reused_tokens"] = Job.reused_tokens + answer.tokens
     if completion.sealed_result is not None:
         values |= {
             "state": JobState.PARTIAL if completion.partial else JobState.SUCCEEDED,
@@ -120,6 +139,18 @@ async def complete(session: AsyncSession, step: ClaimedStep, completion: Complet
             "finished_at": func.clock_timestamp(),
         }
     return await _update_job(session, step.tenant_id, step.job_id, values)
+
+
+def _answer_values(answer: StepAnswer | None) -> dict[str, Any]:
+    if answer is None:
+        return {}
+    return {
+        "input_hash": answer.input_hash,
+        "sealed_answer": answer.sealed_answer,
+        "answer_call_id": answer.call_id,
+        "answer_tokens": answer.tokens,
+        "reused": answer.reused,
+    }
 
 
 async def _prepare(session: AsyncSession, step: ClaimedStep, prepared: Prepared) -> None:

@@ -30,6 +30,7 @@ class JobView:
     phase: str | None
     steps_total: int
     steps_done: int
+    reused_tokens: int
     language: str
     estimated_tokens: int
     estimate: dict[str, Any] | None
@@ -53,6 +54,17 @@ class Predecessor:
     kind: StepKind
     sealed_input: Sealed | None
     sealed_output: Sealed | None
+
+
+@dataclass(frozen=True)
+class EarlierAnswer:
+    """The answer of a finished step, still sealed."""
+
+    step_id: UUID
+    input_hash: bytes
+    sealed_answer: Sealed
+    call_id: UUID
+    tokens: int
 
 
 class JobRepository:
@@ -126,6 +138,39 @@ class JobRepository:
             Predecessor(row.id, StepState(row.state), StepKind(row.kind), row.sealed_input, row.sealed_output)
             for row in rows
         ]
+
+    async def earlier_answers(
+        self, hashes: Collection[bytes], *, member_id: UUID | None
+    ) -> dict[bytes, EarlierAnswer]:
+        """The newest answer of each hash, of one member's steps or of anybody's."""
+        whose = [] if member_id is None else [JobStep.member_id == member_id]
+        rows = await self._session.scalars(
+            select(JobStep)
+            .distinct(JobStep.input_hash)
+            .where(
+                JobStep.tenant_id == self._tenant_id,
+                JobStep.input_hash.in_(hashes),
+                JobStep.state == StepState.DONE,
+                *whose,
+            )
+            .order_by(JobStep.input_hash, JobStep.id.desc())
+        )
+        return {
+            step.input_hash: EarlierAnswer(
+                step.id, step.input_hash, step.sealed_answer, step.answer_call_id, step.answer_tokens
+            )
+            for step in rows
+            if step.input_hash and step.sealed_answer and step.answer_call_id
+        }
+
+    async def reused_calls(self, job_id: UUID) -> Sequence[UUID]:
+        """The calls of earlier steps whose answers a job reused, by ordinal."""
+        rows = await self._session.scalars(
+            select(JobStep.answer_call_id)
+            .where(JobStep.tenant_id == self._tenant_id, JobStep.job_id == job_id, JobStep.reused)
+            .order_by(JobStep.ordinal)
+        )
+        return [call_id for call_id in rows if call_id is not None]
 
 
 def _view(row: Any) -> JobView:

@@ -5,10 +5,20 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.jobs.repository import JobRepository, JobView, Predecessor
+from app.jobs.repository import EarlierAnswer, JobRepository, JobView, Predecessor
 from app.vocabulary import JobState
 
-__all__ = ["JobView", "Predecessor", "inputs", "page", "predecessors", "view"]
+__all__ = [
+    "EarlierAnswer",
+    "JobView",
+    "Predecessor",
+    "earlier_answers",
+    "inputs",
+    "page",
+    "predecessors",
+    "reused_calls",
+    "view",
+]
 
 
 async def view(session: AsyncSession, *, tenant_id: UUID, member_id: UUID, job_id: UUID) -> JobView:
@@ -42,3 +52,15 @@ async def predecessors(
 ) -> list[Predecessor]:
     """The steps that a step waited for, by ordinal."""
     return await JobRepository(session, tenant_id).predecessors(job_id, step_id)
+
+
+async def earlier_answers(
+    session: AsyncSession, *, tenant_id: UUID, member_id: UUID | None, hashes: Collection[bytes]
+) -> dict[bytes, EarlierAnswer]:
+    """Answers of finished steps by their hash; of one member's, or with None of the whole tenant's."""
+    return await JobRepository(session, tenant_id).earlier_answers(hashes, member_id=member_id)
+
+
+async def reused_calls(session: AsyncSession, *, tenant_id: UUID, job_id: UUID) -> Sequence[UUID]:
+    """The calls whose answers a job took from earlier steps."""
+    return await JobRepository(session, tenant_id).reused_calls(job_id)

@@ -12,6 +12,7 @@ from sqlalchemy import (
     SmallInteger,
     UniqueConstraint,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION
 from sqlalchemy.orm import Mapped, mapped_column
@@ -66,6 +67,8 @@ class Job(TenantOwned, Base):
     """What the job is doing, for people: reading, summarizing, merging."""
     steps_total: Mapped[int] = mapped_column(default=1)
     steps_done: Mapped[int] = mapped_column(default=0)
+    reused_tokens: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    """What the answers had cost that were taken from earlier steps."""
     cancel_requested_at: Mapped[datetime | None]
     deadline_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -113,8 +116,15 @@ class JobStep(TenantOwned, Base):
     input_hash: Mapped[bytes | None]
     sealed_output: Mapped[Sealed | None]
     """The checkpoint: committed with `done`."""
+    sealed_answer: Mapped[Sealed | None]
+    """The accepted answer as the model wrote it, for later steps of the same `input_hash`."""
     answered_by: Mapped[UUID | None]
     """Pool member that answered."""
+    answer_call_id: Mapped[UUID | None]
+    """The call in the ledger that was paid for the answer, for this step or for an earlier one."""
+    answer_tokens: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    reused: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """Whether the answer is an earlier step's."""
     estimated_tokens: Mapped[int]
     successor_step_id: Mapped[UUID | None]
     remaining: Mapped[int] = mapped_column(default=0)

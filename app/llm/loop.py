@@ -71,6 +71,12 @@ class Accepted:
     excluded: tuple[Mapping[str, str], ...]
     cost_micros: int
     price_revision_id: UUID | None
+    call_id: UUID
+    """Of the ledger."""
+    tokens: int
+    """Of that call, as the vendor counted."""
+    reused: bool = False
+    """Whether the call was made for an earlier step: then this one cost nothing."""
     frugal: bool = False
     """Whether a soft limit was passed, so that a cheaper tier was asked first."""
 
@@ -124,13 +130,20 @@ class ModelCaller:
                 break
         raise self._end(attempts)
 
+    async def let_go(self, scope: CallScope) -> None:
+        """Give back the place that dispatch reserved, where no request was made: nobody waits for its end."""
+        reservation, scope.reservation = scope.reservation, None
+        grant = None if reservation is None else reserved_grant(scope.revision, reservation)
+        if grant is not None:
+            await self._limits.release(grant, used_tokens=None)
+
     async def _begin(self, request: ModelRequest, scope: CallScope) -> _Attempts:
         members = scope.revision.members
         try:
             selection = select(
                 scope.revision,
                 scope.policy,
-                _demand(request, scope),
+                demand_of(request, scope),
                 resting=self._breakers.resting(member.deployment for member in members),
                 now=now(),
                 draw=stickiness(scope.tenant_id, scope.job_id),
@@ -320,7 +333,8 @@ class ModelCaller:
         )
 
 
-def _demand(request: ModelRequest, scope: CallScope) -> Demand:
+def demand_of(request: ModelRequest, scope: CallScope) -> Demand:
+    """What a request needs of a member."""
     return Demand(
         task_type=request.task_type,
         step_kind=request.step_kind,
@@ -344,7 +358,7 @@ def _passed_over(attempts: _Attempts, member: PoolMemberFacts) -> list[PoolMembe
 
 
 def _accepted(attempts: _Attempts, member: PoolMemberFacts, result: ModelResult, value: Any) -> Accepted:
-    deployment = member.deployment
+    deployment, won = member.deployment, attempts.records[-1]
     return Accepted(
         value=value,
         result=result,
@@ -370,5 +384,7 @@ def _accepted(attempts: _Attempts, member: PoolMemberFacts, result: ModelResult,
         ),
         cost_micros=sum(record.cost_micros for record in attempts.records),
         price_revision_id=deployment.price.id if deployment.price is not None else None,
+        call_id=won.intent.id,
+        tokens=won.input_tokens + won.output_tokens,
         frugal=allowance(attempts.scope.standings).frugal,
     )

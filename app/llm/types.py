@@ -50,6 +50,8 @@ class ModelRequest:
     """A stricter form of `response_schema` (patterns, enumerated strings) for deployments with the
     capability `grammar`; every answer that fits it fits the wider one."""
     user_watches: bool = False
+    said: Mapping[str, Any] = field(default_factory=dict)
+    """What `render` says beside all that, as JSON: with it, equal requests mean equal prompts."""
 
 
 @dataclass(frozen=True)

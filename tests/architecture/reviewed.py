@@ -72,7 +72,7 @@ SEALED = (
     ("upload_sessions", "sealed_name sealed_sha256"),
     ("upload_parts", "content"),
     ("jobs", "sealed_parameters sealed_result"),
-    ("job_steps", "sealed_input sealed_output"),
+    ("job_steps", "sealed_answer sealed_input sealed_output"),
     ("provider_credentials", "sealed"),
     ("token_caches", "sealed_cache"),
     ("webhooks", "sealed_secret"),

@@ -52,6 +52,7 @@ SEALED = {
     "evaluation_answers.sealed_answer",
     "evaluation_sets.sealed_cases",
     "job_feedback.sealed_comment",
+    "job_steps.sealed_answer",
     "job_steps.sealed_input",
     "job_steps.sealed_output",
     "jobs.sealed_parameters",
