@@ -21,6 +21,7 @@ from tests.copilot.conftest import MemoryJob, document
 from tests.pools.builders import revision
 
 Script = Callable[[ModelRequest], str]
+TENANT = Sealer(UUID(int=1), {1: b"1" * 32})
 
 
 @dataclass
@@ -56,7 +57,7 @@ class ReusingJob(MemoryJob):
     keeping: Keeping = field(default_factory=Keeping)
     members: Sequence[PoolMemberFacts] = ()
     policy: Policy = field(default_factory=Policy)
-    sealer: Sealer = field(default_factory=lambda: TENANT)
+    sealer: Sealer = TENANT
     model: CountingModel = field(default_factory=lambda: CountingModel(lambda _request: ""))
     reused_tokens: int = 0
 
@@ -92,9 +93,6 @@ class ReusingJob(MemoryJob):
             sealer=self.sealer,
             records=[],
         )
-
-
-TENANT = Sealer(UUID(int=1), {1: b"1" * 32})
 
 
 def _accepted(value: object, result: ModelResult, member: PoolMemberFacts) -> Accepted:
