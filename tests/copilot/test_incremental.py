@@ -209,12 +209,12 @@ async def test_a_kept_answer_that_fails_its_checks_is_asked_again() -> None:
     assert again.model.calls == first.model.calls
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(st.integers(1, 20), st.sampled_from([(), (ELSEWHERE,), (ELSEWHERE, "A ferry came.")])),
         min_size=1,
-        max_size=3,
+        max_size=2,
     )
 )
 async def test_a_result_is_the_same_with_and_without_reuse(edits: list[tuple[int, tuple[str, ...]]]) -> None:
