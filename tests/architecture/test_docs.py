@@ -1,5 +1,6 @@
 """The pages in docs/ and the README say what is true."""
 
+import json
 import re
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def test_the_add_ins_page_names_each_of_its_addresses() -> None:
     page = (ROOT / "docs" / "addin.md").read_text()
     page = page.replace("{Location}", "/addin/v1/upload_sessions/{id}")
     shown = re.sub(r"\{\w+\}", "{id}", page)
-    contract = yaml.safe_load((ROOT / "docs" / "openapi.json").read_text())
+    contract = json.loads((ROOT / "docs" / "openapi.json").read_text())
     paths = [re.sub(r"\{\w+\}", "{id}", path) for path in contract["paths"] if path.startswith("/addin/")]
     missing = [path for path in paths if path not in shown]
     # Said in short, after the address that they begin with.
