@@ -28,10 +28,13 @@ _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"
 
 
 def quote_document(asked: Asked) -> str:
-    """A faithful answer: the first words of up to three blocks, each quoted."""
+    """A faithful answer: the first words of up to three blocks, each quoted; a text part by part as it is."""
     text = "\n".join(message["content"] for message in asked.messages if message["role"] == "user")
     if asked.schema is None:
         return "A plain answer."
+    if "parts" in asked.schema.get("properties", {}):
+        parts = [{"id": block, "text": content.strip()} for block, content in _BLOCK.findall(text)]
+        return json.dumps({"parts": parts}, ensure_ascii=False)
     sentences = []
     for block, content in _BLOCK.findall(text)[:3]:
         quote = re.split(r"(?<=[.!?])\s", content.strip())[0]

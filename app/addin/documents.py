@@ -96,6 +96,7 @@ async def prepare(
         sha256=file.sha256,
         extracted=file.extracted,
         source=source,
+        original=file.original,
     )
 
 

@@ -7,6 +7,7 @@ from app.addin import (
     documents,
     estimates,
     feedback,
+    files,
     graph_sessions,
     jobs,
     me,
@@ -18,5 +19,17 @@ from app.http.guards import principal
 from app.identity.registrations import ADDIN_SCOPE
 
 router = APIRouter(prefix="/addin/v1", dependencies=[Security(principal, scopes=[ADDIN_SCOPE])])
-for part in (catalog, me, documents, uploads, graph_sessions, estimates, jobs, stream, feedback, wording):
+for part in (
+    catalog,
+    me,
+    documents,
+    uploads,
+    graph_sessions,
+    estimates,
+    jobs,
+    files,
+    stream,
+    feedback,
+    wording,
+):
     router.include_router(part.router)

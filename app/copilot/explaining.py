@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.copilot.errors import JobTooLarge, TaskTypeNotPermitted
 from app.copilot.permissions import Asker, may_use
-from app.copilot.submit import MOST_TOKENS, checked_parameters, demand_of, find_task_type
+from app.copilot.submit import checked_parameters, demand_of, find_task_type
 from app.copilot.windows import context_tokens
-from app.copilot.work import PROMPT_TOKENS
+from app.copilot.work import MOST_TOKENS, PROMPT_TOKENS
 from app.core.clock import new_id
 from app.core.errors import AppError
 from app.pools.configuration import Configuration

@@ -99,6 +99,7 @@ async def keep(runtime: Runtime, step: ClaimedStep, sealer: Sealer, fetched: Seq
             sha256=one.file.sha256,
             extracted=one.file.extracted,
             source={name: value for name, value in asdict(one.ref).items() if value is not None},
+            original=one.file.original,
         )
         for one in fetched
     ]

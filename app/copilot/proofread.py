@@ -14,7 +14,7 @@ from app.copilot.parts import Part, PartsQuestion, ask_parts, written_tokens
 from app.copilot.result_schemas import COVERAGE, METHODS, list_of
 from app.copilot.stepwise import Answered, Joined, StepwiseTask, described, place_json
 from app.copilot.types import Inputs, Outcome, StepContext, TaskType
-from app.copilot.written import OPERATIONS, operation_of, operations_json
+from app.copilot.written import FILE, OPERATIONS, new_file, operation_of, operations_json
 from app.documents.segments import Run, RunKind, Segment
 from app.documents.tags import Kept
 from app.llm.errors import InvalidOutput
@@ -36,7 +36,7 @@ class ProofreadParameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     strictness: Literal["minimal", "standard", "strict"] = "standard"
-    output: Literal["issues", "operations"] = "issues"
+    output: Literal["issues", "operations", "file"] = "issues"
 
 
 async def _answer(context: StepContext, parameters: ProofreadParameters, parts: Sequence[Part]) -> Answered:
@@ -146,10 +146,16 @@ def _finish(context: StepContext, parameters: ProofreadParameters, joined: Joine
     result = {
         "issues": issues,
         "operations": operations_json(operations) if wanted else [],
+        "file": None,
         "language": context.language,
         **told,
     }
-    return Outcome(output={}, result=result, partial=bool(told["missing"]))
+    return Outcome(
+        output={},
+        result=result,
+        partial=bool(told["missing"]),
+        file=new_file(parameters.output, operations, "corrected"),
+    )
 
 
 def _corrected(segment: Segment, issues: Sequence[Mapping[str, Any]]) -> tuple[Run, ...]:
@@ -197,6 +203,7 @@ _ISSUE: Mapping[str, Any] = {
 _RESULT: Mapping[str, Any] = {
     "issues": list_of(_ISSUE),
     "operations": OPERATIONS,
+    "file": FILE,
     "coverage": COVERAGE,
     "missing": list_of({"type": "integer"}),
     "method": {"enum": list(METHODS)},

@@ -81,7 +81,9 @@ async def _answer(context: StepContext, parameters: RewriteParameters, parts: Se
 
 
 def _finish(context: StepContext, parameters: RewriteParameters, joined: Joined) -> Outcome:
-    return write_result(context, joined, output=parameters.output, language=context.language)
+    return write_result(
+        context, joined, output=parameters.output, language=context.language, mark="rewritten"
+    )
 
 
 _REWRITING = StepwiseTask("rewrite", RewriteParameters, _answer, _finish)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.copilot import fetching
+from app.copilot import fetching, produced_files
 from app.copilot.catalog import task_types
 from app.copilot.context import RunningStep, StepEvents
 from app.copilot.decisions import decision_record
@@ -25,7 +25,7 @@ from app.copilot.runtime import Runtime
 from app.copilot.sealed_json import open_json, seal_json
 from app.copilot.types import NewStep, Outcome
 from app.core.clock import new_id, now
-from app.core.crypto import Sealer
+from app.core.crypto import Sealed, Sealer
 from app.core.logging import get_logger
 from app.documents import service as documents
 from app.documents.suspicion import Finding
@@ -43,6 +43,7 @@ from app.jobs.complete import (
     retry,
 )
 from app.jobs.errors import LeaseLost
+from app.jobs.files import keep_file
 from app.jobs.leases import ClaimedStep
 from app.jobs.service import Predecessor
 from app.jobs.states import FINAL_JOB_STATES
@@ -75,7 +76,8 @@ async def run_step(runtime: Runtime, step: ClaimedStep) -> None:
         running = await _load(runtime, step, events, scope)
         await _warn(running)
         outcome = await task_types()[step.task_type].run(running)
-        progress = await _surely(scope.deadline, partial(_complete, runtime, running, outcome), step)
+        outcome, file = await produced_files.make_file(runtime, step, sealer, outcome)
+        progress = await _surely(scope.deadline, partial(_complete, runtime, running, outcome, file), step)
         await asyncio.shield(_announce(events, progress))
     except LeaseLost:
         _log.info("lease lost", job_id=str(step.job_id), step_id=str(step.id), fencing=step.fencing)
@@ -116,7 +118,11 @@ async def _scope(runtime: Runtime, step: ClaimedStep, sealer: Sealer) -> CallSco
 async def _load(runtime: Runtime, step: ClaimedStep, events: StepEvents, scope: CallScope) -> RunningStep:
     """Read everything the handler needs, then let go of the database."""
     sealer = scope.sealer
+    parameters = open_json(sealer, parameters_place(step.job_id), step.sealed_parameters)
     segments = runtime.segments.get(step.tenant_id, step.job_id)
+    if segments is None and produced_files.wants_file(parameters):
+        found = await produced_files.writable_segments(runtime, step, sealer)
+        segments = runtime.segments.put(step.tenant_id, step.job_id, found)
     sealed: Sequence[documents.SealedDocument] = ()
     async with runtime.database.tenant(step.tenant_id) as session:
         ids = {"tenant_id": step.tenant_id, "job_id": step.job_id}
@@ -128,7 +134,6 @@ async def _load(runtime: Runtime, step: ClaimedStep, events: StepEvents, scope: 
     if segments is None:
         # Not within the transaction: it would be idle for long, and what was prepaid locks its budgets.
         segments = runtime.segments.put(step.tenant_id, step.job_id, await documents.open_all(sealer, sealed))
-    parameters = open_json(sealer, parameters_place(step.job_id), step.sealed_parameters)
     return RunningStep(
         step=step,
         events=events,
@@ -180,7 +185,9 @@ async def _surely(deadline: float, write: Callable[[], Awaitable[Progress]], ste
         seconds = min(2 * seconds, 2.0)
 
 
-async def _complete(runtime: Runtime, running: RunningStep, outcome: Outcome) -> Progress:
+async def _complete(
+    runtime: Runtime, running: RunningStep, outcome: Outcome, file: Sequence[Sealed]
+) -> Progress:
     step, sealer, scope = running.step, running.scope.sealer, running.scope
     accepted = running.accepted[-1] if running.accepted else None
     scope.let_go()
@@ -206,6 +213,7 @@ async def _complete(runtime: Runtime, running: RunningStep, outcome: Outcome) ->
                 phase=step.kind,
             ),
         )
+        await keep_file(session, file, tenant_id=step.tenant_id, job_id=step.job_id)
     scope.records.clear()
     return progress
 

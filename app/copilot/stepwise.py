@@ -67,9 +67,10 @@ class StepwiseTask(Generic[P]):
         return StepKind.FINAL if estimated_tokens <= _cap(context_tokens) else StepKind.PLAN
 
     def work(self, facts: WorkFacts) -> Work:
-        """One request, or one for each chunk."""
+        """One request, or one for each chunk; a file is done chunk by chunk in any case."""
         in_parts = flat_work(facts, budget_tokens=_cap(facts.context_tokens), handed_on=_ANSWER_SENTENCES)
-        if self.first_step(facts.tokens, facts.context_tokens) is StepKind.PLAN:
+        is_file = facts.parameters.get("output") == "file"
+        if is_file or self.first_step(facts.tokens, facts.context_tokens) is StepKind.PLAN:
             return in_parts
         answer = 200 + 3 * facts.tokens + 30 * facts.segments
         short = one_pass(facts, answer_tokens=answer)

@@ -15,9 +15,10 @@ from app.copilot.errors import InvalidParameters, JobTooLarge, UnknownTaskType, 
 from app.copilot.estimating import Estimate, estimate
 from app.copilot.house_wording import with_wording
 from app.copilot.permissions import Asker, require_permission
+from app.copilot.produced_files import check_file_wanted, wants_file
 from app.copilot.types import InlineKind, TaskType
 from app.copilot.windows import context_tokens
-from app.copilot.work import WorkFacts
+from app.copilot.work import MOST_TOKENS, WorkFacts
 from app.core.crypto import Sealer
 from app.core.errors import ErrorDetail
 from app.documents.service import DocumentView
@@ -32,9 +33,6 @@ from app.tenants.members import NOTHING_KNOWN, MemberAttributes, attributes_of
 from app.tenants.policy import Policy
 from app.usage.budgets import Payer, Standing, allowance, budgets_of, exhausted, standings
 from app.vocabulary import Lane, OfficeHost, Role, StepKind
-
-MOST_TOKENS = 1_500_000
-"""About three thousand pages: what a worker holds of one job stays below a hundred megabytes."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ async def submit(
 ) -> UUID:
     """Accept the job of a member, person or program, in the caller's transaction and give its id.
 
-    Raises: `UnknownTaskType`, `TaskTypeNotPermitted`, `InvalidParameters`, `WrongInput`, `BudgetExhausted`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`, `TooManyJobs`,
+    Raises: `UnknownTaskType`, `TaskTypeNotPermitted`, `InvalidParameters`, `WrongInput`, `OriginalNotKept`, `BudgetExhausted`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`, `TooManyJobs`,
     `IdempotencyKeyReused`.
     """
     task_type = find_task_type(submission.task_type)
@@ -130,6 +128,15 @@ async def submit(
     later = submission.to_fetch
     count = len(submission.documents) if later is None else len(later.drive_items)
     check_inputs(task_type, count, submission.inline)
+    if wants_file(parameters):
+        await check_file_wanted(
+            session,
+            task_type.name,
+            submission.documents,
+            submission.inline,
+            tenant_id=tenant_id,
+            member_id=member_id,
+        )
     member = await attributes_for(
         session, configuration, task_type.name, tenant_id=tenant_id, member_id=member_id
     )
@@ -218,6 +225,9 @@ async def place(
     )
     revision = await configuration.revision(tenant_id, route.revision_id)
     first_step = task_type.first_step(tokens, context_tokens(revision))
+    if wants_file(parameters):
+        # How much can be written is known when the file has been opened.
+        first_step = StepKind.PLAN
     try:
         selection = _refuse_if_nobody_may(
             revision, policy, allowance(stand), task_type, parameters, language, tokens, first_step

@@ -100,7 +100,9 @@ async def _answer(context: StepContext, parameters: TranslateParameters, parts: 
 
 
 def _finish(context: StepContext, parameters: TranslateParameters, joined: Joined) -> Outcome:
-    return write_result(context, joined, output=parameters.output, language=parameters.language)
+    return write_result(
+        context, joined, output=parameters.output, language=parameters.language, mark=parameters.language
+    )
 
 
 def _takes(parameters: TranslateParameters, segment: Segment) -> bool:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from app.copilot.work import Work, WorkFacts, one_pass
 from app.documents.inline import MOST_CELLS
+from app.documents.operations import Operation
 from app.documents.segments import Segment
 from app.llm.types import ModelRequest, ModelResult
 from app.vocabulary import StepKind
@@ -33,6 +34,14 @@ class NewStep:
 
 
 @dataclass(frozen=True)
+class NewFile:
+    """What is to be changed in a copy of the document; `mark` goes before the ending of its name."""
+
+    operations: Sequence[Operation]
+    mark: str
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a handler returns: this step's output, and for the last step the job's result.
 
@@ -43,6 +52,8 @@ class Outcome:
     new_steps: tuple[NewStep, ...] = ()
     result: Mapping[str, Any] | None = None
     partial: bool = False
+    file: NewFile | None = None
+    """With a result: the document is to be written anew."""
     reused: bool = False
 
 

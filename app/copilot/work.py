@@ -10,6 +10,8 @@ from typing import Any
 
 from app.vocabulary import StepKind
 
+MOST_TOKENS = 1_500_000
+"""What a job may read, about three thousand pages: what a worker holds of one stays below a hundred megabytes."""
 PROMPT_TOKENS = 600
 """What the instructions of the largest prompt set cost, rounded up."""
 ANSWER_TOKENS = 1500

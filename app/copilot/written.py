@@ -9,7 +9,7 @@ from typing import Any, Literal
 from app.copilot.parts import Part
 from app.copilot.result_schemas import COVERAGE, METHODS, list_of
 from app.copilot.stepwise import Joined, described
-from app.copilot.types import Outcome, StepContext
+from app.copilot.types import NewFile, Outcome, StepContext
 from app.documents.normalize import text_hash
 from app.documents.operations import Operation, dump_operations
 from app.documents.runs import shown_text
@@ -17,7 +17,8 @@ from app.documents.segments import PaneAnchor, Run, RunKind, Segment, load_runs,
 from app.documents.tags import Answer, Kept, from_tags
 from app.llm.errors import InvalidOutput
 
-Output = Literal["text", "operations"]
+Output = Literal["text", "operations", "file"]
+"""`file`: the document itself, written anew; what it then is of are all texts that can be written."""
 _MOST_DIFF_CHARACTERS = 20_000
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 _OPERATION: Mapping[str, Any] = {
@@ -37,11 +38,28 @@ _OPERATION: Mapping[str, Any] = {
 OPERATIONS = list_of(_OPERATION)
 
 
+_FILE: Mapping[str, Any] = {
+    "name": {"type": "string"},
+    "media_type": {"type": "string"},
+    "size_bytes": {"type": "integer"},
+    "etag": {"type": "string"},
+    "link": {"type": "string", "description": "where to get it, with the same token"},
+    "applied": {"type": "integer", "description": "texts that were written"},
+    "degraded": {"type": "integer", "description": "of these, those whose formatting is not all kept"},
+    "refused": {"type": "integer", "description": "texts that stay as they were"},
+    "reasons": {"type": "object", "additionalProperties": {"type": "integer"}},
+    "notes": {"type": "object", "additionalProperties": {"type": "integer"}},
+}
+FILE: Mapping[str, Any] = {"type": ["object", "null"], "required": list(_FILE), "properties": _FILE}
+"""What a result says of the file that was made, if one was asked for."""
+
+
 def written_result() -> dict[str, Any]:
     """The JSON Schema of such a result."""
     every: dict[str, Any] = {
         "text": {"type": "string", "description": "the whole new text, a segment a line"},
         "operations": OPERATIONS,
+        "file": FILE,
         "diff": {
             "type": "array",
             "description": "[what, text]: equal, insert or delete; empty for long texts and operations",
@@ -59,7 +77,10 @@ def written_result() -> dict[str, Any]:
 
 def take_written(part: Part, text: str) -> Answer:
     """The runs that an answer for a part means. Raises: InvalidOutput when it belongs to no place."""
-    answer = from_tags(text, part.runs)
+    # White space at the ends stands before a field or a picture, and models leave it out.
+    tagged = part.tagged
+    before, after = tagged[: len(tagged) - len(tagged.lstrip())], tagged[len(tagged.rstrip()) :]
+    answer = from_tags(f"{before}{text.strip()}{after}" if text.strip() else text, part.runs)
     if answer.kept is Kept.REFUSED:
         raise InvalidOutput(f"tags: {part.id} has lost its text or the borders of its cells")
     return answer
@@ -85,8 +106,10 @@ def written_item(part: Part, answer: Answer) -> dict[str, Any]:
     }
 
 
-def write_result(context: StepContext, joined: Joined, *, output: Output, language: str) -> Outcome:
-    """The result of all written parts; what was not asked about stays as it is."""
+def write_result(
+    context: StepContext, joined: Joined, *, output: Output, language: str, mark: str
+) -> Outcome:
+    """The result of all written parts; what was not asked about stays as it is. `mark` is for a file's name."""
     written: dict[int, tuple[tuple[Run, ...], Kept]] = {}
     for at, group in groupby(joined.items, key=lambda item: int(item["piece"][0])):
         written[at] = _segment_runs(context.segments[at], list(group))
@@ -102,12 +125,18 @@ def write_result(context: StepContext, joined: Joined, *, output: Output, langua
     result = {
         "text": "\n".join(texts),
         "operations": operations_json(operations) if output == "operations" else [],
+        "file": None,
         "diff": _diff([segment.text for segment in context.segments], texts) if output == "text" else [],
         "degraded": [at for at, (_, kept) in written.items() if kept is Kept.DEGRADED],
         "language": language,
         **described(context, joined),
     }
-    return Outcome(output={}, result=result)
+    return Outcome(output={}, result=result, file=new_file(output, operations, mark))
+
+
+def new_file(output: str, operations: Sequence[tuple[Segment, Operation]], mark: str) -> NewFile | None:
+    """What is to be written into a copy of the document, if that is asked for."""
+    return NewFile([operation for _, operation in operations], mark) if output == "file" else None
 
 
 def operation_of(segment: Segment, runs: tuple[Run, ...], kept: Kept) -> Operation:

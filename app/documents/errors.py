@@ -4,6 +4,7 @@ DocumentError
 ├── EmptyFile · NoText · UnreadableFile · EncryptedFile · MislabelledFile · UnsupportedFormat   422
 ├── ExtractionTimedOut                                                                         422
 ├── FileTooLarge · TooComplex                                                                  413
+├── OriginalNotKept                                                                            422
 ├── DocumentNotFound                                                                           404
 └── ExtractionBusy                                                                             503
 
@@ -137,6 +138,20 @@ class DocumentNotFound(NotFound, DocumentError):
     def __init__(self, document_id: UUID) -> None:
         super().__init__(
             f"There is no document {document_id} that you may use; upload it with POST /addin/v1/documents.",
+            target="input.documents",
+        )
+
+
+class OriginalNotKept(Unprocessable, DocumentError):
+    """A new file is wanted of a document whose own file is not here."""
+
+    code = "original_not_kept"
+    title = "The file itself is not here any more"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A new file can only be made of the original, which is not here (any more); upload the document again"
+            " and send the job with that.",
             target="input.documents",
         )
 

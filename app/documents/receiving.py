@@ -14,6 +14,7 @@ from app.core.database import Database
 from app.documents import service, uploads
 from app.documents.errors import READING_ERRORS, DocumentError, TooComplex
 from app.documents.extraction import Extractor
+from app.documents.originals import ENDINGS
 from app.documents.parts import EndedMeanwhile, Parts, pieces_of
 from app.documents.segments import Extracted
 from app.documents.service import DocumentView
@@ -149,6 +150,7 @@ class Receiver:
                     member_id=self.member_id,
                     session_id=view.id,
                     document_id=stored.id,
+                    is_original=stored.media_type in ENDINGS,
                 )
                 return stored
         return await self._document(now.document_id)

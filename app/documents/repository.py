@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, and_, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.erasure import delete_some, table_of
@@ -143,6 +143,47 @@ class UploadRepository:
         )
         return found if found is not None and place < found.start + found.length else None
 
+    async def original(self, document_id: UUID) -> list[UploadPart]:
+        """The parts that are a document's original, in order; none where it is not kept."""
+        of_document = (
+            select(UploadSession.id)
+            .where(
+                UploadSession.tenant_id == self.tenant_id,
+                UploadSession.member_id == self.member_id,
+                UploadSession.document_id == document_id,
+                UploadSession.is_original,
+            )
+            .order_by(UploadSession.id)
+            .limit(1)
+            .scalar_subquery()
+        )
+        rows = await self._session.scalars(
+            select(UploadPart)
+            .where(UploadPart.tenant_id == self.tenant_id, UploadPart.session_id == of_document)
+            .order_by(UploadPart.start)
+        )
+        return list(rows)
+
+    async def has_original(self, document_id: UUID) -> bool:
+        """Whether a document's original is kept."""
+        found = (
+            select(UploadPart.start)
+            .join(
+                UploadSession,
+                and_(
+                    UploadSession.tenant_id == UploadPart.tenant_id, UploadSession.id == UploadPart.session_id
+                ),
+            )
+            .where(
+                UploadSession.tenant_id == self.tenant_id,
+                UploadSession.member_id == self.member_id,
+                UploadSession.document_id == document_id,
+                UploadSession.is_original,
+            )
+            .limit(1)
+        )
+        return await self._session.scalar(found) is not None
+
     async def delete_parts(self, session_id: UUID) -> None:
         """Remove the parts of a session that needs them no more."""
         await self._session.execute(
@@ -161,4 +202,6 @@ class SystemUploadRepository:
     async def delete_expired(self, *, limit: int) -> int:
         """Remove at most `limit` sessions whose time is over, with their parts; gives how many."""
         table = table_of(UploadSession)
-        return await delete_some(self._session, table, table.c.expires_at <= func.now(), limit=limit)
+        return await delete_some(
+            self._session, table, table.c.expires_at <= func.now(), ~table.c.is_original, limit=limit
+        )

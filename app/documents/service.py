@@ -13,6 +13,7 @@ from app.audit.actions import AuditAction
 from app.audit.record import Actor, ActorKind, record
 from app.core.clock import new_id
 from app.core.crypto import Place, Sealed, Sealer
+from app.documents import uploads
 from app.documents.language import detect, sample
 from app.documents.repository import DocumentRepository
 from app.documents.segments import Extracted, Segment, SensitivityLabel, dump_segments, load_segments
@@ -69,6 +70,8 @@ class PreparedDocument:
     sealed_source: Sealed | None
     sealed_labels: Sealed
     parts: Sequence[Sealed]
+    original: UUID | None = None
+    """The unlisted upload session that holds the file itself, which is kept with the document."""
 
 
 async def prepare(
@@ -79,6 +82,7 @@ async def prepare(
     sha256: bytes,
     extracted: Extracted,
     source: Mapping[str, str] | None = None,
+    original: UUID | None = None,
 ) -> PreparedDocument:
     """Describe a document and seal it: its segments in parts of at most 4 MiB, its name and `source` too.
 
@@ -97,6 +101,7 @@ async def prepare(
         else sealer.seal(_source_place(document_id), json.dumps(dict(source)).encode()),
         sealed_labels=sealer.seal(_labels_place(document_id), _dump_labels(view.labels)),
         parts=await asyncio.to_thread(_seal, sealer, document_id, extracted.segments),
+        original=original,
     )
 
 
@@ -131,6 +136,14 @@ async def keep(
         for number, content in enumerate(prepared.parts)
     ]
     await DocumentRepository(session, tenant_id).add(document, parts)
+    if prepared.original is not None:
+        await uploads.adopt(
+            session,
+            tenant_id=tenant_id,
+            member_id=member_id,
+            session_id=prepared.original,
+            document_id=view.id,
+        )
     await record(
         session,
         tenant_id=tenant_id,

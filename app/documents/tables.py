@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, func
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, false, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -56,7 +56,8 @@ class DocumentPart(Base):
 class UploadSession(TenantOwned, Base):
     """A file on its way in. What has arrived is always its beginning, up to `received_bytes`.
 
-    It becomes a document (`document_id`) or is refused (`refused_code`); either way its parts go.
+    It becomes a document (`document_id`) or is refused (`refused_code`); then its parts go, unless they are
+    the original that a new file may be made of: see originals.py.
     """
 
     __tablename__ = "upload_sessions"
@@ -77,6 +78,8 @@ class UploadSession(TenantOwned, Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     received_bytes: Mapped[int] = mapped_column(BigInteger)
     document_id: Mapped[UUID | None]
+    is_original: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Its parts stay as long as its document, also when the session is over."""
     refused_code: Mapped[str | None]
     refused_message: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

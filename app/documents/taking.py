@@ -3,8 +3,9 @@
     bytes ──► fewer than 4 MiB   in memory
          └──► more               sealed parts of a session that nobody is told of
 
-Whatever happens (it is read, it is refused, its sender goes away) the parts are gone afterwards; those that
-a process leaves behind when it dies go with the sessions that have expired.
+A file that a new one may be made of has such a session in any case, and it stays: it becomes the document's
+original. Otherwise, whatever happens (it is read, it is refused, its sender goes away), the parts are gone
+afterwards; those that a process leaves behind when it dies go with the sessions that have expired.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from app.documents import uploads
 from app.documents.errors import FileTooLarge
 from app.documents.extraction import Extractor
 from app.documents.names import display_name
+from app.documents.originals import ENDINGS
 from app.documents.parts import Parts, cut
 from app.documents.segments import Extracted
 from app.documents.sniff import check_length
@@ -34,6 +36,8 @@ class ReadFile:
     size_bytes: int
     sha256: bytes
     extracted: Extracted
+    original: UUID | None = None
+    """The session that holds its bytes, where they are kept."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,22 @@ class Taker:
         async with contextlib.aclosing(cut(passing.count(chunks))) as pieces:
             head = [await anext(pieces, b"")]
             if len(head[0]) < PIECE_BYTES:
-                extracted = await self._read(name, passing, _from(head))
+                extracted, original = await self._read_whole(name, passing, head[0])
             else:
-                extracted = await self._read_parts(name, passing, _from(head, pieces))
-        return ReadFile(name, passing.size_bytes, passing.keyed.digest(), extracted)
+                extracted, original = await self._read_parts(name, passing, _from(head, pieces))
+        return ReadFile(name, passing.size_bytes, passing.keyed.digest(), extracted, original)
 
-    async def _read_parts(self, name: str, passing: "_Passing", pieces: AsyncIterable[bytes]) -> Extracted:
+    async def _read_whole(
+        self, name: str, passing: "_Passing", content: bytes
+    ) -> tuple[Extracted, UUID | None]:
+        extracted = await self._read(name, passing, _from([content]))
+        if extracted.media_type not in ENDINGS:
+            return extracted, None
+        parts = await self._begin(name)
+        await parts.write(_from([content]), name=name)
+        return extracted, parts.session_id
+
+    async def _begin(self, name: str) -> Parts:
         async with self.database.tenant(self.tenant_id) as session:
             session_id = await uploads.create_unlisted(
                 session,
@@ -77,12 +91,21 @@ class Taker:
                 member_id=self.member_id,
                 most_bytes=self.extractor.most_bytes,
             )
-        parts = Parts(self.database, self.sealer, self.tenant_id, self.member_id, session_id)
+        return Parts(self.database, self.sealer, self.tenant_id, self.member_id, session_id)
+
+    async def _read_parts(
+        self, name: str, passing: "_Passing", pieces: AsyncIterable[bytes]
+    ) -> tuple[Extracted, UUID | None]:
+        parts = await self._begin(name)
+        is_original = False
         try:
             size_bytes = await parts.write(pieces, name=name)
-            return await self._read(name, passing, parts.read(size_bytes))
+            extracted = await self._read(name, passing, parts.read(size_bytes))
+            is_original = extracted.media_type in ENDINGS
         finally:
-            await asyncio.shield(self._let_go(session_id))
+            if not is_original:
+                await asyncio.shield(self._let_go(parts.session_id))
+        return extracted, parts.session_id if is_original else None
 
     async def _read(self, name: str, passing: "_Passing", content: AsyncIterable[bytes]) -> Extracted:
         return await self.extractor.extract_pieces(name, passing.size_bytes, content, group=self.tenant_id)

@@ -1,6 +1,6 @@
 """Upload sessions: a file arrives in parts, in order, and may be resumed after any break.
 
-    POST ──► receiving ──parts──► received ──read──► completed (a document; its parts go)
+    POST ──► receiving ──parts──► received ──read──► completed (a document; see originals.py for its parts)
                  │                    │
                  │                    └── refused by a reader, or another SHA-256: the parts go
                  └── deleted by its member, or expired: everything goes
@@ -150,8 +150,14 @@ async def find(
 
 
 async def delete(session: AsyncSession, *, tenant_id: UUID, member_id: UUID, session_id: UUID) -> None:
-    """Give an upload up; a document that it became stays. Raises: `UploadSessionNotFound`."""
-    await UploadRepository(session, tenant_id, member_id).delete(session_id)
+    """Give an upload up; a document that it became stays, with its original. Raises: `UploadSessionNotFound`."""
+    repository = UploadRepository(session, tenant_id, member_id)
+    upload = await repository.get(session_id, lock=True)
+    if upload.is_original:
+        upload.expires_at = now()
+        await session.flush()
+        return
+    await repository.delete(session_id)
 
 
 def check_range(view: UploadView, start: int, end: int, total: int) -> None:
@@ -188,7 +194,7 @@ async def append(
     Raises: `InvalidRange` if it does not follow what has arrived or differs from it, `UploadSessionNotFound`.
     """
     # Before the transaction begins: it would be idle meanwhile, and others wait for its lock.
-    sealed = sealer.seal(_part_place(session_id, start), content)
+    sealed = sealer.seal(part_place(session_id, start), content)
     repository = UploadRepository(session, tenant_id, member_id)
     upload = await repository.get(session_id, lock=True)
     view = _view(sealer, upload)
@@ -222,13 +228,29 @@ async def piece(
 
 
 async def complete(
-    session: AsyncSession, *, tenant_id: UUID, member_id: UUID, session_id: UUID, document_id: UUID
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    member_id: UUID,
+    session_id: UUID,
+    document_id: UUID,
+    is_original: bool,
 ) -> None:
-    """Say that a locked session became this document; its parts go."""
+    """Say that a locked session became this document; its parts stay as the original, or go."""
     repository = UploadRepository(session, tenant_id, member_id)
     upload = await repository.get(session_id, lock=True)
-    upload.document_id = document_id
-    await repository.delete_parts(session_id)
+    upload.document_id, upload.is_original = document_id, is_original
+    if not is_original:
+        await repository.delete_parts(session_id)
+
+
+async def adopt(
+    session: AsyncSession, *, tenant_id: UUID, member_id: UUID, session_id: UUID, document_id: UUID
+) -> None:
+    """Make the parts of an unlisted session this document's original. Raises: `UploadSessionNotFound`."""
+    upload = await UploadRepository(session, tenant_id, member_id).get(session_id, lock=True)
+    upload.document_id, upload.is_original, upload.expires_at = document_id, True, now()
+    await session.flush()
 
 
 async def refuse(
@@ -290,7 +312,7 @@ async def _bytes_at(repository: UploadRepository, sealer: Sealer, session_id: UU
     part = await repository.part_at(session_id, place)
     if part is None:
         return b""
-    return sealer.open(_part_place(session_id, part.start), part.content)[place - part.start :]
+    return sealer.open(part_place(session_id, part.start), part.content)[place - part.start :]
 
 
 def _view(sealer: Sealer, upload: UploadSession) -> UploadView:
@@ -312,5 +334,6 @@ def _place(session_id: UUID, column: str) -> Place:
     return Place("upload_sessions", session_id, column)
 
 
-def _part_place(session_id: UUID, start: int) -> Place:
+def part_place(session_id: UUID, start: int) -> Place:
+    """Where a part is sealed."""
     return Place("upload_parts", f"{session_id}:{start}", "content")

@@ -10,7 +10,7 @@ from app.core.erasure import Erasable, by_member, by_parent, delete_found, of_te
 from app.jobs.complete import end_steps
 from app.jobs.notify import notify_cancelled
 from app.jobs.states import FINAL_JOB_STATES, OPEN_JOB_STATES
-from app.jobs.tables import DispatchTurn, IdempotencyKey, Job, JobFeedback, JobInput, JobStep
+from app.jobs.tables import DispatchTurn, IdempotencyKey, Job, JobFeedback, JobFilePart, JobInput, JobStep
 from app.vocabulary import JobState
 
 TABLES: tuple[Erasable, ...] = (
@@ -19,6 +19,7 @@ TABLES: tuple[Erasable, ...] = (
     by_member(IdempotencyKey),
     by_member(JobFeedback),
     by_parent(JobInput, "job_id", Job),
+    by_parent(JobFilePart, "job_id", Job),
     of_tenant(DispatchTurn),
 )
 

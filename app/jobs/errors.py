@@ -23,6 +23,18 @@ class JobNotFound(NotFound):
         super().__init__(f"There is no job {job_id} that you may see; list yours with GET /addin/v1/jobs.")
 
 
+class JobFileNotFound(NotFound):
+    """The job has made no file."""
+
+    code = "job_file_not_found"
+    title = "No file"
+
+    def __init__(self, job_id: UUID) -> None:
+        super().__init__(
+            f"Job {job_id} has made no file; jobs do so that end well and were sent with `output: file`."
+        )
+
+
 class IdempotencyKeyReused(Conflict):
     """The same Idempotency-Key with another body."""
 

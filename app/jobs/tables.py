@@ -91,6 +91,20 @@ class JobInput(Base):
     document_id: Mapped[UUID]
 
 
+class JobFilePart(Base):
+    """At most 4 MiB of the file that a job has made, sealed; its name and type stand in the result."""
+
+    __tablename__ = "job_file_parts"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "job_id"], ["jobs.tenant_id", "jobs.id"], ondelete="CASCADE"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    content: Mapped[Sealed]
+
+
 class JobStep(TenantOwned, Base):
     """The unit of scheduling. See states.py for the machine, leases.py for claim, lease and fencing."""
 

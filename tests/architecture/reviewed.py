@@ -71,6 +71,7 @@ SEALED = (
     ("document_parts", "content"),
     ("upload_sessions", "sealed_name sealed_sha256"),
     ("upload_parts", "content"),
+    ("job_file_parts", "content"),
     ("jobs", "sealed_parameters sealed_result"),
     ("job_steps", "sealed_answer sealed_input sealed_output"),
     ("provider_credentials", "sealed"),

@@ -165,6 +165,9 @@ def _addin() -> dict[str, Entry]:
         "POST /addin/v1/graph-sessions/{session_id}/renew": own({"path session_id": session}),
         "DELETE /addin/v1/graph-sessions/{session_id}": own({"path session_id": session}),
         "GET /addin/v1/jobs/{job_id}/events": own(events),
+        "GET /addin/v1/jobs/{job_id}/file": own(
+            {"path job_id": Handle(things.by(ADA, things.job_with_file))}
+        ),
         "POST /addin/v1/jobs/{job_id}/resume": own({"path job_id": waiting}),
         "DELETE /addin/v1/jobs/{job_id}": own({"path job_id": Handle(things.by(ADA, things.ended_job))}),
         **_feedback(),

@@ -9,10 +9,16 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
+from sqlalchemy import update
+
 from app.copilot.prompt_files import load_prompt_files
+from app.copilot.sealed_json import seal_json
 from app.core.clock import new_id
+from app.jobs.complete import result_place
 from app.jobs.events import EventWriter, current_epoch
+from app.jobs.files import keep_file, seal_file
 from app.jobs.leases import claim
+from app.jobs.tables import Job
 from app.jobs.waiting import NEEDS_USER, wait
 from app.local.entra.registrations import PORTAL_CLIENT_ID
 from app.vocabulary import Role
@@ -90,6 +96,24 @@ async def glossary(world: World) -> str:
 
 async def template(world: World) -> str:
     return await wording(world, "templates", TEMPLATE)
+
+
+async def job_with_file(world: World, actor: Actor) -> str:
+    """An ended one, and what a worker writes when it has made a file."""
+    job_id = UUID(await ended_job(world, actor))
+    services, content = world.portal.services, TEXT.encode()
+    ((tenant_id,),) = await rows(world.database, "SELECT tenant_id FROM jobs WHERE id = :job", job=job_id)
+    sealer = await services.keys.sealer(tenant_id)
+    facts = {"name": "a.docx", "media_type": "text/plain", "size_bytes": len(content), "etag": "e"}
+    parts = await seal_file(sealer, job_id, content)
+    async with services.database.tenant(tenant_id) as session:
+        await keep_file(session, parts, tenant_id=tenant_id, job_id=job_id)
+        await session.execute(
+            update(Job)
+            .where(Job.tenant_id == tenant_id, Job.id == job_id)
+            .values(sealed_result=seal_json(sealer, result_place(job_id), {"file": facts}))
+        )
+    return str(job_id)
 
 
 async def waiting_job(world: World, actor: Actor) -> str:

@@ -53,6 +53,7 @@ SEALED = {
     "evaluation_sets.sealed_cases",
     "job_feedback.sealed_comment",
     "job_steps.sealed_answer",
+    "job_file_parts.content",
     "job_steps.sealed_input",
     "job_steps.sealed_output",
     "jobs.sealed_parameters",

@@ -1,0 +1,175 @@
+"""A document that is sent to be translated comes back as a document, in another language and else as it was."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from app.documents.uploads import remove_expired
+from app.documents.writing import writable
+from tests.documents.formatted import elements, parts, rich_word_file
+from tests.documents.uploading import begin
+from tests.entra import ALAN, GRACE
+from tests.house import House
+from tests.processes import SEED
+from tests.scripted_vendor import ScriptedVendor, quote_document
+from tests.wire_formats import Asked
+
+_MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_PHRASES = {
+    "Section": "Abschnitt",
+    "The harbour was": "Der Hafen war",
+    "closed": "geschlossen",
+    "for three": "für drei",
+    "long": "lange",
+    "days": "Tage",
+    "and nobody said why": "und niemand sagte, warum das so war",
+    "says": "sagt",
+    "why": "warum",
+    "Note": "Anmerkung",
+    "See": "Siehe",
+    "the": "den",
+    "annex": "Anhang",
+    "or page": "oder Seite",
+    "The board": "Der Vorstand",
+    "approved": "billigte",
+    "the plan": "den Plan",
+    "more": "mehr",
+    "A second line with": "Eine zweite Zeile mit",
+    "in it": "darin",
+    "open since": "offen seit",
+    "Monday": "Montag",
+    "Beside the box": "Neben dem Kasten",
+    "In box": "Im Kasten",
+    "In a control": "In einem Steuerelement",
+    "Paragraph": "Absatz",
+    "of a report with a sentence or two": "eines Berichts mit einem Satz oder zwei",
+    "so that there is something to read on every page of it and the page is full at last": (
+        "damit auf jeder Seite etwas zu lesen ist und die Seite endlich voll wird"
+    ),
+    "A chart": "Ein Diagramm",
+    "Old new": "Alt neu",
+    "Harbour report, page": "Hafenbericht, Seite",
+    "Confidential": "Vertraulich",
+    "Ships": "Schiffe",
+    "a year": "im Jahr",
+    "Arrivals": "Ankünfte",
+    "First step": "Erster Schritt",
+}
+_KNOWN = re.compile("|".join(rf"\b{one}\b" for one in sorted(_PHRASES, key=len, reverse=True)))
+_MARKS = re.compile(r"[\^~|¦¬¤¶°±¨†‡◊≈√∆]{2,}")
+
+
+def german(asked: Asked) -> str:
+    """A translator with a phrase book, who keeps tags and order."""
+    answer: dict[str, Any] = json.loads(quote_document(asked))
+    for part in answer["parts"]:
+        text = _MARKS.sub("", part["text"]).replace("a long report", "a report")
+        part["text"] = _KNOWN.sub(lambda match: _PHRASES[match.group()], text)
+    return json.dumps(answer, ensure_ascii=False)
+
+
+async def _begin(house: House, vendor: ScriptedVendor) -> None:
+    """The vendor's model translates."""
+    vendor.respond = german
+    platform = yaml.safe_load(SEED.read_text())["platform"]
+    able = {"languages": ["en", "de"], "context_window": 32_768, "max_output_tokens": 8_192, "concurrency": 4}
+    platform["deployments"][0].update(able)
+    member = {"deployment": platform["deployments"][0]["name"], "prompt_set": "default"}
+    platform["pools"].append({"name": "translate", "task_type": "translate", "members": [member]})
+    platform["routes"].append({"name": "translate", "task_type": "translate", "pool": "translate"})
+    await house.system.configure(base_url=vendor.base_url, platform=platform)
+
+
+def _order(document: dict[str, Any], **parameters: Any) -> dict[str, Any]:
+    return {
+        "task_type": "translate",
+        "parameters": {"language": "de", "output": "file", **parameters},
+        "input": {"documents": [document["id"]]},
+    }
+
+
+@pytest.mark.processes
+async def test_a_translated_document_is_fetched_by_its_owner_with_everything_else_in_place(
+    vendor: ScriptedVendor, house: House
+) -> None:
+    original = rich_word_file(1)
+    await _begin(house, vendor)
+    house.system.start_all()
+    document = await house.upload('Bericht "März".docx', original)
+    accepted = await house.submit(_order(document))
+    assert accepted.status_code == 202, accepted.text
+    path = f"/jobs/{accepted.json()['id']}/file"
+    done = await house.finished(accepted.json()["id"])
+    assert done["state"] == "succeeded", done["error"]
+    told = done["result"]["file"]
+    assert (told["degraded"], told["refused"], told["reasons"]) == (0, 0, {})
+    assert told["applied"] > 20
+    assert told["link"] == f"/addin/v1{path}"
+
+    answer = await house.client().get(path)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == _MEDIA_TYPE == told["media_type"]
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["etag"] == f'"{told["etag"]}"'
+    assert told["name"] == "Bericht _März_.de.docx"
+    assert "filename*=UTF-8''Bericht%20_M%C3%A4rz_.de.docx" in answer.headers["content-disposition"]
+    made = answer.content
+    assert len(made) == told["size_bytes"]
+
+    words = {segment.text for segment in writable(made).segments}
+    assert {"Hafenbericht, Seite 1", "Anmerkung 1 sagt warum.", "Im Kasten 1", "Schiffe im Jahr"} <= words
+    assert {"Ankünfte", "Erster Schritt", "Vertraulich"} <= words
+    assert elements(made) - elements(original) == {}, "nothing is there that was not"
+    lost = elements(original) - elements(made)
+    assert set(lost) <= {"r"}, lost
+    before, after = parts(original), parts(made)
+    assert list(before) == list(after)
+    for name in ("word/media/image1.png", "word/comments.xml", "word/styles.xml", "[Content_Types].xml"):
+        assert before[name] == after[name], name
+
+    for other in (ALAN, GRACE):
+        refused = await house.client(other).get(path)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (404, "job_not_found")
+    assert (await house.client().delete(f"/jobs/{accepted.json()['id']}")).status_code == 204
+    assert (await house.client().get(path)).status_code == 404
+    for table in ("job_file_parts", "upload_parts", "upload_sessions"):
+        assert await house.system.rows(f"SELECT 1 FROM {table}") == [], table
+
+
+async def test_what_no_file_can_be_made_of_is_refused_at_the_door(
+    vendor: ScriptedVendor, house: House
+) -> None:
+    await _begin(house, vendor)
+    text = await house.upload("a.txt", b"The harbour was closed for three days.")
+    for body in (_order(text), {**_order(text), "input": {"text": "The harbour was closed."}}):
+        answer = await house.submit(body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "wrong_input")
+        assert "Word, Excel and PowerPoint" in answer.json()["error"]["message"]
+    document = await house.upload("a.docx", rich_word_file(1))
+    accepted = await house.submit(_order(document))
+    assert accepted.status_code == 202, accepted.text
+    missing = await house.client().get(f"/jobs/{accepted.json()['id']}/file")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "job_file_not_found")
+    # As for documents that came before originals were kept.
+    await house.system.rows("DELETE FROM upload_sessions WHERE is_original RETURNING id")
+    answer = await house.submit(_order(document))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "original_not_kept")
+    assert (await house.submit({"input": {"documents": [document["id"]]}})).status_code == 202
+
+
+@pytest.mark.parametrize("ends", ["deleted", "expired"])
+async def test_an_upload_session_that_ends_leaves_the_original_to_its_document(
+    vendor: ScriptedVendor, house: House, ends: str
+) -> None:
+    await _begin(house, vendor)
+    upload = await begin(house.client(), "a.docx", rich_word_file(1))
+    document = (await upload.put(0, len(upload.content))).json()
+    if ends == "deleted":
+        assert (await house.client().delete(upload.path)).status_code == 204
+    await house.system.rows("UPDATE upload_sessions SET expires_at = now() - interval '1 s' RETURNING id")
+    assert await remove_expired(house.system.database.system) == 0
+    assert (await house.client().get(upload.path)).status_code == 404
+    assert (await house.submit(_order(document))).status_code == 202
