@@ -133,7 +133,7 @@ NOT_CONTENT = (
     # Sentences and records that our code makes from codes, ids and figures; app/documents/errors.py and
     # app/llm/errors.py say that theirs never hold a document's name or text, a prompt or an answer.
     ("audit_entries", "detail"),
-    ("documents", "notes"),
+    ("documents", "findings notes"),
     ("evaluation_runs", "members"),
     ("evaluation_scores", "scores"),
     ("erasures", "removed proof"),

@@ -64,6 +64,7 @@ SEALED = {
     "upload_sessions.sealed_name",
     "upload_sessions.sealed_sha256",
     "webhooks.sealed_secret",
+    "wordings.sealed_body",
 }
 """Documents, uploads, parameters, results, checkpoints, credentials, token caches, secrets of webhooks, cases and answers of evaluations.
 
@@ -284,6 +285,11 @@ class Story:
             assert one.words["person"] in json.dumps(me)
             held = await browser.send("POST", "/holds", json={"reason": f"case {one.words['reason']}"})
             assert held.status_code == 201, held.text
+            guide = {"text": f"Say {one.words['text']}."}
+            template = {"title": "Thanks", "instruction": f"Thank them for the {one.words['text']}."}
+            for path, body in (("/style-guide", guide), ("/templates/thanks", template)):
+                kept = await browser.send("PUT", path, json=body)
+                assert kept.is_success, kept.text
             assert browser.session is not None
             self.canaries.add("cookie", browser.session)
         async with Browser(door) as another:
