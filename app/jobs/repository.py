@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.crypto import Sealed
@@ -146,7 +147,7 @@ class JobRepository:
         whose = [] if member_id is None else [JobStep.member_id == member_id]
         rows = await self._session.scalars(
             select(JobStep)
-            .distinct(JobStep.input_hash)
+            .ext(distinct_on(JobStep.input_hash))
             .where(
                 JobStep.tenant_id == self._tenant_id,
                 JobStep.input_hash.in_(hashes),

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from app.core.clock import new_id
+from app.jobs.service import earlier_answers
 from tests.copilot.conftest import document
 from tests.copilot.reuse_house import report
 from tests.entra import ADA, ALAN
@@ -45,3 +47,19 @@ async def test_an_edited_document_reuses_what_did_not_change_and_says_so(
     # A colleague has sent the same text, and pays for it.
     other = await summary_of(house, "\n\n".join(texts), ALAN)
     assert other["usage"]["calls"] >= first["usage"]["calls"]
+    # The scope is the member; only where an organisation has opted in, it is everybody.
+    row = (
+        await house.system.rows(
+            "SELECT tenant_id, member_id, input_hash FROM job_steps WHERE job_id = :id AND input_hash IS NOT NULL",
+            id=first["id"],
+        )
+    )[0]
+    async with house.system.database.app.tenant(row["tenant_id"]) as session:
+        scopes = (row["member_id"], new_id(), None)
+        found = [
+            await earlier_answers(
+                session, tenant_id=row["tenant_id"], member_id=member_id, hashes=[row["input_hash"]]
+            )
+            for member_id in scopes
+        ]
+    assert list(map(len, found)) == [1, 0, 1]
