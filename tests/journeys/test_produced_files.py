@@ -1,7 +1,10 @@
 """A document that is sent to be translated comes back as a document, in another language and else as it was."""
 
 import json
+import os
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from app.documents.uploads import remove_expired
 from app.documents.writing import writable
 from tests.documents.formatted import elements, parts, rich_word_file
 from tests.documents.uploading import begin
+from tests.documents.writers.test_libreoffice import pages
 from tests.entra import ALAN, GRACE
 from tests.house import House
 from tests.processes import SEED
@@ -93,7 +97,7 @@ def _order(document: dict[str, Any], **parameters: Any) -> dict[str, Any]:
 
 @pytest.mark.processes
 async def test_a_translated_document_is_fetched_by_its_owner_with_everything_else_in_place(
-    vendor: ScriptedVendor, house: House
+    vendor: ScriptedVendor, house: House, tmp_path: Path
 ) -> None:
     original = rich_word_file(1)
     await _begin(house, vendor)
@@ -129,6 +133,11 @@ async def test_a_translated_document_is_fetched_by_its_owner_with_everything_els
     assert list(before) == list(after)
     for name in ("word/media/image1.png", "word/comments.xml", "word/styles.xml", "[Content_Types].xml"):
         assert before[name] == after[name], name
+
+    if "SWITCHBOARD_TEST_MARKED" in os.environ and shutil.which("soffice") is not None:
+        shown = " ".join(" ".join(pages(made, "docx", tmp_path)).split())
+        for words_shown in ("Der Hafen war geschlossen", "Hafenbericht", "Anmerkung 1 sagt warum"):
+            assert words_shown in shown
 
     for other in (ALAN, GRACE):
         refused = await house.client(other).get(path)

@@ -23,6 +23,7 @@ from app.core.clock import new_id
 from app.core.crypto import Place, SealBroken, Sealed, Sealer
 from app.core.database import libpq_url
 from app.core.sealed_rows import SealedColumn, count_unreadable, count_versions, sealed_columns
+from app.documents.writing import writable
 from app.evaluation import service as evaluation
 from app.evaluation.case_files import Case, dump_lines
 from app.evaluation.trial import Sponsor
@@ -37,6 +38,7 @@ from app.tenants.seed import import_tenants
 from tests import canaries
 from tests.canaries import Canaries, word
 from tests.conftest import TestDatabase
+from tests.documents.files import paragraph, word_file
 from tests.entra import ADA, GRACE
 from tests.house import House, serve
 from tests.portal.browsers import Browser, Door
@@ -52,8 +54,8 @@ SEALED = {
     "evaluation_answers.sealed_answer",
     "evaluation_sets.sealed_cases",
     "job_feedback.sealed_comment",
-    "job_steps.sealed_answer",
     "job_file_parts.content",
+    "job_steps.sealed_answer",
     "job_steps.sealed_input",
     "job_steps.sealed_output",
     "jobs.sealed_parameters",
@@ -123,6 +125,9 @@ async def told(
     platform = yaml.safe_load(SEED.read_text())["platform"]
     # The vendor answers the prompts for models that need no example.
     platform["pools"][0]["members"][0]["prompt_set"] = "default"
+    writer = {"deployment": platform["deployments"][0]["name"], "prompt_set": "default"}
+    platform["pools"].append({"name": "rewrite", "task_type": "rewrite", "members": [writer]})
+    platform["routes"].append({"name": "rewrite", "task_type": "rewrite", "pool": "rewrite"})
     await house.system.configure(base_url=vendor.base_url, platform=platform)
     house.system.start_all()
     with canaries.logged() as written:
@@ -261,6 +266,7 @@ class Story:
         """Everything that one can do here."""
         await self._portal(api, one)
         await self._documents_and_jobs(one)
+        await self._files(one)
         await self._uploads(one)
         await self._drive(one)
         await self._mistakes(one)
@@ -334,6 +340,24 @@ class Story:
             said = {"thumb": "down", "comment": f"nothing of the {words['text']}"}
             given = await self.house.client(one.login).put(f"/jobs/{job}/feedback", json=said)
             assert given.status_code == 200, given.text
+
+    async def _files(self, one: Person) -> None:
+        """Two files that are made of one, and fetched."""
+        text = f"The {one.words['text']} was closed in March because a storm had torn two cranes."
+        document = await self.house.upload(f"{one.words['name']}.docx", word_file(paragraph(text)), one.login)
+        body = {
+            "task_type": "rewrite",
+            "parameters": {"tone": "formal", "output": "file"},
+            "input": {"documents": [document["id"]]},
+        }
+        for _ in range(2):
+            job_id = (await self.house.submit(body, one.login)).json()["id"]
+            done = await self.house.finished(job_id, one.login)
+            assert done["state"] == "succeeded", done["error"]
+            assert one.words["name"] in done["result"]["file"]["name"]
+            made = await self.house.client(one.login).get(f"/jobs/{job_id}/file")
+            assert made.status_code == 200, made.text
+            assert one.words["text"] in writable(made.content).segments[0].text
 
     async def _uploads(self, one: Person) -> None:
         client, words = self.house.client(one.login), one.words

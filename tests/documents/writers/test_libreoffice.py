@@ -26,7 +26,7 @@ pytestmark = [
 _PAGES = 100
 
 
-def _pages(content: bytes, suffix: str, folder: Path) -> list[str]:
+def pages(content: bytes, suffix: str, folder: Path) -> list[str]:
     """What LibreOffice shows of a file, page by page."""
     file = folder / f"made.{suffix}"
     file.write_bytes(content)
@@ -63,8 +63,8 @@ def test_libreoffice_shows_what_was_written(
     content = make()
     produced = apply(content, [pseudo_translated(segment) for segment in writable(content).segments])
     assert not produced.refused
-    pages = "\n".join(_pages(produced.content, suffix, tmp_path))
-    assert [text for text in shown if text not in pages] == []
+    seen = "\n".join(pages(produced.content, suffix, tmp_path))
+    assert [text for text in shown if text not in seen] == []
 
 
 def test_a_report_of_a_hundred_pages_keeps_all_that_is_counted_and_its_length(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_report_of_a_hundred_pages_keeps_all_that_is_counted_and_its_length(tm
     for number, each in enumerate((content, produced.content)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        lengths.append(len(_pages(each, "docx", folder)))
+        lengths.append(len(pages(each, "docx", folder)))
     print("pages", lengths)
     assert lengths[0] >= _PAGES * 0.9
     # Capitals are wider than small letters.
