@@ -29,8 +29,8 @@ from tests.isolation.world import CONTENT_CANARY, TENANT_CANARY, TEXT, World
 from tests.notices.ends import told
 from tests.tenants.administration import rows
 
-GLOSSARY = {"language": "de", "terms": [{"source": CONTENT_CANARY, "target": "Hafen"}]}
-TEMPLATE = {"title": CONTENT_CANARY, "instruction": CONTENT_CANARY}
+GLOSSARY = {"language": "de", "terms": [{"source": TENANT_CANARY, "target": "Hafen"}]}
+TEMPLATE = {"title": TENANT_CANARY, "instruction": TENANT_CANARY}
 OWN_TEXT = "The harbour was closed for three days. The ferry went on the fourth."
 
 

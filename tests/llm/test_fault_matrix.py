@@ -196,7 +196,9 @@ async def check(stage: Stage, name: str, lane: Lane, host: OfficeHost) -> None:
     assert {asked.stream for asked in stage.vendor.asked[asked_before:]} == {lane is Lane.INTERACTIVE}
     hops = [(call["request_model"], call["error_code"], call["cost_micros"]) for call in calls]
     failed = ("faulty", expected.code, expected.charged)
-    assert {call["reserved_micros"] for call in calls} == {RESERVED}
+    # The faulty model reasons, so that it has room for thoughts.
+    reserved = {"faulty": RESERVED, "spare": 1312}
+    assert all(call["reserved_micros"] == reserved[call["request_model"]] for call in calls)
     if host == PAIR:
         assert hops == [failed, ("spare", None, COUNTED)]
         assert (job["state"], step["state"], attempts) == ("succeeded", "done", 1)
