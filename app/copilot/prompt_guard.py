@@ -4,8 +4,10 @@ A document may order it to. A run of eight words of a prompt in an answer is suc
 was read says the same. What a member asked for stands in the prompts' places and is no part of them.
 """
 
+import json
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from app.llm.errors import InvalidOutput
 
@@ -26,12 +28,28 @@ class PromptGuard:
 
     def check(self, answer: str, source: str) -> None:
         """No run of eight words of a prompt is in the answer that is not in the source. Raises: InvalidOutput."""
-        runs = _runs(answer)
+        runs = {run for text in _texts(answer) for run in _runs(text)}
         if not runs:
             return
         copied = runs & {run for prompt in self._prompts for run in _runs_of_prompt(prompt)}
         if copied and copied - _runs(source):
             raise InvalidOutput("prompt: the answer repeats what the model was told")
+
+
+def _texts(answer: str) -> list[str]:
+    """What an answer says: names of fields stand in prompts too, which show the shape that is asked for."""
+    try:
+        left: list[Any] = [json.loads(answer)]
+    except (ValueError, RecursionError):
+        return [answer]
+    found = []
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            found.append(value)
+        elif isinstance(value, dict | list):
+            left += value.values() if isinstance(value, dict) else value
+    return found
 
 
 def _runs_of_prompt(prompt: str) -> set[str]:

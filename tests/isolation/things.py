@@ -5,6 +5,7 @@ What only a worker can do (a job that waits, an event) is done by the functions 
 
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -60,14 +61,12 @@ def with_one_before(make: Make) -> Make:
 
 async def document(world: World, actor: Actor, text: str = TEXT) -> str:
     shape = Shape(query={"name": f"{CONTENT_CANARY if text is TEXT else 'own'}.txt"}, content=text.encode())
-    found: str = (await world.made(actor, "POST", f"{door(actor)}/documents", shape))["id"]
-    return found
+    return str((await world.made(actor, "POST", f"{door(actor)}/documents", shape))["id"])
 
 
 async def job(world: World, actor: Actor, text: str = TEXT) -> str:
     body = {"task_type": "summarize", "input": {"text": text}}
-    found: str = (await world.made(actor, "POST", f"{door(actor)}/jobs", Shape(body=body)))["id"]
-    return found
+    return str((await world.made(actor, "POST", f"{door(actor)}/jobs", Shape(body=body)))["id"])
 
 
 async def ended_job(world: World, actor: Actor, text: str = TEXT) -> str:
@@ -90,12 +89,8 @@ async def wording(world: World, kind: str, body: dict[str, Any]) -> str:
     return name
 
 
-async def glossary(world: World) -> str:
-    return await wording(world, "glossaries", GLOSSARY)
-
-
-async def template(world: World) -> str:
-    return await wording(world, "templates", TEMPLATE)
+glossary = partial(wording, kind="glossaries", body=GLOSSARY)
+template = partial(wording, kind="templates", body=TEMPLATE)
 
 
 async def job_with_file(world: World, actor: Actor) -> str:
