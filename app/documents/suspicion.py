@@ -124,7 +124,10 @@ _PLACEHOLDER = re.compile(
     r"https?://[^\s<>\"')\]]*(?:[?&][\w.-]{1,30}=(?=[\s\"')\]<,.]|$)|[?&=/](?:\{|\[|<|\$\{|%7b)[\w\s.-]{2,60}"
     r"|=[A-Z]{3,}(?:[\s_+-][A-Z]{2,})+)"
 )
-_TAGS = re.compile("(?<!\U0001f3f4)[\U000e0020-\U000e007e]{3,}")
+_TAGS = re.compile(
+    "(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0020-\U000e007e]{3,}|\U0001f3f4[\U000e0020-\U000e007e]{7,}"
+)
+"""Flags are written so, in six characters at most."""
 _OVERRIDES = re.compile("[\u202d\u202e]")
 _NO_WIDTH = re.compile("(?<=[A-Za-z])[\u200b\u200c\u200d\u2060\ufeff](?=[A-Za-z])")
 _MOST_NO_WIDTH = 3
@@ -222,7 +225,8 @@ def _decoded(text: str) -> list[str]:
     found: list[str] = []
     if not text.isascii():
         found += [
-            "".join(chr(ord(each) - 0xE0000) for each in match.group()) for match in _TAGS.finditer(text)
+            "".join(chr(ord(each) - 0xE0000) for each in match.group().lstrip("\U0001f3f4"))
+            for match in _TAGS.finditer(text)
         ]
         plain = "".join(
             each for each in unicodedata.normalize("NFKC", text) if unicodedata.category(each) != "Cf"
