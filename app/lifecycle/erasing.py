@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.actions import AuditAction
-from app.audit.record import Actor, ActorKind, record
+from app.audit.record import Actor, ActorKind, DetailValue, record
 from app.core.database import Database
 from app.core.erasure import count_keys, erase_keys, erase_some
 from app.core.logging import get_logger
@@ -235,15 +235,16 @@ class Erasing:
                 return self.settle_seconds == 0
             if (now - row.swept_at).total_seconds() < self.settle_seconds:
                 return False
+            proof = _proof(found, in_redis, first=row.swept_at.isoformat(), second=now.isoformat())
             await _write(
                 session,
                 subject,
                 state=ErasureState.FINISHED,
                 phase=Phase.DONE,
                 finished_at=now,
-                proof=_proof(found, in_redis, first=row.swept_at.isoformat(), second=now.isoformat()),
+                proof=proof,
             )
-            await _record(session, subject, AuditAction.ERASURE_FINISH)
+            await _record(session, subject, AuditAction.ERASURE_FINISH, _in_the_record(proof, row.removed))
             if subject.member_id is None:
                 await finish_tenant(session)
         _log.info("erasure finished", tenant_id=str(subject.tenant_id), member=subject.member_id is not None)
@@ -275,7 +276,12 @@ async def _write(session: AsyncSession, subject: Subject, **values: Any) -> None
     )
 
 
-async def _record(session: AsyncSession, subject: Subject, action: AuditAction) -> None:
+async def _record(
+    session: AsyncSession,
+    subject: Subject,
+    action: AuditAction,
+    detail: Mapping[str, DetailValue] | None = None,
+) -> None:
     # What is finished names the erasure alone: the member must not be found by it any more.
     of_member = action is AuditAction.MEMBER_ERASE
     await record(
@@ -285,7 +291,7 @@ async def _record(session: AsyncSession, subject: Subject, action: AuditAction) 
         action=action,
         target_type="member" if of_member else "erasure",
         target_id=str(subject.member_id if of_member else subject.erasure_id),
-        detail={"erasure": str(subject.erasure_id)},
+        detail={"erasure": str(subject.erasure_id), **(detail or {})},
     )
 
 
@@ -298,3 +304,10 @@ def _proof(found: Sweep, in_redis: int, *, first: str, second: str) -> Mapping[s
         "first_sweep_at": first,
         "second_sweep_at": second,
     }
+
+
+def _in_the_record(proof: Mapping[str, Any], removed: Mapping[str, int]) -> Mapping[str, DetailValue]:
+    """The proof in an entry's flat form: figures by table, so that an export of the record proves it too."""
+    figures = {name: value for name, value in proof.items() if name != "kept"}
+    kept = {f"kept.{table}": one["rows"] for table, one in proof["kept"].items()}
+    return {**figures, **kept, **{f"removed.{store}": count for store, count in removed.items()}}

@@ -123,10 +123,17 @@ async def cancel(session: AsyncSession, *, tenant_id: UUID, erasure_id: UUID, ac
 
 
 async def page(
-    session: AsyncSession, *, tenant_id: UUID, before: UUID | None, limit: int
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    before: UUID | None,
+    limit: int,
+    whole_tenant_only: bool = False,
 ) -> Sequence[ErasureView]:
-    """A tenant's erasures, newest first."""
+    """A tenant's erasures, newest first; those of its members too unless only the whole tenant's are asked for."""
     query = select(Erasure).where(Erasure.tenant_id == tenant_id).order_by(Erasure.id.desc()).limit(limit)
+    if whole_tenant_only:
+        query = query.where(Erasure.member_id.is_(None))
     if before is not None:
         query = query.where(Erasure.id < before)
     return [_view(row) for row in await session.scalars(query)]

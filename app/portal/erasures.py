@@ -45,7 +45,7 @@ async def ask_erasure(
     session: PortalSession,
     services: InProcess,
 ) -> ErasureResource:
-    """Erase a member at once, or the whole tenant after the waiting time, in which it can be taken back.
+    """Erase a member, beginning within seconds, or the whole tenant after the waiting time, in which it can be taken back.
 
     An erased person stays shut out until an administrator lets them in again: `PATCH /portal/v1/members/{id}`
     with `state` active.

@@ -105,11 +105,40 @@ async def resume_tenant(
     return _resource(changed)
 
 
+@router.get("/{tenant_id}/erasures")
+async def list_tenant_erasures(
+    tenant_id: UUID,
+    caller: Operator,
+    services: InProcess,
+    before: Annotated[UUID | None, Query(description="Id of the last erasure of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> Page[ErasureResource]:
+    """Erasures of the whole customer, newest first, with their proofs; those of its members are its own."""
+    async with services.database.tenant(caller.tenant_id) as session:
+        await service.facts(session, tenant_id=tenant_id)
+    async with services.database.tenant(tenant_id) as session:
+        found = await erasure.page(
+            session, tenant_id=tenant_id, before=before, limit=limit + 1, whole_tenant_only=True
+        )
+    more = None
+    if len(found) > limit:
+        more = f"/portal/v1/tenants/{tenant_id}/erasures?before={found[limit - 1].id}&limit={limit}"
+    return Page(value=[erasure_resource(one) for one in found[:limit]], next_link=more)
+
+
 @router.post("/{tenant_id}/erase", status_code=202, responses=refused(409))
 async def erase_tenant(
-    tenant_id: UUID, body: ConfirmErasure, request: Request, caller: Operator, services: InProcess
+    tenant_id: UUID,
+    body: ConfirmErasure,
+    request: Request,
+    response: Response,
+    caller: Operator,
+    services: InProcess,
 ) -> ErasureResource:
-    """Erase a customer at once and for good, confirmed with its name; a legal hold forbids it."""
+    """Erase a customer for good, confirmed with its name; a legal hold forbids it.
+
+    It begins within seconds: from then on nobody of it is let in. When it is finished, `GET .../erasures` has the proof.
+    """
     if tenant_id == caller.tenant_id:
         raise CannotEraseOneself
     async with services.database.tenant(tenant_id) as session:
@@ -129,6 +158,7 @@ async def erase_tenant(
         )
     services.directory.forget(found.entra_tenant_id)
     await services.sessions.end_tenant(tenant_id)
+    response.headers["Location"] = f"/portal/v1/tenants/{tenant_id}/erasures"
     return erasure_resource(asked)
 
 

@@ -520,6 +520,14 @@ def _operator() -> dict[str, Entry]:
             {"body entra_tenant_id": known, "body name": _NAME}, whole=Whole(201, things.fresh_directory)
         ),
         "GET /portal/v1/tenants/{tenant_id}": acts({"path tenant_id": customer}),
+        "GET /portal/v1/tenants/{tenant_id}/erasures": acts(
+            {
+                "path tenant_id": customer,
+                "query before": Plain(
+                    "a point in the list of the customer in the path, which may be anything"
+                ),
+            }
+        ),
         "POST /portal/v1/tenants/{tenant_id}/suspend": acts(
             {"path tenant_id": Handle(things.third_customer, suspended), "body reason": _REASON}
         ),

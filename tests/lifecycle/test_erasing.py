@@ -44,6 +44,17 @@ async def test_of_an_erased_tenant_nothing_is_left_but_what_is_kept_on_purpose(a
     assert done.proof is not None
     assert (done.proof["rows_left"], done.proof["redis_keys_left"]) == (0, 0)
     assert done.removed["jobs"] == done.removed["documents"] == 3
+    async with database.owner.system() as session:
+        (entry,) = await session.scalars(
+            text("SELECT detail FROM audit_entries WHERE action = 'erasure.finish'")
+        )
+    assert {
+        "rows_left": 0,
+        "redis_keys_left": 0,
+        "tables_swept": done.proof["tables_swept"],
+    }.items() <= entry.items()
+    assert {f"removed.{store}": count for store, count in done.removed.items()}.items() <= entry.items()
+    assert entry["kept.erasures"] == 1
     after = await snapshot(database)
     left = mentions(after, database.tenant_id)
     assert set(left) <= {"tenants", "erasures", *done.proof["kept"]}

@@ -237,13 +237,21 @@ class TestOperator:
         ]
         path = f"/tenants/{fabrikam}/erase"
         assert code(await operator.send("POST", path, json={"name": "Wrong"})) == (422, "name_differs")
-        assert (await operator.send("POST", path, json={"name": "Fabrikam"})).status_code == 202
+        asked = await operator.send("POST", path, json={"name": "Fabrikam"})
+        assert asked.status_code == 202
+        proofs = asked.headers["Location"].removeprefix("/portal/v1")
+        (begun,) = (await operator.get(proofs)).json()["value"]
+        assert (begun["id"], begun["state"], begun["proof"]) == (asked.json()["id"], "requested", None)
         async with pane(portal, GRACE) as client:
             # Remembered as a customer until the job begins.
             assert (await client.get("/jobs")).status_code == 200
         await erase(database, redis)
         assert (await operator.get(f"/tenants/{fabrikam}")).json()["state"] == "erased"
         assert await rows(database, "SELECT 1 FROM documents") == []
+        (done,) = (await operator.get(proofs)).json()["value"]
+        assert (done["state"], done["by_operator"], done["removed"]["documents"]) == ("finished", True, 1)
+        assert (done["proof"]["rows_left"], done["proof"]["redis_keys_left"]) == (0, 0)
+        assert code(await operator.get(f"/tenants/{uuid4()}/erasures")) == (404, "tenant_not_found")
         async with pane(portal, GRACE) as client:
 
             async def refused() -> bool:
