@@ -22,8 +22,17 @@ from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent
 LOCK = "requirements.lock"
-# Where another environment's settings would lead Python or the installer astray.
-_MISLEADING = ("VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PIP_REQUIRE_VIRTUALENV", "PIP_TARGET", "PIP_USER")
+# Where another environment's settings would lead Python or the installer astray, or let each process of ours
+# compile the whole product anew: images of containers often forbid to keep what was compiled.
+_MISLEADING = (
+    "VIRTUAL_ENV",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PIP_REQUIRE_VIRTUALENV",
+    "PIP_TARGET",
+    "PIP_USER",
+)
 
 
 class SetUpFailed(Exception):

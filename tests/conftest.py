@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ configure("console", process="tests")
 # A shell's background job ignores these, and the processes that tests start and interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# Where nothing compiled may be kept, as in many containers, each of the many processes compiles everything anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # No key or address of the machine may reach a test: no real model call can leave it. Live tests take theirs here.
 KEYS_OF_THE_MACHINE = {

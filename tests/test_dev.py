@@ -89,9 +89,11 @@ def test_words_become_commands() -> None:
 def test_another_environments_settings_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIRTUAL_ENV", "/elsewhere")
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("HOME", "/home/somebody")
     assert "VIRTUAL_ENV" not in dev.environment()
     assert "PYTHONPATH" not in dev.environment()
+    assert "PYTHONDONTWRITEBYTECODE" not in dev.environment()
     assert dev.environment()["HOME"] == "/home/somebody"
 
 
