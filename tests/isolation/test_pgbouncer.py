@@ -12,6 +12,7 @@ import pytest
 from alembic import command
 from sqlalchemy import text
 
+from app.core.clock import new_id
 from app.core.database import Database, libpq_url
 from app.core.keyring import LocalKeyring
 from app.core.listener import Listener
@@ -43,7 +44,7 @@ Before = Callable[[int], RunningPgbouncer]
 def pgbouncer(database: TestDatabase, service_folder: Path) -> Before:
     """A pgbouncer before the test's database, with so many server connections for each role."""
     return lambda connections: RunningPgbouncer(
-        database, service_folder / f"pgbouncer-{database.name}", connections=connections
+        database, service_folder / f"pgbouncer-{new_id().hex}", connections=connections
     )
 
 
