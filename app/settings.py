@@ -265,7 +265,7 @@ class Settings(BaseSettings):
         return f"http://localhost:{self.api_port}" if self.env is Environment.DEVELOPMENT else ""
 
     def direct_url(self) -> str:
-        """Address for LISTEN: past a pooler where one is set, the app role's otherwise."""
+        """Address for LISTEN and for lookups: past a pooler where one is set, the app role's otherwise."""
         return self.required("database_direct_url" if self.database_direct_url else "database_url")
 
 

@@ -174,6 +174,7 @@ async def serve_with_services(
         {
             "env": "development",
             "database_url": running.database.app_url,
+            "DATABASE_DIRECT_URL": running.extra.get("DATABASE_DIRECT_URL"),
             "redis_url": running.redis_url,
             "keyring": running.folder / "keyring.json",
             "entra_authority": entra.url,

@@ -51,6 +51,7 @@ class Runtime:
     """Everything a step may need; made on the loop that uses it."""
 
     database: Database
+    lookups: Database
     redis: Redis
     keys: TenantKeys
     configuration: Configuration
@@ -69,8 +70,10 @@ class Runtime:
     def open(cls, settings: Settings) -> "Runtime":
         """Make the clients; nothing connects yet. Raises: `MissingSetting`, `SealBroken`."""
         database = Database(settings.required("database_url"), application_name="switchboard-worker")
+        # Past a pooler's connections: a step that holds one may wait for a lookup.
+        lookups = Database(settings.direct_url(), pool_size=2, application_name="switchboard-lookups")
         redis = connect(settings.required("redis_url"))
-        keys = TenantKeys(database, open_wrapping_keys(settings))
+        keys = TenantKeys(lookups, open_wrapping_keys(settings))
         msal = MsalClients(settings) if settings.api_client_id else None
         clients = Clients(
             database,
@@ -81,9 +84,10 @@ class Runtime:
         )
         return cls(
             database=database,
+            lookups=lookups,
             redis=redis,
             keys=keys,
-            configuration=Configuration(database),
+            configuration=Configuration(lookups),
             clients=clients,
             caller=ModelCaller(database, Breakers(redis), Limits(redis), clients),
             events=EventWriter(redis),
@@ -91,7 +95,7 @@ class Runtime:
             needs_user_seconds=settings.needs_user_seconds,
             extractor=Extractor(settings),
             msal=msal,
-            files=DriveFiles(settings, msal, database, keys) if msal is not None else None,
+            files=DriveFiles(settings, msal, lookups, keys) if msal is not None else None,
         )
 
     async def close(self) -> None:
@@ -105,5 +109,6 @@ class Runtime:
             self.extractor.close(),
             self.redis.aclose(),
             self.keys.close(),
+            self.lookups.close(),
             self.database.close(),
         )

@@ -72,10 +72,14 @@ class Services:
     @classmethod
     def open(cls, settings: Settings) -> "Services":
         """Make the clients; nothing connects yet. Raises: `MissingSetting`, `SealBroken`."""
-        url, connections = settings.required("database_url"), settings.api_database_connections
-        database = Database(url, pool_size=connections, application_name="switchboard-api")
-        # Lookups have connections of their own: a request that holds one may wait for a lookup.
-        lookups = Database(url, pool_size=max(1, connections // 4), application_name="switchboard-lookups")
+        connections = settings.api_database_connections
+        database = Database(
+            settings.required("database_url"), pool_size=connections, application_name="switchboard-api"
+        )
+        # Lookups have connections of their own, past a pooler's: a request that holds one may wait for a lookup.
+        lookups = Database(
+            settings.direct_url(), pool_size=max(1, connections // 4), application_name="switchboard-lookups"
+        )
         redis = connect(settings.required("redis_url"))
         signing_keys = SigningKeys(settings.entra_authority, ca=settings.entra_ca)
         keys = TenantKeys(lookups, open_wrapping_keys(settings))
