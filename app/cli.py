@@ -35,7 +35,9 @@ app = typer.Typer(
 )
 
 audit = typer.Typer(
-    help="The record of who did what: verify it, export it.", no_args_is_help=True, rich_markup_mode="rich"
+    help="The record of who did what: verify it, export it. Needs DATABASE_SYSTEM_URL, or a system that is up here.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
 )
 app.add_typer(audit, name="audit")
 app.add_typer(evaluate, name="evaluate")
@@ -173,7 +175,7 @@ def migrate() -> None:
 
 
 keys = typer.Typer(
-    help="Keys that seal customers' content: their rotation and their state. Needs DATABASE_OWNER_URL.",
+    help="Keys that seal customers' content: their rotation and their state. Needs DATABASE_OWNER_URL, or a system that is up here.",
     no_args_is_help=True,
 )
 app.add_typer(keys, name="keys")
@@ -248,7 +250,7 @@ def registrations(
 
 
 operator = typer.Typer(
-    help="Who operates the platform, in the directory SWITCHBOARD_OPERATOR_TENANT. Needs DATABASE_URL.",
+    help="Who operates the platform, in the directory SWITCHBOARD_OPERATOR_TENANT. Needs DATABASE_URL, or a system that is up here.",
     no_args_is_help=True,
 )
 app.add_typer(operator, name="operator")
@@ -310,7 +312,8 @@ def audit_pseudonym(
 
 
 ledger = typer.Typer(
-    help="The ledger of model calls: prove that it adds up. Needs DATABASE_SYSTEM_URL.", no_args_is_help=True
+    help="The ledger of model calls: prove that it adds up. Needs DATABASE_SYSTEM_URL, or a system that is up here.",
+    no_args_is_help=True,
 )
 app.add_typer(ledger, name="ledger")
 

@@ -16,7 +16,7 @@ import yaml
 
 from app.local.entra.certificates import certificates
 from app.local.entra.keys import SigningKey
-from app.local.entra.people import People, person, read_people
+from app.local.entra.people import read_people
 from app.local.entra.registrations import (
     ADDIN_CLIENT_ID,
     API_CLIENT_ID,
@@ -31,25 +31,23 @@ SEED = Path(__file__).parents[1] / "infra" / "seed.yaml"
 ADA, ALAN, MARY = "ada@contoso.example", "alan@contoso.example", "mary@contoso.example"
 GRACE, EDSGER = "grace@fabrikam.example", "edsger@fabrikam.example"
 KATHERINE, JOAN = "katherine@northwind.example", "joan@northwind.example"
-"""Administrator and member of a tenant that has consented to nothing and is not in the seed file."""
+"""Administrator and member of the seed file's directory that is no customer and has consented to nothing."""
+BARBARA = "barbara@operator.example"
+"""A platform operator, in the operator's own directory."""
 NORTHWIND = "1c9e7a35-b480-4d62-8f1e-93d05a6c72b8"
 KEYS_PATH = "/organizations/discovery/v2.0/keys"
 
 
 def seed_tenants() -> list[dict[str, Any]]:
-    """The tenants of the seed file, as `import_tenants` takes them."""
+    """The two customers of the seed file, as `import_tenants` takes them."""
     tenants: list[dict[str, Any]] = yaml.safe_load(SEED.read_text())["tenants"]
-    return tenants
+    return tenants[:2]
 
 
-def _people() -> People:
-    people = read_people(SEED)
-    for object_id, name, login, role in (
-        ("4e2f8b16-93d7-4a5c-b0e8-61f9c27d3a05", "Katherine Johnson", KATHERINE, "TenantAdmin"),
-        ("a7d05c39-1e84-4f6b-92c3-8b5e40f7d126", "Joan Clarke", JOAN, "Member"),
-    ):
-        people.add(person(NORTHWIND, "Northwind", object_id=object_id, name=name, login=login, role=role))
-    return people
+def operators_tenant() -> dict[str, Any]:
+    """The seed file's tenant of whoever operates the platform."""
+    tenant: dict[str, Any] = yaml.safe_load(SEED.read_text())["tenants"][2]
+    return tenant
 
 
 class RunningEntra:
@@ -60,8 +58,7 @@ class RunningEntra:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"https://127.0.0.1:{self._socket.getsockname()[1]}"
         self.ca = files.ca
-        self.app = Entra(self.url, _people(), folder)
-        self.app.consents.begin_without(NORTHWIND)
+        self.app = Entra(self.url, read_people(SEED), folder)
         self._first_keys = list(self.app.keys.keys)
         config = uvicorn.Config(
             self.app, ssl_certfile=files.server, log_level="error", access_log=False, lifespan="off"
@@ -89,7 +86,7 @@ class RunningEntra:
         self.app.authority = self.app.tokens.authority = self.url
         self.app.registrations.clear()
         self.app.registrations.update(registrations())
-        self.app.people.replace(_people())
+        self.app.people.replace(read_people(SEED))
         self.app.consents.reset()
         self.app.freshness.reset()
         self.app.tokens.lifetime_seconds = LIFETIME_SECONDS

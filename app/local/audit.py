@@ -25,7 +25,8 @@ from app.audit.verify import Verdict, Verifier, read_links
 from app.core.database import Database
 from app.core.key_encryption import open_wrapping_keys
 from app.core.wrapping import WrappingKeys
-from app.local.system_role import of_this_machine, system_database
+from app.local.system_role import system_database
+from app.local.this_machine import of_this_machine
 from app.settings import Settings
 
 

@@ -222,6 +222,7 @@ def migrate(out: Console) -> None:
 def rotate_keys(out: Console, *, data_keys: bool, reseal: bool, new_wrapping_key: bool) -> None:
     """Rotate keys, saying what is done. Raises: `ClientError` when something could not be done."""
     from app.local import keys
+    from app.local.this_machine import of_this_machine
 
     def say(line: str) -> None:
         out.print(clean(line), markup=False, highlight=False, soft_wrap=True)
@@ -230,7 +231,7 @@ def rotate_keys(out: Console, *, data_keys: bool, reseal: bool, new_wrapping_key
         async with keys.opened(settings) as (database, wrapping):
             return await keys.rotate(database, wrapping, say, data_key_versions=data_keys, values=reseal)
 
-    settings = Settings()
+    settings = of_this_machine(Settings())
     if new_wrapping_key:
         say(f"added {keys.add_wrapping_key(settings)} to the keyring")
     if not _with_keys(work):
@@ -240,12 +241,13 @@ def rotate_keys(out: Console, *, data_keys: bool, reseal: bool, new_wrapping_key
 def keys_status(out: Console, *, quick: bool, as_json: bool) -> int:
     """Print figures about keys and values; 0 when everything that is kept can be read."""
     from app.local import keys
+    from app.local.this_machine import of_this_machine
 
     async def work() -> keys.KeysStatus:
         async with keys.opened(settings) as (database, wrapping):
             return await keys.status(database, wrapping, quick=quick)
 
-    settings = Settings()
+    settings = of_this_machine(Settings())
     found = _with_keys(work)
     if as_json:
         out.file.write(json_line(found.as_json()))

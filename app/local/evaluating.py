@@ -30,16 +30,15 @@ from app.evaluation.trial import Sponsor, TrialResult
 from app.local.client import ClientError
 from app.local.demo import Progress, system
 from app.local.display import clean
-from app.local.migrate import remembered_urls
-from app.local.running import Ports, Running
+from app.local.running import Running
 from app.local.signing_in import who
 from app.local.state import State
+from app.local.this_machine import as_embedded, embedded_database
 from app.local.valkey import remembered_url
 from app.pools.trials import deployment_names, trial_member
 from app.pools.values import PoolMemberFacts
 from app.settings import Settings
 from app.tenants.directory import TenantDirectory
-from app.vocabulary import Environment
 
 _T = TypeVar("_T")
 
@@ -257,23 +256,14 @@ def _settings(where: Where, *, quiet: bool, out: Console) -> Iterator[tuple[Sett
 
 
 def _of_this_machine(state: State) -> Settings:
-    port = Ports(state).known("postgres")
-    urls = None if port is None else remembered_urls(state.path / "postgres-roles.json", port)
+    urls = embedded_database(state)
     redis = os.environ.get("REDIS_URL") or remembered_url(state.path / "valkey")
     if urls is None or redis is None:
         raise ClientError(
             "not_embedded",
             "the system that runs here has a database or Redis of its own: set DATABASE_URL and REDIS_URL",
         )
-    settings = Settings()
-    return settings.model_copy(
-        update={
-            "database_url": SecretStr(urls.app),
-            "redis_url": SecretStr(redis),
-            "env": Environment.DEVELOPMENT,
-            "keyring": settings.keyring or state.path / "keyring.json",
-        }
-    )
+    return as_embedded(Settings(), state, urls).model_copy(update={"redis_url": SecretStr(redis)})
 
 
 def _show(

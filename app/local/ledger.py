@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from app.core.database import Database
-from app.local.system_role import of_this_machine, system_database
+from app.local.system_role import system_database
+from app.local.this_machine import of_this_machine
 from app.settings import Settings
 from app.usage.reconciliation import Difference, Flaw, differences, repair
 

@@ -1,7 +1,8 @@
 """`switchboard operator`: who operates the platform. Only whoever runs it decides that, never a customer.
 
 The first operator can be made no other way: everything at the portal asks for one. It works in the role of
-the doors, in the operator's own tenant, and leaves entries in that tenant's record.
+the doors, in the operator's own tenant, and leaves entries in that tenant's record. It works wherever DATABASE_URL
+leads; without it, on the system that runs on this machine.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from app.core.clock import new_id
 from app.core.database import Database, psycopg_url
 from app.core.errors import Conflict
 from app.local.requirements import reach_database
+from app.local.this_machine import of_this_machine
 from app.settings import MissingSetting, Settings
 from app.tenants import members, service
 from app.tenants.directory import TenantDirectory
@@ -23,6 +25,7 @@ _OPERATOR = Actor(ActorKind.OPERATOR)
 
 def invite(settings: Settings, *, name: str) -> str:
     """Let the operator's directory bring itself in; says what to do next. Raises: `MissingSetting`, `TenantExists`."""
+    settings = of_this_machine(settings)
     directory = _directory(settings)
 
     async def work(database: Database) -> None:
@@ -52,6 +55,7 @@ def revoke(settings: Settings, *, object_id: UUID) -> str:
 
 
 def _give(settings: Settings, object_id: UUID, role: Role) -> str:
+    settings = of_this_machine(settings)
     directory = _directory(settings)
     changed = False
 

@@ -39,6 +39,8 @@ class Running:
     """What the API of this system answers as its own name."""
     vendors: tuple[str, ...] = ()
     """Models whose keys or servers were found at the start: each is asked first. None with `--offline`."""
+    operator_tenant: str = ""
+    """The directory of whoever operates the platform; empty if nobody does."""
 
 
 def running_file(state: State) -> Path:

@@ -24,6 +24,7 @@ from typing import Self
 import httpx
 
 from app.core.keyring import LocalKeyring
+from app.local.entra.people import read_people
 from app.local.entra.registrations import development_settings
 from app.local.guarded import ServiceFailed
 from app.local.postgres import EmbeddedPostgres
@@ -214,6 +215,8 @@ class Supervisor:
         if "SWITCHBOARD_ENTRA_AUTHORITY" not in self._given:
             authority = f"https://127.0.0.1:{ports.take('entra')}"
             defaults |= development_settings(authority, entra / "ca.pem")
+            if operators := read_people(seed_file(self._given)).operator_tenant_id:
+                defaults["SWITCHBOARD_OPERATOR_TENANT"] = operators
         if "SWITCHBOARD_EMBEDDED_MODEL_URL" not in self._given:
             defaults["SWITCHBOARD_EMBEDDED_MODEL_URL"] = f"http://127.0.0.1:{ports.take('model')}/v1"
         self._environment = {
@@ -374,6 +377,7 @@ class Supervisor:
             seed=self._environment["SWITCHBOARD_SEED"],
             log=str(log_file(self._state)),
             instance=self._instance,
+            operator_tenant=self._environment.get("SWITCHBOARD_OPERATOR_TENANT", ""),
             vendors=tuple(self.announcements),
         )
         write_running(self._state, self.running)

@@ -53,6 +53,8 @@ class SeedTenant(_Closed):
     entra_tenant_id: UUID
     state: TenantState | None = None
     """Left out: a new tenant is active, a known one stays as it is."""
+    onboarded: bool = True
+    """False: only the development Entra knows the directory, so that bringing it in can be tried."""
     allow_guests: bool = False
     people: list[SeedPerson] = []
     policy: SeedPolicy | None = None
@@ -96,7 +98,7 @@ async def import_tenants(
 
     Gives one line for each tenant. Raises: `SeedError`.
     """
-    parsed = parse_tenants(tenants, file=file)
+    parsed = [one for one in parse_tenants(tenants, file=file) if one.onboarded]
     if await session.get(Tenant, PLATFORM) is None:
         session.add(Tenant(id=PLATFORM, entra_tenant_id=None, name="PLATFORM", state=TenantState.ACTIVE))
     for tenant in parsed:

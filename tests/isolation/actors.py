@@ -14,7 +14,7 @@ from tests import entra
 
 _NAMES = UUID("5b1f9c1e-7a40-4b7d-9a57-0c2f6f0d9f11")
 SECOND_PROGRAM_CLIENT_ID = str(uuid5(_NAMES, "a second program"))
-OPERATOR_TENANT = str(uuid5(_NAMES, "the operator's directory"))
+OPERATOR_TENANT: str = entra.operators_tenant()["entra_tenant_id"]
 
 
 class Kind(StrEnum):
@@ -49,7 +49,7 @@ MARY = _person(entra.MARY, Role.AUDITOR)
 GRACE = _person(entra.GRACE)
 EDSGER = _person(entra.EDSGER, Role.TENANT_ADMIN)
 HEDY = _person("hedy@fabrikam.example", Role.AUDITOR)
-BARBARA = _person("barbara@operator.example", Role.PLATFORM_OPERATOR)
+BARBARA = _person(entra.BARBARA, Role.PLATFORM_OPERATOR)
 KATHERINE = _person(entra.KATHERINE, is_customer=False)
 PROGRAM = Actor(AUTOMATION_CLIENT_ID, Kind.PROGRAM, ADA.tenant)
 SECOND_PROGRAM = Actor(SECOND_PROGRAM_CLIENT_ID, Kind.PROGRAM, ADA.tenant)

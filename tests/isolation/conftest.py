@@ -9,15 +9,13 @@ import pytest
 import yaml
 
 from app.copilot.prompt_files import load_prompt_files
-from app.local.entra.people import person
 from app.local.graph.drives import DOWNLOAD_HOST
 from app.pools.seed import import_platform
 from app.tenants.seed import import_tenants
 from tests.conftest import TestDatabase
-from tests.entra import SEED, RunningEntra
+from tests.entra import SEED, RunningEntra, operators_tenant
 from tests.isolation.actors import (
     ALAN,
-    BARBARA,
     EDSGER,
     EVERYBODY,
     FOREIGN_PROGRAM,
@@ -33,8 +31,6 @@ from tests.portal.conftest import portal
 from tests.trust import PLAIN
 
 __all__ = ["portal"]
-
-_OPERATOR = "0d5c2b8e-3f47-4a19-9c60-7e81b5d2f3a4"
 
 
 @pytest.fixture
@@ -52,32 +48,8 @@ def changes(entra: RunningEntra) -> dict[str, Any]:
 @pytest.fixture
 async def world(portal: Portal, database: TestDatabase) -> AsyncIterator[World]:
     """Everybody has been here before, and the programs are registered."""
-    entra = portal.entra.app
-    entra.people.add(
-        person(
-            OPERATOR_TENANT,
-            "Operator",
-            object_id=_OPERATOR,
-            name="Barbara Liskov",
-            login=BARBARA.name,
-            role="PlatformOperator",
-        )
-    )
-    entra.consents.grant(OPERATOR_TENANT)
-    operator = {
-        "name": "Operator",
-        "entra_tenant_id": OPERATOR_TENANT,
-        "people": [
-            {
-                "object_id": _OPERATOR,
-                "name": "Barbara Liskov",
-                "login": BARBARA.name,
-                "role": "PlatformOperator",
-            }
-        ],
-    }
     async with database.owner.system() as session:
-        await import_tenants(session, [operator])
+        await import_tenants(session, [operators_tenant()])
         await import_platform(
             session, yaml.safe_load(SEED.read_text())["platform"], load_prompt_files(), variables={}
         )

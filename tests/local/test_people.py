@@ -43,8 +43,13 @@ def test_an_unknown_tenant_is_told_as_a_tenant() -> None:
     assert caught.value.code == "unknown_tenant"
 
 
-def test_the_seed_has_people_in_two_tenants() -> None:
-    assert len({person.tenant for person in read_people(SEED).of("organizations")}) == 2
+def test_the_seed_has_customers_an_operator_and_a_directory_that_is_no_customer_yet() -> None:
+    people = read_people(SEED)
+    (operator,) = people.of(people.operator_tenant_id)
+    assert operator.role == "PlatformOperator"
+    (stranger,) = people.not_onboarded
+    assert [one.may_consent for one in people.of(stranger)] == [True, False]
+    assert len(people.tenant_ids) == 2 + 2
 
 
 def test_a_seed_that_is_not_yaml_is_told_with_line_and_column(tmp_path: Path) -> None:

@@ -17,7 +17,10 @@ from app.local.demo import SAMPLE
 from app.local.running import is_ready, read_running, running_file
 from app.local.state import State, StateLocked
 from app.local.supervisor import Supervisor
+from tests.entra import operators_tenant
+from tests.forked import run
 
+BARBARA_ID = operators_tenant()["people"][0]["object_id"]
 pytestmark = pytest.mark.processes
 
 
@@ -87,6 +90,12 @@ def test_the_system_does_a_job_and_leaves_nothing_behind_when_it_is_killed(home:
         assert json.loads(again.stdout)["result"]["text"] == answer["result"]["text"]
         others = _switchboard(home, "job", answer["job_id"], "--json", "--tenant", "Fabrikam")
         assert json.loads(others.stdout)["error"]["code"] == "job_not_found"
+
+        granted = run("app.cli", "operator", "grant", BARBARA_ID, environment=_environment(home))
+        assert f"{BARBARA_ID} is already a platform operator" in granted.stdout
+        for words in (("keys", "status", "--quick"), ("audit", "verify"), ("ledger", "check")):
+            found = run("app.cli", *words, environment=_environment(home))
+            assert found.returncode == 0, found.stdout + found.stderr
 
         refused = _run(home, "summarize", str(SAMPLE), "--json", "--user", "nobody")
         assert refused.returncode == 1

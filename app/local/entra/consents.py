@@ -7,7 +7,7 @@ from app.local.entra.registrations import Registration
 
 
 class Consents:
-    """Consents by tenant and program. The tenants given at the start have consented to everything."""
+    """Consents by tenant and program. The tenants given have consented to everything at the start."""
 
     def __init__(self, tenant_ids: Iterable[str], known: Mapping[str, Registration]) -> None:
         self._initial = frozenset(tenant_ids)
@@ -22,11 +22,6 @@ class Consents:
         self._everything = set(self._initial)
         self._tenants.clear()
         self._people.clear()
-
-    def begin_without(self, tenant_id: str) -> None:
-        """This tenant has consented to nothing at the start."""
-        self._initial -= {tenant_id}
-        self.reset()
 
     def grant(self, tenant_id: str, client_id: str | None = None) -> None:
         """An administrator agrees for everybody: to one program and those it is a known client of, or to all."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.local.yaml_file import read_yaml
 from app.tenants.seed import SeedTenant, parse_tenants
+from app.vocabulary import Role
 
 ANY_TENANT = frozenset({"common", "organizations"})
 
@@ -86,6 +87,10 @@ class People:
     def __init__(self, tenants: Sequence[SeedTenant]) -> None:
         self._people: list[Person] = []
         self._tenant_ids = {str(tenant.entra_tenant_id) for tenant in tenants}
+        self.not_onboarded = frozenset(str(one.entra_tenant_id) for one in tenants if not one.onboarded)
+        """Tenants that have consented to nothing."""
+        self.operator_tenant_id = next((str(one.entra_tenant_id) for one in tenants if _operates(one)), "")
+        """The first tenant with a platform operator; empty if there is none."""
         self._domains: dict[str, str] = {}
         for tenant in tenants:
             for one in tenant.people:
@@ -141,6 +146,10 @@ class People:
     def find(self, login: str) -> Person | None:
         """A person by login name."""
         return next((one for one in self._people if one.login.casefold() == login.casefold()), None)
+
+
+def _operates(tenant: SeedTenant) -> bool:
+    return any(one.role is Role.PLATFORM_OPERATOR for one in tenant.people)
 
 
 def read_people(seed: Path) -> People:

@@ -43,7 +43,7 @@ class Entra:
         self.freshness = Freshness()
         self.tokens = Tokens(self.authority, self.keys, self.registrations, self.freshness)
         self.sign_ins = SignIns()
-        self.consents = Consents(people.tenant_ids, self.registrations)
+        self.consents = Consents(people.tenant_ids - people.not_onboarded, self.registrations)
         self.workloads = WorkloadIssuer(f"{self.authority}/workloads")
         self.failing = False
         self.requests: Counter[str] = Counter()
