@@ -151,5 +151,5 @@ class Authenticator:
     async def _active_tenant(self, entra_tenant_id: UUID) -> TenantView:
         tenant = await self._directory.by_entra_id(entra_tenant_id)
         if tenant is None or tenant.state is not TenantState.ACTIVE:
-            raise TenantNotOnboarded
+            raise TenantNotOnboarded(suspended=tenant is not None and tenant.state is TenantState.SUSPENDED)
         return tenant

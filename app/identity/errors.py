@@ -31,9 +31,12 @@ class TenantNotOnboarded(Forbidden):
     code = "tenant_not_onboarded"
     title = "Your organisation has not set this up"
 
-    def __init__(self) -> None:
+    def __init__(self, *, suspended: bool = False) -> None:
         super().__init__(
-            "Your organisation does not use Switchboard, or its use is suspended; ask your administrator."
+            "Your organisation's use of Switchboard is suspended; your administrator asks whoever operates it."
+            if suspended
+            else "Your organisation is not set up here: an administrator of your directory signs in at /portal/ of"
+            " this service and brings it in."
         )
 
 

@@ -184,7 +184,7 @@ class Onboarding:
         elif known.state is TenantState.ACTIVE:
             raise AlreadyOnboarded
         elif known.state is TenantState.SUSPENDED:
-            raise TenantNotOnboarded
+            raise TenantNotOnboarded(suspended=True)
         elif known.state is not TenantState.PENDING:
             # Erased, or being erased: it begins anew only when the operator invites it again.
             raise NotInvited

@@ -4,13 +4,14 @@ from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse
 
 from app.http.browsers import address
 from app.http.contract import refused
 from app.http.guards import InProcess, Visitor
 from app.http.routes import GuardedRoute
 from app.identity.onboarding import Applicant, ConsentAnswer
-from app.identity.registrations import CONSENT_PATH
+from app.identity.registrations import CONSENT_PATH, HOME_PATH
 from app.identity.sessions import Session
 from app.portal.schemas import ConsentPage, StartOnboarding, TenantResource
 
@@ -33,7 +34,11 @@ async def start_onboarding(
     return ConsentPage(consent_url=place)
 
 
-@router.get("/consent", responses=refused(400, 409))
+@router.get(
+    "/consent",
+    response_model=TenantResource,
+    responses={303: {"description": "A browser goes on to the portal's page."}, **refused(400, 409)},
+)
 async def finish_onboarding(
     request: Request,
     visit: Visitor,
@@ -42,7 +47,7 @@ async def finish_onboarding(
     tenant: Hint = None,
     admin_consent: Hint = None,
     error: Hint = None,
-) -> TenantResource:
+) -> TenantResource | RedirectResponse:
     """Take Entra's answer, prove the consent, and make the directory of this session a customer.
 
     A GET, because a browser comes from Entra with one; the state, good once and for this session, is what
@@ -53,6 +58,8 @@ async def finish_onboarding(
         ConsentAnswer(state=state, tenant=tenant, admin_consent=admin_consent, error=error),
     )
     services.directory.forget(made.entra_tenant_id)
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse(HOME_PATH, status_code=303)
     return TenantResource.model_validate(asdict(made))
 
 

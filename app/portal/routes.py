@@ -1,4 +1,4 @@
-"""The portal's router: everything under it needs the session cookie, but for the way in."""
+"""The portal's router: everything under it needs the session cookie, but for the way in and the page."""
 
 from fastapi import APIRouter, Depends
 
@@ -13,6 +13,7 @@ from app.portal import (
     feedback,
     graph_sessions,
     holds,
+    home,
     jobs,
     me,
     members,
@@ -62,6 +63,10 @@ _signed_in = APIRouter(dependencies=[Depends(visitor)])
 _signed_in.include_router(sign_in.exits)
 _signed_in.include_router(onboarding.router)
 
-router = APIRouter(prefix="/portal/v1")
+_api = APIRouter(prefix="/portal/v1")
 for one in (sign_in.entrance, _signed_in, _members_only):
+    _api.include_router(one)
+
+router = APIRouter()
+for one in (_api, home.router):
     router.include_router(one)

@@ -129,15 +129,17 @@ async def test_a_person_seen_for_the_first_time_gets_one_row(
     assert await _members(customers, _NOBODY) == 1
 
 
-@pytest.mark.parametrize("state", ["suspended", "pending"])
+@pytest.mark.parametrize(
+    ("state", "advice"), [("suspended", "whoever operates it"), ("pending", "at /portal/")]
+)
 async def test_a_tenant_that_is_not_active_is_refused(
-    state: str, entra: RunningEntra, authenticator: Authenticator, customers: TestDatabase
+    state: str, advice: str, entra: RunningEntra, authenticator: Authenticator, customers: TestDatabase
 ) -> None:
     await _change(
         customers, "UPDATE tenants SET state = :state WHERE entra_tenant_id = :id", state=state, id=_CONTOSO
     )
 
-    with pytest.raises(TenantNotOnboarded):
+    with pytest.raises(TenantNotOnboarded, match=advice):
         await authenticator.principal(entra.token(oid=_NOBODY), scope=SCOPE_NAME)
 
     assert await _members(customers, _NOBODY) == 0

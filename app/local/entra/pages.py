@@ -49,6 +49,11 @@ def done(person: Person) -> HTMLResponse:
     return _page("Signed in", f"<p>Signed in as {escape(person.name)}. You can close this page.</p>")
 
 
+def signed_out() -> HTMLResponse:
+    """There was nothing to end."""
+    return _page("Signed out", "<p>You can close this page.</p>")
+
+
 def refused(refusal: Refused) -> HTMLResponse:
     """A refusal that must not be sent to a redirect address that nobody has checked."""
     return _page("Sorry, this does not work", f"<p>{escape(refusal.description)}</p>", status=refusal.status)

@@ -6,10 +6,11 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from app.local.entra import pages
 from app.local.entra.clients import Clients
 from app.local.entra.consents import Consents
 from app.local.entra.errors import Refused
@@ -77,6 +78,7 @@ class Entra:
                 Route("/{segment}/oauth2/v2.0/authorize", self._authorize),
                 Route("/{segment}/oauth2/v2.0/devicecode", self._device_code, methods=["POST"]),
                 Route("/{segment}/oauth2/v2.0/token", self._token, methods=["POST"]),
+                Route("/{segment}/oauth2/v2.0/logout", self._logout),
             ],
             exception_handlers={Refused: _render},
         )
@@ -187,6 +189,13 @@ class Entra:
     async def _token(self, request: Request) -> Response:
         answer = self._grants.answer(request.path_params["segment"], await _form(request))
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+    async def _logout(self, request: Request) -> Response:
+        """Nobody stays signed in here; the browser goes back if one of the programs is there."""
+        place = request.query_params.get("post_logout_redirect_uri", "")
+        if any(one.accepts_redirect(place) for one in self.registrations.values()):
+            return RedirectResponse(place, status_code=302)
+        return pages.signed_out()
 
     def _segment(self, request: Request) -> str:
         segment: str = request.path_params["segment"]
