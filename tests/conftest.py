@@ -106,6 +106,7 @@ class TestDatabase:
     system_url: str
     owner_url: str
     eraser_url: str
+    superuser_url: str
     app: Database
     system: Database
     owner: Database
@@ -142,6 +143,7 @@ async def database(postgres: EmbeddedPostgres, database_name: str) -> AsyncItera
         system_url=urls["switchboard_system"],
         owner_url=urls["switchboard_owner"],
         eraser_url=urls["switchboard_eraser"],
+        superuser_url=f"{postgres.url.rsplit('/', 1)[0]}/{database_name}",
         app=app,
         system=system,
         owner=owner,

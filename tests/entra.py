@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import jwt
 import uvicorn
-import yaml
 
+from app.core.yaml_text import load_yaml
 from app.local.entra.certificates import certificates
 from app.local.entra.keys import SigningKey
 from app.local.entra.people import read_people
@@ -40,13 +40,13 @@ KEYS_PATH = "/organizations/discovery/v2.0/keys"
 
 def seed_tenants() -> list[dict[str, Any]]:
     """The two customers of the seed file, as `import_tenants` takes them."""
-    tenants: list[dict[str, Any]] = yaml.safe_load(SEED.read_text())["tenants"]
+    tenants: list[dict[str, Any]] = load_yaml(SEED.read_text())["tenants"]
     return tenants[:2]
 
 
 def operators_tenant() -> dict[str, Any]:
     """The seed file's tenant of whoever operates the platform."""
-    tenant: dict[str, Any] = yaml.safe_load(SEED.read_text())["tenants"][2]
+    tenant: dict[str, Any] = load_yaml(SEED.read_text())["tenants"][2]
     return tenant
 
 

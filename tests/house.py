@@ -20,9 +20,9 @@ from app.local.graph.drives import DOWNLOAD_HOST
 from app.local.state import free_port
 from app.main import create_app, server_config
 from app.settings import Settings
-from app.tenants.seed import import_tenants
 from tests.conftest import TestDatabase
-from tests.entra import ADA, RunningEntra, seed_tenants
+from tests.entra import ADA, RunningEntra
+from tests.imported import tenants_imported
 from tests.processes import System, system, until
 from tests.scripted_vendor import ScriptedVendor
 from tests.trust import PLAIN
@@ -134,8 +134,7 @@ async def house(
 ) -> AsyncIterator[House]:
     """The API without workers; a story starts those that it needs with `house.system.start_all()`."""
     entra.reset()
-    async with database.owner.system() as session:
-        await import_tenants(session, seed_tenants())
+    await tenants_imported(database)
     with system(database, redis_url, tmp_path, keyring, extra=process_settings(entra)) as running:
         await running.configure()
         async with serve(running, entra) as api:

@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID
 
 import psutil
-import yaml
 from sqlalchemy import text
 
 from app.copilot.prompt_files import load_prompt_files
@@ -20,6 +19,7 @@ from app.copilot.submit import Submission, submit
 from app.core.clock import new_id
 from app.core.crypto import Sealer
 from app.core.keyring import LocalKeyring
+from app.core.yaml_text import load_yaml
 from app.documents import service as documents
 from app.documents.reading import read
 from app.pools.configuration import Configuration
@@ -28,6 +28,7 @@ from app.tenants.keys import TenantKeys
 from app.vocabulary import Lane, OfficeHost
 from tests.conftest import TestDatabase
 from tests.forked import Forked
+from tests.imported import platform_imported
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = ROOT / "infra" / "seed.yaml"
@@ -151,7 +152,10 @@ class System:
 
     async def configure(self, *, base_url: str | None = None, platform: dict[str, Any] | None = None) -> None:
         """Import the seed's pools, or a vendor's (`scripted`) alone in front of the extractive member."""
-        seed = platform or yaml.safe_load(SEED.read_text())["platform"]
+        if base_url is None and platform is None:
+            await platform_imported(self.database)
+            return
+        seed = platform or load_yaml(SEED.read_text())["platform"]
         variables = {} if base_url is None else {"SWITCHBOARD_EMBEDDED_MODEL_URL": base_url}
         async with self.database.owner.system() as session:
             await import_platform(session, seed, load_prompt_files(), variables=variables)

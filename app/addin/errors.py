@@ -9,9 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from app.core.errors import AppError
+from app.core.yaml_text import load_yaml
 
 _FILE = Path(__file__).with_name("errors.yaml")
 LANGUAGES = ("en", "de")
@@ -59,5 +58,5 @@ def _of_the_tree() -> tuple[dict[str, str], dict[str, set[int]]]:
 
 
 def _texts() -> dict[str, dict[str, Any]]:
-    texts: dict[str, dict[str, Any]] = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+    texts: dict[str, dict[str, Any]] = load_yaml(_FILE.read_text(encoding="utf-8"))
     return texts

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
+from app.core.yaml_text import load_yaml
 
 _FOLDER = Path(__file__).parent / "prompts"
 _FIELDS = {"task_type", "name", "revision", "prompts"}
@@ -33,7 +33,7 @@ def load_prompt_files(folder: Path = _FOLDER) -> list[PromptFile]:
 
 
 def _load(path: Path) -> PromptFile:
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = load_yaml(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict) or set(content) != _FIELDS:
         raise ValueError(f"{path.name}: expected exactly the fields {', '.join(sorted(_FIELDS))}")
     prompts = content["prompts"]

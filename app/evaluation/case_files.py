@@ -11,10 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.copilot.types import InlineKind, TaskType
+from app.core.yaml_text import load_yaml
 from app.evaluation.errors import BadCase
 
 _FOLDER = Path(__file__).with_name("cases")
@@ -120,7 +120,7 @@ def _texts() -> Mapping[str, str]:
 
 
 def _load(path: Path) -> Any:
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    return load_yaml(path.read_text(encoding="utf-8"))
 
 
 def _case(value: Any, where: str) -> Case:

@@ -6,12 +6,13 @@ from typing import Any
 import yaml
 
 from app.core.errors import SeedError
+from app.core.yaml_text import load_yaml
 
 
 def read_yaml(path: Path) -> Any:
     """The content of the file. Raises: `SeedError`."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SeedError(
             f"{path}: cannot be read ({error.strerror}); set SWITCHBOARD_SEED to a file"

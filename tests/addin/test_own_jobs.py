@@ -6,15 +6,13 @@ from uuid import UUID
 
 import httpx
 import pytest
-import yaml
 from redis.asyncio import Redis
 
-from app.copilot.prompt_files import load_prompt_files
 from app.core.clock import new_id
 from app.jobs.events import EventWriter
-from app.pools.seed import import_platform
 from tests.conftest import TestDatabase
-from tests.entra import ALAN, GRACE, SEED
+from tests.entra import ALAN, GRACE
+from tests.imported import platform_imported
 from tests.portal.browsers import Portal, code
 from tests.portal.conftest import changes as changes  # noqa: PLC0414 - a fixture
 from tests.portal.conftest import portal as portal  # noqa: PLC0414 - a fixture
@@ -26,9 +24,7 @@ SECRET = "Ms. Quux leaves in March. Her desk goes to Mr. Foo."
 
 @pytest.fixture
 async def ada(portal: Portal, database: TestDatabase) -> AsyncIterator[httpx.AsyncClient]:
-    platform = yaml.safe_load(SEED.read_text())["platform"]
-    async with database.owner.system() as session:
-        await import_platform(session, platform, load_prompt_files(), variables={})
+    await platform_imported(database)
     async with pane(portal) as client:
         yield client
 

@@ -10,18 +10,17 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-import yaml
 
 from app.audit.actions import AuditAction
 from app.copilot.prompt_files import load_prompt_files
 from app.core.clock import now
 from app.local.entra.registrations import AUTOMATION_CLIENT_ID
 from app.local.graph.drives import DOWNLOAD_HOST
-from app.pools.seed import import_platform
 from tests.architecture.test_routes import operations
 from tests.audit.operations import RECORDS, WITHOUT
 from tests.conftest import TestDatabase
-from tests.entra import ADA, ALAN, GRACE, MARY, SEED, RunningEntra, seed_tenants
+from tests.entra import ADA, ALAN, GRACE, MARY, RunningEntra, seed_tenants
+from tests.imported import platform_imported
 from tests.notices.ends import told
 from tests.portal.browsers import Browser, Portal
 from tests.portal.conftest import portal as portal  # noqa: PLC0414 - the fixture
@@ -410,9 +409,7 @@ async def for_the_platform(witness: Witness) -> None:
 async def test_each_of_them_is_found_in_the_record_after_a_run_through_its_door(
     portal: Portal, database: TestDatabase
 ) -> None:
-    platform = yaml.safe_load(SEED.read_text())["platform"]
-    async with database.owner.system() as session:
-        await import_platform(session, platform, load_prompt_files(), variables={})
+    await platform_imported(database)
     witness = Witness(portal, database)
     for story in (in_the_pane, with_pools, at_the_portal, for_the_platform):
         await story(witness)

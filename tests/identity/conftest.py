@@ -9,9 +9,9 @@ import pytest
 from app.identity.keys import SigningKeys
 from app.identity.tokens import AccessTokens
 from app.local.entra.registrations import ADDIN_CLIENT_ID, API_CLIENT_ID
-from app.tenants.seed import import_tenants
 from tests.conftest import TestDatabase
-from tests.entra import RunningEntra, seed_tenants
+from tests.entra import RunningEntra
+from tests.imported import tenants_imported
 
 
 @pytest.fixture(scope="session")
@@ -66,8 +66,7 @@ def access_tokens(authority: str, keys: SigningKeys) -> AccessTokens:
 @pytest.fixture
 async def customers(database: TestDatabase) -> TestDatabase:
     """A database in which the seed's tenants are customers."""
-    async with database.owner.system() as session:
-        await import_tenants(session, seed_tenants())
+    await tenants_imported(database)
     return database
 
 

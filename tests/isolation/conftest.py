@@ -6,14 +6,12 @@ from uuid import UUID
 
 import httpx
 import pytest
-import yaml
 
-from app.copilot.prompt_files import load_prompt_files
 from app.local.graph.drives import DOWNLOAD_HOST
-from app.pools.seed import import_platform
 from app.tenants.seed import import_tenants
 from tests.conftest import TestDatabase
-from tests.entra import SEED, RunningEntra, operators_tenant
+from tests.entra import RunningEntra, operators_tenant
+from tests.imported import platform_imported
 from tests.isolation.actors import (
     ALAN,
     EDSGER,
@@ -50,9 +48,7 @@ async def world(portal: Portal, database: TestDatabase) -> AsyncIterator[World]:
     """Everybody has been here before, and the programs are registered."""
     async with database.owner.system() as session:
         await import_tenants(session, [operators_tenant()])
-        await import_platform(
-            session, yaml.safe_load(SEED.read_text())["platform"], load_prompt_files(), variables={}
-        )
+    await platform_imported(database)
     http = httpx.AsyncClient(base_url=portal.origin, trust_env=False, verify=PLAIN, timeout=20.0)
     async with World(portal, database, http) as made:
         for admin, program in ((ALAN, PROGRAM), (ALAN, SECOND_PROGRAM), (EDSGER, FOREIGN_PROGRAM)):

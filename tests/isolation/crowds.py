@@ -13,11 +13,11 @@ from app.core.keyring import LocalKeyring
 from app.http.services import Services
 from app.local.entra.registrations import AUTOMATION_CLIENT_ID
 from app.tenants.app_clients import register_app_client
-from app.tenants.seed import import_tenants
 from tests import entra as people
 from tests.conftest import TestDatabase
-from tests.entra import RunningEntra, seed_tenants
+from tests.entra import RunningEntra
 from tests.house import serve_with_services
+from tests.imported import tenants_imported
 from tests.isolation.askers import Asker, Crowd
 from tests.isolation.watched_pool import WatchedPool
 from tests.processes import System, system
@@ -43,8 +43,7 @@ async def customers(
 ) -> AsyncIterator[System]:
     """Tenants, programs and pools; processes that are started get the settings."""
     entra.reset()
-    async with database.owner.system() as session:
-        await import_tenants(session, seed_tenants())
+    await tenants_imported(database)
     with system(database, redis_url, folder, keyring, extra=settings) as made:
         await made.configure()
         for name in _PROGRAMS:

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-import yaml
 
+from app.core.yaml_text import load_yaml
 from tests.conftest import TestDatabase
 from tests.copilot.obedient import reads
 from tests.documents.injections import corpus
@@ -32,7 +32,7 @@ async def test_what_a_document_orders_is_reported_and_not_delivered(
         return json.dumps({"sentences": [told]})
 
     vendor.respond = obey
-    platform = yaml.safe_load(SEED.read_text())["platform"]
+    platform = load_yaml(SEED.read_text())["platform"]
     # The vendor answers the prompts for models that need no example.
     platform["pools"][0]["members"][0]["prompt_set"] = "default"
     await house.system.configure(base_url=vendor.base_url, platform=platform)

@@ -8,11 +8,11 @@ import pytest
 
 from app.core.keyring import LocalKeyring
 from app.local.entra.registrations import PORTAL_CLIENT_ID
-from app.tenants.seed import import_tenants
 from app.usage.reconciliation import differences
 from tests.conftest import TestDatabase
-from tests.entra import ALAN, RunningEntra, seed_tenants
+from tests.entra import ALAN, RunningEntra
 from tests.house import House, process_settings, serve
+from tests.imported import tenants_imported
 from tests.journeys.test_failures import long_text
 from tests.portal.browsers import Browser, Door
 from tests.processes import system, until
@@ -35,8 +35,7 @@ async def house(
     """API with a portal, workers, and a vendor that counts tokens and has a price."""
     vendor.always("scripted", Behaviour(counted=True))
     entra.reset()
-    async with database.owner.system() as session:
-        await import_tenants(session, seed_tenants())
+    await tenants_imported(database)
     with system(database, redis_url, tmp_path, keyring, extra=process_settings(entra)) as running:
         await running.configure(platform=priced_platform(vendor.base_url))
         async with serve(running, entra, portal_client_id=PORTAL_CLIENT_ID) as api:

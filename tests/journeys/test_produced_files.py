@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from app.core.yaml_text import load_yaml
 from app.documents.uploads import remove_expired
 from app.documents.writing import writable
 from tests.documents.formatted import elements, parts, rich_word_file
@@ -78,7 +78,7 @@ def german(asked: Asked) -> str:
 async def _begin(house: House, vendor: ScriptedVendor) -> None:
     """The vendor's model translates."""
     vendor.respond = german
-    platform = yaml.safe_load(SEED.read_text())["platform"]
+    platform = load_yaml(SEED.read_text())["platform"]
     able = {"languages": ["en", "de"], "context_window": 32_768, "max_output_tokens": 8_192, "concurrency": 4}
     platform["deployments"][0].update(able)
     member = {"deployment": platform["deployments"][0]["name"], "prompt_set": "default"}

@@ -14,7 +14,6 @@ import httpx
 import psycopg
 import pytest
 import redis as synchronous
-import yaml
 from sqlalchemy import text
 
 from app.copilot.catalog import task_types
@@ -23,6 +22,7 @@ from app.core.clock import new_id
 from app.core.crypto import Place, SealBroken, Sealed, Sealer
 from app.core.database import libpq_url
 from app.core.sealed_rows import SealedColumn, count_unreadable, count_versions, sealed_columns
+from app.core.yaml_text import load_yaml
 from app.documents.writing import writable
 from app.evaluation import service as evaluation
 from app.evaluation.case_files import Case, dump_lines
@@ -122,7 +122,7 @@ async def told(
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     house.system.extra = {**house.system.extra, "TMPDIR": str(temporary)}
     story = Story(house, vendor)
-    platform = yaml.safe_load(SEED.read_text())["platform"]
+    platform = load_yaml(SEED.read_text())["platform"]
     # The vendor answers the prompts for models that need no example.
     platform["pools"][0]["members"][0]["prompt_set"] = "default"
     writer = {"deployment": platform["deployments"][0]["name"], "prompt_set": "default"}

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from app.copilot.prompt_files import load_prompt_files
 from app.core.keyring import LocalKeyring
+from app.core.yaml_text import load_yaml
 from app.local.entra.registrations import PORTAL_CLIENT_ID
 from app.pools.seed import import_platform
 from app.tenants.seed import import_tenants
@@ -56,7 +56,7 @@ async def town(
     vendor: ScriptedVendor,
 ) -> AsyncIterator[Town]:
     entra.reset()
-    platform = yaml.safe_load(SEED.read_text())["platform"]
+    platform = load_yaml(SEED.read_text())["platform"]
     async with database.owner.system() as session:
         await import_tenants(session, seed_tenants())
         await import_platform(session, platform, load_prompt_files(), variables={})

@@ -55,7 +55,7 @@ def test_the_seed_has_customers_an_operator_and_a_directory_that_is_no_customer_
 def test_a_seed_that_is_not_yaml_is_told_with_line_and_column(tmp_path: Path) -> None:
     seed = tmp_path / "seed.yaml"
     seed.write_text("version: 1\ntenants: [a\nplatform: {}\n")
-    with pytest.raises(SeedError, match=r"seed\.yaml: line 3, column 9: expected ',' or ']'"):
+    with pytest.raises(SeedError, match=r"seed\.yaml: line 3, column 9: did not find expected ',' or ']'"):
         read_people(seed)
     seed.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SeedError, match="is not a text in UTF-8"):

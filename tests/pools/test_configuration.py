@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from sqlalchemy import event, text
 
 from app.copilot.prompt_files import load_prompt_files
 from app.core.clock import new_id
+from app.core.yaml_text import load_yaml
 from app.pools.configuration import Configuration
 from app.pools.errors import UnknownRevision
 from app.pools.routes import JobFacts, choose_route
@@ -19,7 +19,7 @@ from app.pools.seed import import_platform
 from app.vocabulary import Lane, ProviderKind
 from tests.conftest import TestDatabase
 
-SEED = yaml.safe_load((Path(__file__).parents[2] / "infra/seed.yaml").read_text())["platform"]
+SEED = load_yaml((Path(__file__).parents[2] / "infra/seed.yaml").read_text())["platform"]
 MODEL = {"SWITCHBOARD_EMBEDDED_MODEL_URL": "http://127.0.0.1:9/v1"}
 SHORT = JobFacts("summarize", Lane.INTERACTIVE, "en", 500, "word")
 

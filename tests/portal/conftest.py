@@ -18,9 +18,9 @@ from app.local.entra.registrations import (
 from app.local.state import free_port
 from app.main import create_app
 from app.settings import Settings
-from app.tenants.seed import import_tenants
 from tests.conftest import TestDatabase
-from tests.entra import RunningEntra, seed_tenants
+from tests.entra import RunningEntra
+from tests.imported import tenants_imported
 from tests.portal.browsers import Browser, Portal
 
 
@@ -41,8 +41,7 @@ async def portal(
 ) -> AsyncIterator[Portal]:
     """The API with a portal registration; the seed's tenants are its customers."""
     entra.reset()
-    async with database.owner.system() as session:
-        await import_tenants(session, seed_tenants())
+    await tenants_imported(database)
     port = free_port()
     settings = Settings.model_validate(
         {

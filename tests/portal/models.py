@@ -3,23 +3,17 @@
 from typing import Any
 from uuid import UUID
 
-import yaml
-
-from app.copilot.prompt_files import load_prompt_files
-from app.pools.seed import import_platform
 from app.pools.tables import Deployment, PromptSet, Provider
 from app.vocabulary import ModelClass, ProviderKind
 from tests.conftest import TestDatabase
-from tests.entra import SEED
+from tests.imported import platform_imported
 from tests.portal.browsers import Browser
 from tests.tenants.administration import rows
 
 
 async def seed_models(database: TestDatabase) -> None:
     """The platform's pools as on a development machine without keys: one that picks sentences."""
-    platform = yaml.safe_load(SEED.read_text())["platform"]
-    async with database.owner.system() as session:
-        await import_platform(session, platform, load_prompt_files(), variables={})
+    await platform_imported(database)
 
 
 async def own_deployment(database: TestDatabase, tenant_id: UUID, name: str, **changes: Any) -> UUID:

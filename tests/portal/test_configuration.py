@@ -9,6 +9,7 @@ import httpx
 import pytest
 import yaml
 
+from app.core.yaml_text import load_yaml
 from app.pools.file_schema import MOST_BYTES
 from tests.conftest import TestDatabase
 from tests.entra import ALAN, EDSGER
@@ -104,8 +105,8 @@ async def test_what_goes_from_one_tenant_to_another_comes_out_the_same(
 ) -> None:
     assert ("pool", "texts revision 1", "published") in changes(await put(admin, file))
     first = await exported(admin)
-    wanted = yaml.safe_load(file)
-    shown: dict[str, Any] = yaml.safe_load(first)
+    wanted = load_yaml(file)
+    shown: dict[str, Any] = load_yaml(first)
     assert shown["routes"] == wanted["routes"]
     assert shown["policy"] == wanted["policy"]
     assert shown["prompt_sets"] == wanted["prompt_sets"]
@@ -152,7 +153,7 @@ async def test_what_a_file_no_longer_names_is_archived_and_keys_of_accounts_go(
         ("policy", "policy", "changed"),
         ("task_permission", "summarize", "changed"),
     } <= gone
-    left = yaml.safe_load(await exported(admin))
+    left = load_yaml(await exported(admin))
     assert set(left) == {"version", "prices", "prompt_sets"}
     back = changes(await put(admin, file))
     assert ("pool", "texts", "changed") in back
@@ -270,7 +271,7 @@ async def test_nothing_that_serves_goes_to_the_archive(
 ) -> None:
     assert (await put(admin, file)).status_code == 200
     before = await snapshot(database)
-    less = yaml.safe_load(file)
+    less = load_yaml(file)
     del less[left_out]
     refused = await put(admin, yaml.safe_dump(less), dry_run="true")
     assert refused.status_code == 422, refused.text

@@ -8,15 +8,14 @@ from uuid import UUID
 
 import httpx
 import pytest
-import yaml
 
 from app.copilot.prompt_files import load_prompt_files
 from app.http.browsers import HEADER
 from app.local.entra.registrations import AUTOMATION_CLIENT_ID
 from app.local.graph.drives import DOWNLOAD_HOST
-from app.pools.seed import import_platform
 from tests.conftest import TestDatabase
-from tests.entra import ADA, ALAN, EDSGER, MARY, NORTHWIND, SEED, RunningEntra
+from tests.entra import ADA, ALAN, EDSGER, MARY, NORTHWIND, RunningEntra
+from tests.imported import platform_imported
 from tests.local.entra_clients import FABRIKAM
 from tests.notices.ends import told
 from tests.portal.browsers import Portal
@@ -229,10 +228,7 @@ async def fuzzed(portal: Portal, database: TestDatabase, examples: int) -> Fuzze
     await execute(
         database, "UPDATE members SET role = 'PlatformOperator' WHERE display_name = 'Edsger Dijkstra'"
     )
-    async with database.owner.system() as session:
-        await import_platform(
-            session, yaml.safe_load(SEED.read_text())["platform"], load_prompt_files(), variables={}
-        )
+    await platform_imported(database)
     edsger = portal.entra.app.people.find(EDSGER)
     assert edsger is not None
     portal.entra.app.people.add(replace(edsger, role="PlatformOperator"))

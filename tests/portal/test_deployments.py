@@ -4,13 +4,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import yaml
 
-from app.copilot.prompt_files import load_prompt_files
 from app.pools.prompt_sets import digest
-from app.pools.seed import import_platform
 from tests.conftest import TestDatabase
-from tests.entra import ADA, ALAN, EDSGER, SEED
+from tests.entra import ADA, ALAN, EDSGER
+from tests.imported import platform_imported
 from tests.portal.browsers import Browser, Portal, code
 from tests.portal.test_providers import MISTRAL
 from tests.tenants.administration import execute, rows
@@ -27,9 +25,7 @@ PRICE = {
 
 @pytest.fixture
 async def admin(portal: Portal, database: TestDatabase) -> AsyncIterator[Browser]:
-    async with database.owner.system() as session:
-        platform = yaml.safe_load(SEED.read_text())["platform"]
-        await import_platform(session, platform, load_prompt_files(), variables={})
+    await platform_imported(database)
     async with portal.browser() as browser:
         await browser.sign_in(ALAN)
         yield browser
