@@ -11,7 +11,8 @@ from functools import partial
 from app.core.clock import new_id
 from tests.entra import NORTHWIND
 from tests.isolation import things
-from tests.isolation.actors import ADA, ALAN, BARBARA, KATHERINE, NOBODY, PROGRAM, Actor, Guard
+from tests.isolation.actors import ADA, ALAN, KATHERINE, NOBODY, PROGRAM, Actor, Guard
+from tests.isolation.operator_table import customers_of_the_operator
 from tests.isolation.places import Entry, Exempt, Handle, Plain, Whole, neighbour
 from tests.isolation.pool_table import pools_and_routes, rules_and_questions
 from tests.isolation.world import TEXT
@@ -502,47 +503,6 @@ def _prompts() -> dict[str, Entry]:
     }
 
 
-def _operator() -> dict[str, Entry]:
-    acts = partial(Entry, Guard.OPERATORS, BARBARA)
-    customer = Handle(things.tenant_id)
-    known = Handle(
-        things.directory_id,
-        things.beside(body={"name": "A customer"}),
-        control="the operation as it is: a directory that is a customer is invited by nobody again",
-    )
-    suspended = things.beside(body={"reason": "unpaid"})
-    erased = things.beside(body={"name": "Fabrikam"})
-    return {
-        "GET /portal/v1/tenants": acts(
-            {"query after": customer, "query search": Plain("a part of a name; the operator sees all names")}
-        ),
-        "POST /portal/v1/tenants": acts(
-            {"body entra_tenant_id": known, "body name": _NAME}, whole=Whole(201, things.fresh_directory)
-        ),
-        "GET /portal/v1/tenants/{tenant_id}": acts({"path tenant_id": customer}),
-        "GET /portal/v1/tenants/{tenant_id}/erasures": acts(
-            {
-                "path tenant_id": customer,
-                "query before": Plain(
-                    "a point in the list of the customer in the path, which may be anything"
-                ),
-            }
-        ),
-        "POST /portal/v1/tenants/{tenant_id}/suspend": acts(
-            {"path tenant_id": Handle(things.third_customer, suspended), "body reason": _REASON}
-        ),
-        "POST /portal/v1/tenants/{tenant_id}/resume": acts(
-            {"path tenant_id": Handle(things.suspended_customer)}
-        ),
-        "POST /portal/v1/tenants/{tenant_id}/erase": acts(
-            {
-                "path tenant_id": Handle(things.third_customer, erased),
-                "body name": Plain("compared with the name of the customer in the path"),
-            }
-        ),
-    }
-
-
 def _entrance() -> dict[str, Entry]:
     visits = partial(Entry, Guard.VISITORS, KATHERINE, personal=True)
     is_open = partial(Entry, Guard.OPEN, NOBODY)
@@ -595,7 +555,7 @@ DOORS: Mapping[str, Mapping[str, Entry]] = {
     "add-in": _addin(),
     "automation": _automation(),
     "administration": _administration() | _models() | _wording(),
-    "operator": _operator() | _entrance(),
+    "operator": customers_of_the_operator() | _entrance(),
 }
 TABLE: Mapping[str, Entry] = {
     operation: entry for door in DOORS.values() for operation, entry in door.items()
