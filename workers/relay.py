@@ -130,11 +130,11 @@ class Relay:
     async def _plan(self, step: ReadyStep, allowed: Allowance) -> Reservation | Wait | Unplanned:
         facts = StepFacts(
             step.id,
-            step.job_id,
             step.task_type,
             step.kind,
             step.language,
             step.estimated_tokens,
+            step.sticky_key,
             step.reservation,
         )
         return await plan(

@@ -10,18 +10,20 @@ from uuid import UUID
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.copilot.cohorts import sticky_key
 from app.copilot.errors import JobTooLarge, TaskTypeNotPermitted
 from app.copilot.permissions import Asker, may_use
 from app.copilot.submit import checked_parameters, demand_of, find_task_type
 from app.copilot.windows import context_tokens
 from app.copilot.work import MOST_TOKENS, PROMPT_TOKENS
 from app.core.clock import new_id
+from app.core.crypto import Sealer
 from app.core.errors import AppError
 from app.pools.configuration import Configuration
 from app.pools.errors import NoEligibleMember, NoRoute
 from app.pools.looking import Load, loads
 from app.pools.routes import ChosenRoute, JobFacts, choose_route
-from app.pools.selection import Demand, Exclusion, select
+from app.pools.selection import Demand, Exclusion, select, stickiness
 from app.pools.values import PoolMemberFacts, RevisionFacts
 from app.tenants.members import NOTHING_KNOWN, MemberAttributes, attributes_of, find
 from app.usage.budgets import Payer, Standing, allowance, budgets_of, standings
@@ -39,6 +41,8 @@ class Question:
     lane: Lane
     host: OfficeHost
     member_id: UUID | None = None
+    document: str | None = None
+    """As `cohorts` names it; None for a text that the pane sends itself."""
     attributes: MemberAttributes = NOTHING_KNOWN
 
 
@@ -74,7 +78,13 @@ class Explanation:
 
 
 async def explain(
-    session: AsyncSession, configuration: Configuration, redis: Redis, question: Question, *, tenant_id: UUID
+    session: AsyncSession,
+    sealer: Sealer,
+    configuration: Configuration,
+    redis: Redis,
+    question: Question,
+    *,
+    tenant_id: UUID,
 ) -> Explanation:
     """Answer as the door would decide now. Raises: `UnknownTaskType`, `InvalidParameters`, `MemberNotFound`."""
     task_type = find_task_type(question.task_type)
@@ -106,7 +116,7 @@ async def explain(
             demand,
             resting=resting,
             now=datetime.fromtimestamp(now, UTC),
-            draw=0.5,
+            draw=stickiness(revision.pool_id, _sticky_key(sealer, question)),
             allowance=allowance(stand),
         )
         order, reasons = chosen.order, {one.id: reason for one, reason in chosen.excluded}
@@ -158,6 +168,13 @@ async def _standings(
     payer = Payer(tenant_id, question.member_id or new_id(), question.task_type)
     budgets = await budgets_of(session, configuration, payer)
     return await standings(session, tenant_id, budgets, datetime.now(UTC))
+
+
+def _sticky_key(sealer: Sealer, question: Question) -> bytes:
+    """That of the person's job; of nobody in particular, that of a person who does not exist."""
+    return sticky_key(
+        sealer, question.member_id or UUID(int=0), [question.document] if question.document else []
+    )
 
 
 def _shares(revision: RevisionFacts, order: tuple[PoolMemberFacts, ...]) -> dict[UUID, float]:

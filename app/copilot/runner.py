@@ -110,6 +110,7 @@ async def _scope(runtime: Runtime, step: ClaimedStep, sealer: Sealer) -> CallSco
         language=step.language,
         reservation=step.reservation,
         deadline=asyncio.get_running_loop().time() + step.seconds_left,
+        sticky_key=step.sticky_key,
         sealer=sealer,
         records=[],
     )

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.record import ActorKind
 from app.copilot.catalog import task_types
+from app.copilot.cohorts import by_item, by_name, sticky_key
 from app.copilot.errors import InvalidParameters, JobTooLarge, UnknownTaskType, WrongInput
 from app.copilot.estimating import Estimate, estimate
 from app.copilot.house_wording import with_wording
@@ -175,6 +176,7 @@ async def submit(
             estimate=None if placement is None else placement.estimate.as_json(),
             on_dead=task_type.on_dead,
             deadline_seconds=deadline_seconds,
+            sticky_key=sticky_key(sealer, member_id, _documents_of(submission)),
             first_input=None
             if later is None
             else {"drive_items": [asdict(one) for one in later.drive_items]},
@@ -187,6 +189,18 @@ async def submit(
         idempotency=submission.idempotency,
         actor_kind=actor_kind,
     )
+
+
+def _documents_of(submission: Submission) -> list[str]:
+    """What a job's draw keeps to; nothing but its member where the pane sent a text itself."""
+    if submission.to_fetch is not None:
+        return [by_item(one.drive_id, one.item_id) for one in submission.to_fetch.drive_items]
+    if submission.inline is not None:
+        return []
+    return [
+        by_item(one.source["drive_id"], one.source["item_id"]) if one.source else by_name(one.name)
+        for one in submission.documents
+    ]
 
 
 async def attributes_for(

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -50,6 +50,8 @@ class DocumentView:
     notes: Mapping[str, int]
     labels: Sequence[SensitivityLabel] = ()
     findings: Sequence[Finding] = ()
+    source: Mapping[str, str] = field(default_factory=dict)
+    """Where it was fetched from; nothing for what was uploaded."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +206,7 @@ def describe_all(sealer: Sealer, documents: Sequence[Document]) -> list[Document
             notes=document.notes,
             labels=_labels(sealer, document),
             findings=_findings(document.findings),
+            source=_source(sealer, document),
         )
         for document in documents
     ]
@@ -309,6 +312,13 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
 
 def _findings(stored: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
     return tuple(Finding(FindingKind(one["kind"]), one["count"], one.get("segment")) for one in stored)
+
+
+def _source(sealer: Sealer, document: Document) -> Mapping[str, str]:
+    if document.sealed_source is None:
+        return {}
+    source: dict[str, str] = json.loads(sealer.open(_source_place(document.id), document.sealed_source))
+    return source
 
 
 def _name_place(document_id: UUID) -> Place:

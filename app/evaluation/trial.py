@@ -226,6 +226,7 @@ class _Trial:
             language=self.language,
             reservation=None,
             deadline=self.deadline,
+            sticky_key=self.trial.id.bytes,
             sealer=sponsor.sealer,
             records=[],
             budgets=budgets,

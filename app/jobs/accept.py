@@ -40,6 +40,8 @@ class NewJob:
     first_step: StepKind
     on_dead: str
     deadline_seconds: float
+    sticky_key: bytes
+    """What it draws a member of the pool with."""
     first_input: Mapping[str, Any] | None = None
     """What the first step works on, as JSON; sealed at rest."""
     graph_session_id: UUID | None = None
@@ -179,6 +181,7 @@ async def _insert(
             pool_tenant_id=new.pool_tenant_id,
             pool_revision_id=new.pool_revision_id,
             route_reason=new.route_reason,
+            sticky_key=new.sticky_key,
             language=new.language,
             estimate=None if new.estimate is None else dict(new.estimate),
             estimated_tokens=new.estimated_tokens,

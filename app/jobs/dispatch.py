@@ -49,6 +49,8 @@ class ReadyStep:
     language: str
     host: str
     seconds_waited: float
+    sticky_key: bytes
+    """What the job draws a member of its pool with."""
     reservation: Mapping[str, Any] | None = None
     """What an earlier hint, which nobody took, had reserved."""
 
@@ -178,7 +180,7 @@ _PICK = text(
                     WHERE d.lane = :lane) f
     )
     SELECT s.tenant_id, s.id, s.job_id, s.member_id, s.task_type, s.kind, s.lane, s.estimated_tokens,
-           s.fencing, s.reservation, j.pool_revision_id, j.language, j.host, t.weight, t.virtual_time,
+           s.fencing, s.reservation, j.pool_revision_id, j.sticky_key, j.language, j.host, t.weight, t.virtual_time,
            extract(epoch FROM clock_timestamp() - s.run_after) AS seconds_waited
     FROM turns t
     CROSS JOIN LATERAL (
@@ -249,6 +251,7 @@ async def pick(
             language=row.language,
             host=row.host,
             seconds_waited=float(row.seconds_waited),
+            sticky_key=row.sticky_key or row.job_id.bytes,
             reservation=row.reservation,
         )
         for row in rows

@@ -64,6 +64,8 @@ class ClaimedStep:
     steps_total: int
     steps_done: int
     graph_session_id: UUID | None
+    sticky_key: bytes
+    """What the job draws a member of its pool with."""
     starts_job: bool
     """Whether this claim made the job run, for the first time or again after it had waited."""
 
@@ -165,6 +167,7 @@ def _claimed(job: Job, step: JobStep, seconds_left: float, *, starts_job: bool) 
         steps_total=job.steps_total,
         steps_done=job.steps_done,
         graph_session_id=job.graph_session_id,
+        sticky_key=job.sticky_key or job.id.bytes,
         starts_job=starts_job,
     )
 

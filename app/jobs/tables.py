@@ -55,6 +55,8 @@ class Job(TenantOwned, Base):
     pool_tenant_id: Mapped[UUID]
     pool_revision_id: Mapped[UUID]
     route_reason: Mapped[str]
+    sticky_key: Mapped[bytes | None]
+    """What it draws a member of the pool with, see copilot/cohorts.py; None for a job from before there was one."""
     language: Mapped[str]
     estimated_tokens: Mapped[int]
     on_dead: Mapped[str]

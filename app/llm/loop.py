@@ -146,7 +146,7 @@ class ModelCaller:
                 demand_of(request, scope),
                 resting=self._breakers.resting(member.deployment for member in members),
                 now=now(),
-                draw=stickiness(scope.tenant_id, scope.job_id),
+                draw=stickiness(scope.revision.pool_id, scope.sticky_key),
                 without_credential=await self._clients.without_credential(members),
                 allowance=allowance(scope.standings),
                 figures=figures_for(self._limits, scope.revision, scope.reservation),

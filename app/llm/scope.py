@@ -39,6 +39,8 @@ class CallScope:
     language: str
     reservation: Mapping[str, Any] | None
     deadline: float
+    sticky_key: bytes
+    """What the job draws with, in every step."""
     sealer: Sealer
     records: list[CallRecord]
     budgets: tuple[BudgetFacts, ...] = ()

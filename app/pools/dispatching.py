@@ -28,11 +28,12 @@ class StepFacts:
     """What planning knows of a step."""
 
     id: UUID
-    job_id: UUID
     task_type: str
     kind: StepKind
     language: str
     estimated_tokens: int
+    sticky_key: bytes
+    """What the job draws with."""
     reservation: Mapping[str, Any] | None = None
     """What was reserved for an earlier hint that nobody took."""
 
@@ -103,7 +104,7 @@ async def plan(
             demand,
             resting=breakers.resting(member.deployment for member in revision.members),
             now=now(),
-            draw=stickiness(tenant_id, step.job_id),
+            draw=stickiness(revision.pool_id, step.sticky_key),
             allowance=allowance,
             figures=figures_for(limits, revision, step.reservation),
         )

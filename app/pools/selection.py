@@ -1,7 +1,7 @@
 """Which members of a pool may do a piece of work, and in which order they are asked. Pure functions.
 
-Hard limits first, on every hop; then tiers; then the pool's strategy within a tier. The draw is sticky,
-so all steps of a job prefer the same member.
+Hard limits first, on every hop; then tiers; then the pool's strategy within a tier. The draw is sticky, so all
+jobs of a person on a document prefer the same member, and go on doing so when the process or the revision is another.
 """
 
 import hashlib
@@ -110,10 +110,12 @@ class Selection:
     excluded: tuple[tuple[PoolMemberFacts, Exclusion], ...]
 
 
-def stickiness(tenant_id: UUID, job_id: UUID) -> float:
-    """The draw of a job, in [0, 1): the same in every process and after every restart."""
-    digest = hashlib.blake2b(job_id.bytes, key=tenant_id.bytes, digest_size=8).digest()
-    return _unit(digest)
+def stickiness(pool_id: UUID, key: bytes) -> float:
+    """The draw of a job with this sticky key in a pool, in [0, 1): the same in every process, after every restart.
+
+    The pool is its salt: who is among the few of one pool's cohort is not so in every other pool.
+    """
+    return _unit(hashlib.blake2b(key, key=pool_id.bytes, digest_size=8).digest())
 
 
 def select(
@@ -154,7 +156,7 @@ def select(
             excluded.append((member, reason))
     if not eligible:
         raise _nobody(revision, excluded, resting, now)
-    eligible = _ordered(eligible, revision.strategy, demand, draw, figures)
+    eligible = _ordered(eligible, revision, demand, draw, figures)
     if allowance.frugal:
         eligible = _cheaper_first(eligible, demand)
     return Selection(tuple(eligible), tuple(excluded))
@@ -242,21 +244,24 @@ def _extractive_exclusion(demand: Demand) -> Exclusion | None:
 
 def _ordered(
     members: list[PoolMemberFacts],
-    strategy: Strategy,
+    revision: RevisionFacts,
     demand: Demand,
     draw: float,
     figures: Mapping[UUID, Figures],
 ) -> list[PoolMemberFacts]:
     """By tier, then by the strategy, and where it has no preference by the draw."""
-    drawn = sorted(members, key=lambda member: (member.tier, _weighted(member, draw), member.id))
-    match strategy:
+    lots = revision.lots
+    drawn = sorted(
+        members, key=lambda member: (member.tier, _weighted(member, lots[member.id], draw), member.id)
+    )
+    match revision.strategy:
         case Strategy.WEIGHTED:
             return drawn
         case Strategy.LEAST_COST:
             return sorted(drawn, key=lambda member: (member.tier, _cost(member, demand)))
         case Strategy.LEAST_LATENCY | Strategy.LEAST_BUSY:
             tiers = groupby(drawn, key=lambda member: member.tier)
-            return [one for _, tier in tiers for one in balance(strategy, list(tier), figures)]
+            return [one for _, tier in tiers for one in balance(revision.strategy, list(tier), figures)]
 
 
 def _cheaper_first(order: list[PoolMemberFacts], demand: Demand) -> list[PoolMemberFacts]:
@@ -275,13 +280,13 @@ def _cheaper_first(order: list[PoolMemberFacts], demand: Demand) -> list[PoolMem
     return sorted(order, key=lambda member: member.tier < cheaper)
 
 
-def _weighted(member: PoolMemberFacts, draw: float) -> float:
-    """Weighted rendezvous: the smallest -ln(u)/weight wins in proportion to the weights, and a member
-    that comes or goes moves only its own share of jobs (Schindelhauer, Schomaker, 2005).
+def _weighted(member: PoolMemberFacts, lot: bytes, draw: float) -> float:
+    """Weighted rendezvous: the smallest -ln(u)/weight wins in proportion to the weights, and a member that comes,
+    goes or changes its weight moves only the share that it gains or loses (Schindelhauer, Schomaker, 2005).
     """
     if member.weight <= 0:
         return math.inf
-    digest = hashlib.blake2b(struct.pack("<d", draw), key=member.id.bytes, digest_size=8).digest()
+    digest = hashlib.blake2b(struct.pack("<d", draw), key=lot, digest_size=8).digest()
     return -math.log(1.0 - _unit(digest)) / member.weight
 
 

@@ -1,5 +1,6 @@
 """Frozen facts that the pools room hands to others. Tokens are counts, money is micros of a currency."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -167,6 +168,21 @@ class RevisionFacts:
     task_type: str
     strategy: Strategy
     members: tuple[PoolMemberFacts, ...]
+
+    @cached_property
+    def lots(self) -> Mapping[UUID, bytes]:
+        """What each member draws with, by its id: its deployment, and which of that deployment's members it is.
+
+        Members have other ids in every revision. Their lots stay, so that a new revision moves no more documents
+        to another model than it must.
+        """
+        found: dict[UUID, bytes] = {}
+        numbers: Counter[UUID] = Counter()
+        for member in sorted(self.members, key=lambda member: (member.tier, member.id)):
+            deployment_id = member.deployment.id
+            found[member.id] = deployment_id.bytes + numbers[deployment_id].to_bytes(4, "big")
+            numbers[deployment_id] += 1
+        return found
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from app.copilot.explaining import explain
-from app.http.guards import AdminOrAuditor, InProcess, PortalSession
+from app.http.guards import AdminOrAuditor, InProcess, PortalSession, TenantSealer
 from app.http.routes import GuardedRoute
 from app.portal.explain_schemas import ExplainRequest, ExplanationResource
 
@@ -12,10 +12,14 @@ router = APIRouter(prefix="/explain", tags=["models"], route_class=GuardedRoute)
 
 @router.post("")
 async def explain_choice(
-    body: ExplainRequest, caller: AdminOrAuditor, session: PortalSession, state: InProcess
+    body: ExplainRequest,
+    caller: AdminOrAuditor,
+    session: PortalSession,
+    sealer: TenantSealer,
+    state: InProcess,
 ) -> ExplanationResource:
     """Say which route and which members would serve such a job now, and what it costs at most. Calls no model."""
     found = await explain(
-        session, state.configuration, state.redis, body.question(), tenant_id=caller.tenant_id
+        session, sealer, state.configuration, state.redis, body.question(), tenant_id=caller.tenant_id
     )
     return ExplanationResource.of(found)

@@ -1,11 +1,12 @@
 """Questions of which member would serve, and their answers, in JSON."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
+from app.copilot.cohorts import by_item, by_name
 from app.copilot.explaining import Candidate, Explanation, Question
 from app.pools.selection import Exclusion, in_words
 from app.portal.pool_schemas import Owner, TaskTypeName, owner_of
@@ -15,8 +16,19 @@ from app.usage.budgets import Standing
 from app.vocabulary import BudgetScope, Lane, MemberPurpose, OfficeHost, Period, StepKind, Strategy
 
 
+class ExplainedItem(Closed):
+    """A file in Microsoft 365."""
+
+    drive_id: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    item_id: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
 class ExplainRequest(Closed):
-    """A job that is not submitted. Either of a member, or of somebody in a group or department."""
+    """A job that is not submitted. Either of a member, or of somebody in a group or department.
+
+    On a document that was uploaded under a name or is a drive item, or on what the pane sends itself: a draw goes by
+    the member and the document.
+    """
 
     task_type: TaskTypeName
     parameters: dict[str, Any] = Field(default_factory=dict)
@@ -27,10 +39,20 @@ class ExplainRequest(Closed):
     member_id: UUID | None = None
     group: UUID | None = None
     department: Annotated[str, StringConstraints(max_length=200)] = ""
+    document_name: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    drive_item: ExplainedItem | None = None
+
+    @model_validator(mode="after")
+    def _one_document(self) -> Self:
+        if self.document_name is not None and self.drive_item is not None:
+            raise ValueError("name a document or a drive item, not both")
+        return self
 
     def question(self) -> Question:
         """What the room takes."""
         groups = frozenset() if self.group is None else frozenset({str(self.group)})
+        item = self.drive_item
+        document = None if self.document_name is None else by_name(self.document_name)
         return Question(
             task_type=self.task_type,
             parameters=self.parameters,
@@ -39,6 +61,7 @@ class ExplainRequest(Closed):
             lane=self.lane,
             host=self.host,
             member_id=self.member_id,
+            document=document if item is None else by_item(item.drive_id, item.item_id),
             attributes=MemberAttributes(groups, self.department),
         )
 
@@ -148,7 +171,10 @@ class Refusal(BaseModel):
 
 
 class ExplanationResource(BaseModel):
-    """Who would be asked, in this order, and who would not. Within a tier of a weighted pool a draw decides."""
+    """Who would be asked, in this order, and who would not. Within a tier of a weighted pool a draw decides.
+
+    It is that of this member and document, on which all their jobs begin with the same member of the pool.
+    """
 
     would_be_accepted: bool
     refusal: Refusal | None

@@ -64,6 +64,27 @@ async def test_own_jobs_are_listed_by_state_and_task_type_page_by_page(ada: http
     assert code(await ada.get("/jobs", params={"state": "asleep"})) == (422, "malformed")
 
 
+async def test_jobs_on_the_same_document_draw_alike_whatever_was_edited_and_nobody_can_tell_which_it_is(
+    ada: httpx.AsyncClient, database: TestDatabase
+) -> None:
+    async def key(name: str, text: str) -> bytes:
+        kept = await ada.post("/documents", params={"name": name}, content=text.encode())
+        return await of(await ended(ada, documents=[kept.json()["id"]]))
+
+    async def of(job_id: str) -> bytes:
+        ((found,),) = await rows(database, "SELECT sticky_key FROM jobs WHERE id = :id", id=UUID(job_id))
+        return bytes(found)
+
+    first = await key("plan.txt", SECRET)
+    assert await key("plan.txt", SECRET + " Edited.") == first
+    other, inline = await key("other.txt", SECRET), await of(await ended(ada))
+    assert await of(await ended(ada, text="Another text.")) == inline
+    assert len({first, other, inline}) == 3
+    assert {len(first), len(inline)} == {16}
+    ((member, sha256),) = await rows(database, "SELECT member_id, sha256 FROM documents ORDER BY id LIMIT 1")
+    assert not {member.bytes, bytes(sha256)[:16]} & {first, other, inline}
+
+
 async def test_a_removed_job_leaves_its_calls_in_the_ledger_and_nothing_else(
     ada: httpx.AsyncClient, portal: Portal, database: TestDatabase, redis: Redis
 ) -> None:

@@ -90,6 +90,7 @@ class ReusingJob(MemoryJob):
             language=self.language,
             reservation=None,
             deadline=0.0,
+            sticky_key=b"somebody's text",
             sealer=self.sealer,
             records=[],
         )

@@ -50,6 +50,7 @@ class Desk:
             "first_step": StepKind.FINAL,
             "on_dead": "partial",
             "deadline_seconds": 600.0,
+            "sticky_key": b"somebody's text",
         }
         return NewJob(**{**values, **changes})
 

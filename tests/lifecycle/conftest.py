@@ -89,6 +89,7 @@ class Archive:
                     first_step=StepKind.FINAL,
                     on_dead="partial",
                     deadline_seconds=600.0,
+                    sticky_key=b"somebody's text",
                 ),
                 tenant_id=tenant_id,
                 member_id=member_id,

@@ -94,6 +94,7 @@ class Bench:
             "policy": Policy(),
             "language": "en",
             "reservation": None,
+            "sticky_key": new_id().bytes,
             "deadline": asyncio.get_running_loop().time() + 30,
             "sealer": Sealer(self.database.tenant_id, {1: b"k" * 32}),
             "records": [],

@@ -41,7 +41,7 @@ class Planner:
             revision_id=revision_id or self.revision.id,
             step=StepFacts(
                 id=step_id or new_id(),
-                job_id=new_id(),
+                sticky_key=new_id().bytes,
                 task_type="summarize",
                 **values,  # type: ignore[arg-type]
             ),

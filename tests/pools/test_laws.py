@@ -13,13 +13,14 @@ import pytest
 from app.core.clock import now
 from app.pools.errors import NoEligibleMember
 from app.pools.selection import Allowance, Demand, Exclusion, select, stickiness
+from app.pools.values import RevisionFacts
 from app.tenants.policy import Policy
 from app.vocabulary import Lifecycle, MemberPurpose, ModelClass, StepKind
 from tests.pools.builders import deployment, member, provider, revision
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMAND = Demand("summarize", StepKind.FINAL, "en", 1000, 200, needs=frozenset({"json_schema"}))
-TENANT = UUID(int=7)
+POOL = UUID(int=7)
 
 
 def test_shares_come_within_one_percent_of_the_weights_over_a_hundred_thousand_draws() -> None:
@@ -27,19 +28,61 @@ def test_shares_come_within_one_percent_of_the_weights_over_a_hundred_thousand_d
     members = [member(deployment(), weight=weight) for weight in weights]
     pool, at, draws = revision(*members), now(), 100_000
     first = Counter(
-        select(pool, Policy(), DEMAND, resting={}, now=at, draw=stickiness(TENANT, UUID(int=number)))
-        .order[0]
-        .id
+        select(pool, Policy(), DEMAND, resting={}, now=at, draw=stickiness(POOL, b"%d" % number)).order[0].id
         for number in range(draws)
     )
     for one, weight in zip(members, weights, strict=True):
         assert abs(first[one.id] / draws - weight / 100) < 0.01
 
 
+def firsts(pool: RevisionFacts, draws: int = 20_000) -> list[str]:
+    """The deployment that each key begins with, for so many keys."""
+    at = now()
+    return [
+        select(pool, Policy(), DEMAND, resting={}, now=at, draw=stickiness(POOL, b"%d" % number))
+        .order[0]
+        .deployment.name
+        for number in range(draws)
+    ]
+
+
+def moves(before: list[str], after: list[str]) -> dict[tuple[str, str], float]:
+    """Which part of the keys went from one deployment to another."""
+    pairs = Counter(pair for pair in zip(before, after, strict=True) if pair[0] != pair[1])
+    return {pair: count / len(before) for pair, count in pairs.items()}
+
+
+def test_a_weight_that_is_raised_in_a_new_revision_moves_the_share_that_it_gains_and_nothing_else() -> None:
+    models = [deployment(name) for name in ("ours", "new", "third")]
+    first = firsts(
+        revision(*(member(one, weight=weight) for one, weight in zip(models, (8, 1, 1), strict=True)))
+    )
+    # Another revision's members have other ids, other prompts and may be listed in another order.
+    then = [member(one, weight=weight) for one, weight in zip(models, (8, 3, 1), strict=True)]
+    moved = moves(first, firsts(revision(*reversed(then))))
+    assert {to for _, to in moved} == {"new"}
+    assert abs(sum(moved.values()) - (3 / 12 - 1 / 10)) < 0.01
+
+
+def test_two_members_of_one_deployment_draw_apart_and_a_canary_that_comes_takes_only_its_share() -> None:
+    model = deployment("ours")
+    before = revision(member(model, weight=9), member(deployment("other"), weight=10))
+    canary = revision(*before.members, member(model, weight=1))
+    keys, at = [b"%d" % number for number in range(20_000)], now()
+
+    def ids(pool: RevisionFacts) -> list[UUID]:
+        draws = (stickiness(POOL, key) for key in keys)
+        return [select(pool, Policy(), DEMAND, resting={}, now=at, draw=draw).order[0].id for draw in draws]
+
+    changed = Counter(to for was, to in zip(ids(before), ids(canary), strict=True) if was != to)
+    assert set(changed) == {canary.members[-1].id}
+    assert abs(changed[canary.members[-1].id] / len(keys) - 1 / 20) < 0.01
+
+
 _FRESH = """
 from uuid import UUID
 from app.pools.selection import stickiness
-print([stickiness(UUID(int=7), UUID(int=number)) for number in range(50)])
+print([stickiness(UUID(int=7), b"%d" % number) for number in range(50)])
 """
 
 
@@ -47,7 +90,7 @@ def test_a_fresh_process_draws_the_same() -> None:
     fresh = subprocess.run(
         [sys.executable, "-c", _FRESH], cwd=ROOT, check=True, capture_output=True, text=True
     )
-    assert fresh.stdout.strip() == str([stickiness(TENANT, UUID(int=number)) for number in range(50)])
+    assert fresh.stdout.strip() == str([stickiness(POOL, b"%d" % number) for number in range(50)])
 
 
 def test_every_reason_is_named_for_its_member_and_explained_to_operators() -> None:

@@ -115,9 +115,10 @@ def test_the_order_depends_on_the_draw_and_not_on_how_the_pool_is_listed(
 def test_members_of_a_tier_come_first_in_proportion_to_their_weights() -> None:
     heavy, light, never = (member(deployment(), weight=weight) for weight in (3, 1, 0))
     pool = revision(heavy, light, never)
-    tenant = new_id()
     first = Counter(
-        select(pool, Policy(), DEMAND, resting={}, now=NOW, draw=stickiness(tenant, new_id())).order[0].id
+        select(pool, Policy(), DEMAND, resting={}, now=NOW, draw=stickiness(pool.pool_id, new_id().bytes))
+        .order[0]
+        .id
         for _ in range(2000)
     )
     assert first[never.id] == 0
@@ -126,11 +127,13 @@ def test_members_of_a_tier_come_first_in_proportion_to_their_weights() -> None:
 
 def test_a_member_that_leaves_moves_only_its_own_jobs() -> None:
     pool = [member(deployment()) for _ in range(4)]
-    tenant, jobs = new_id(), [new_id() for _ in range(300)]
+    salt, jobs = new_id(), [new_id() for _ in range(300)]
 
     def firsts(of: list[PoolMemberFacts]) -> dict[Any, Any]:
         return {
-            job: select(revision(*of), Policy(), DEMAND, resting={}, now=NOW, draw=stickiness(tenant, job))
+            job: select(
+                revision(*of), Policy(), DEMAND, resting={}, now=NOW, draw=stickiness(salt, job.bytes)
+            )
             .order[0]
             .id
             for job in jobs
@@ -141,11 +144,11 @@ def test_a_member_that_leaves_moves_only_its_own_jobs() -> None:
     assert moved == {job for job in jobs if before[job] == pool[3].id}
 
 
-def test_the_draw_of_a_job_is_stable_and_another_tenants_is_different() -> None:
-    tenant, other, job = new_id(), new_id(), new_id()
-    assert stickiness(tenant, job) == stickiness(tenant, job)
-    assert stickiness(tenant, job) != stickiness(other, job)
-    assert 0.0 <= stickiness(tenant, job) < 1.0
+def test_the_draw_of_a_key_is_stable_and_in_another_pool_it_is_different() -> None:
+    pool, other, key = new_id(), new_id(), new_id().bytes
+    assert stickiness(pool, key) == stickiness(pool, key)
+    assert stickiness(pool, key) != stickiness(other, key)
+    assert 0.0 <= stickiness(pool, key) < 1.0
 
 
 def test_least_cost_asks_the_cheapest_first_and_one_without_a_price_last() -> None:

@@ -6,9 +6,13 @@ from uuid import UUID
 
 import pytest
 
+from app.copilot.cohorts import by_item, by_name, sticky_key
+from app.core.clock import now
 from app.pools.breakers import Breakers
 from app.pools.limits import Limits
-from app.vocabulary import PLATFORM
+from app.pools.selection import Demand, select, stickiness
+from app.tenants.policy import Policy
+from app.vocabulary import PLATFORM, StepKind
 from tests.conftest import TestDatabase
 from tests.entra import ADA, ALAN, EDSGER
 from tests.pools.builders import deployment, provider
@@ -91,6 +95,8 @@ async def test_the_answer_names_order_reasons_load_and_cost_and_leaves_nothing_b
     redis = portal.services.redis
     await Breakers(redis).failed(down, rest_seconds=90, retry_after_seconds=None)
     await Limits(redis).reserve([facts["big"]], tokens=700, holder="somebody")
+    # The tenant's data key is made when it is first needed, by whoever needs it.
+    await portal.services.keys.sealer(tenant)
     before = await snapshot(database)
 
     found = await explained(portal, database, admin, language="en", document_tokens=4000)
@@ -122,6 +128,41 @@ async def test_the_answer_names_order_reasons_load_and_cost_and_leaves_nothing_b
     assert (long["first_step"], long["costs_at_most"]["calls"] > 4) == ("plan", True)
     nobody = await explained(portal, database, admin, language="en", document_tokens=2_000_000)
     assert (nobody["would_be_accepted"], nobody["refusal"]["code"]) == (False, "job_too_large")
+
+
+async def test_a_member_and_a_document_have_the_order_that_their_jobs_have(
+    portal: Portal, admin: Browser, database: TestDatabase
+) -> None:
+    tenant = await tenant_of(admin)
+    prompts = str(await own_prompt_set(database, tenant, "mine"))
+    ids = [str(await own_deployment(database, tenant, name)) for name in "abcd"]
+    pool = await made(admin, "/pools", name="texts", task_type="summarize")
+    await published(admin, pool, *({"deployment_id": one, "prompt_set_id": prompts} for one in ids))
+    await made(admin, "/routes", name="texts", task_type="summarize", pool_id=pool["id"])
+    member_id = (await admin.get("/me")).json()["member_id"]
+    sealer = await portal.services.keys.sealer(tenant)
+    seen = set()
+    for number in range(6):
+        item = {"drive_id": "d", "item_id": f"i{number}"}
+        for named, document in (
+            ({"document_name": f"{number}.docx"}, by_name(f"{number}.docx")),
+            ({"drive_item": item}, by_item(**item)),
+        ):
+            found = await explained(portal, database, admin, member_id=member_id, **named)
+            ((revision_id,),) = await rows(
+                database, "SELECT published_revision_id FROM model_pools WHERE name = 'texts'"
+            )
+            revision = await portal.services.configuration.revision(tenant, revision_id)
+            key = sticky_key(sealer, UUID(member_id), [document])
+            demand = Demand("summarize", StepKind.FINAL, "und", 0, 1)
+            draw = stickiness(revision.pool_id, key)
+            order = select(revision, Policy(), demand, resting={}, now=now(), draw=draw).order
+            names = tuple(one["deployment"] for one in found["order"])
+            assert names == tuple(one.deployment.name for one in order)
+            seen.add(names)
+    assert len(seen) > 3
+    both = {"task_type": "summarize", "document_name": "a", "drive_item": {"drive_id": "d", "item_id": "i"}}
+    assert code(await admin.send("POST", "/explain", json=both)) == (422, "malformed")
 
 
 async def test_a_route_for_a_department_and_a_members_budget_are_seen(
