@@ -1,27 +1,26 @@
-"""How often somebody may ask: each member and each tenant in a window of time, counted in Redis.
+"""How often somebody may ask: each member and each tenant in any minute, counted in Redis.
 
-A window is a number in the key, so that one `INCR` says how much is left and when it begins anew: one round
-trip. Windows of different keys begin at different moments, so nobody's end is everybody's. While Redis is
-away each process counts for itself: requests pass, and a flood is still bounded.
+A request counts for its member and its tenant in one round trip, or, refused, for neither. Windows move with the
+clock (sliding.py): what was used comes back bit by bit, and no stretch of a minute holds more than the quota. While
+Redis is away each process counts for itself: requests pass, and a flood is still bounded.
 
 Fields: draft-ietf-httpapi-ratelimit-headers-11, and the three of its revisions up to 06 for older clients.
 """
 
 import asyncio
-import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.types import Scope
 
 from app.core.errors import Throttled
 from app.core.logging import get_logger
+from app.http.sliding import Counted, SharedCounts, SlidingCounts, Subject
 from app.identity.principal import Principal
 from app.settings import Settings
 
@@ -33,11 +32,13 @@ _SHARED_SECONDS = 0.5
 _AWAY_SECONDS = 5.0
 """How long a Redis that did not answer is left alone."""
 _MOST_REFUSED = 10_000
+_MOST_COUNTED = 100_000
+"""Members and tenants that a process counts by itself."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """So many requests in each window of so many seconds, by the name that clients see."""
+    """So many requests in any so many seconds, by the name that clients see."""
 
     name: str
     quota: int
@@ -50,15 +51,20 @@ PROBES = Policy("probes", 10)
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a caller stands under a policy after a request."""
+    """Where a caller stands under a policy after a request; in `reset_seconds` there are more left than now."""
 
     policy: Policy
     used: int
     reset_seconds: int
 
+    @classmethod
+    def of(cls, policy: Policy, counted: Counted) -> "Standing":
+        """As counted; seconds are rounded up, so that nobody comes back too early."""
+        return cls(policy, counted.used, max(1, math.ceil(counted.frees_in)))
+
     @property
     def remaining(self) -> int:
-        """Requests left until the window ends."""
+        """Requests left for now."""
         return max(0, self.policy.quota - self.used)
 
     @property
@@ -87,17 +93,14 @@ class TooManyRequests(Throttled):
 class RateLimits:
     """Counts requests of known callers. Make it on the loop that serves them."""
 
-    def __init__(self, redis: Redis, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, redis: Redis, settings: Settings, *, clock: Callable[[], float] | None = None) -> None:
+        """With a `clock` of one's own Redis's is not asked."""
         self._member = Policy("member", settings.rate_limit_member)
         self._tenant = Policy("tenant", settings.rate_limit_tenant)
-        self._clock = clock
-        self._shared = RedisStorage(
-            f"async+{settings.required('redis_url')}",
-            implementation="redispy",
-            key_prefix="rate",
-            connection_pool=redis.connection_pool,  # type: ignore[arg-type] # narrower than what it hands on
-        )
-        self._local = MemoryStorage()
+        self._given_clock = clock
+        self._clock = clock or time.monotonic
+        self._shared = SharedCounts(redis)
+        self._local = SlidingCounts(most=_MOST_COUNTED)
         self._away_until = -math.inf
         self._refused: dict[str, float] = {}
 
@@ -107,8 +110,8 @@ class RateLimits:
             return
         standings = await self._count(
             (
-                (self._member, f"m/{principal.tenant_id.hex}/{principal.member_id.hex}"),
-                (self._tenant, f"t/{principal.tenant_id.hex}"),
+                (self._member, _key(principal.tenant_id, f"m/{principal.member_id.hex}")),
+                (self._tenant, _key(principal.tenant_id, "t")),
             )
         )
         scope[STANDINGS] = standings
@@ -118,36 +121,33 @@ class RateLimits:
 
     async def admit_probe(self, tenant_id: UUID) -> None:
         """Count a probe of a tenant's. Raises: `TooManyRequests`."""
-        (standing,) = await self._count(((PROBES, f"p/{tenant_id.hex}"),))
+        (standing,) = await self._count(((PROBES, _key(tenant_id, "p")),))
         if standing.is_exceeded:
             raise TooManyRequests(standing)
 
     async def _count(self, subjects: Sequence[tuple[Policy, str]]) -> list[Standing]:
         now = self._clock()
-        windows = [_Window.at(now, policy, subject) for policy, subject in subjects]
-        for window in windows:
-            # Whoever was refused stays so until the window ends: a flood reaches neither Redis nor the
-            # count of its colleagues.
-            if self._refused.get(window.key, 0.0) > now:
-                return [Standing(window.policy, window.policy.quota + 1, window.reset_seconds)]
-        counts = await self._increase([(one.key, one.policy.window_seconds) for one in windows])
-        standings = [
-            Standing(one.policy, used, one.reset_seconds) for one, used in zip(windows, counts, strict=True)
-        ]
-        for window, standing in zip(windows, standings, strict=True):
-            if standing.is_exceeded:
-                self._refuse_until(window.key, now + window.reset_seconds, now)
-        return standings
+        for policy, key in subjects:
+            # Whoever was refused stays so until there is something left: a flood does not reach Redis.
+            if (left := self._refused.get(key, -math.inf) - now) > 0:
+                return [Standing.of(policy, Counted(policy.quota + 1, left))]
+        counted = await self._admit(
+            [Subject(key, one.quota, one.window_seconds) for one, key in subjects], now
+        )
+        for (policy, key), found in zip(subjects, counted, strict=True):
+            if found.used > policy.quota:
+                self._refuse_until(key, now + found.frees_in, now)
+        return [Standing.of(one, found) for (one, _), found in zip(subjects, counted, strict=True)]
 
-    async def _increase(self, keys: Sequence[tuple[str, int]]) -> list[int]:
+    async def _admit(self, subjects: Sequence[Subject], now: float) -> list[Counted]:
         if time.monotonic() >= self._away_until:
             try:
                 async with asyncio.timeout(_SHARED_SECONDS):
-                    return await _increase(self._shared, keys)
+                    return await self._shared.admit(subjects, now=None if self._given_clock is None else now)
             except (RedisError, TimeoutError, OSError) as error:
                 self._away_until = time.monotonic() + _AWAY_SECONDS
                 _log.info("rate limits are counted in this process", reason=type(error).__name__)
-        return await _increase(self._local, keys)
+        return self._local.admit(subjects, now)
 
     def _refuse_until(self, key: str, until: float, now: float) -> None:
         if len(self._refused) >= _MOST_REFUSED:
@@ -156,21 +156,6 @@ class RateLimits:
             self._refused[key] = until
 
 
-async def _increase(storage: Storage, keys: Sequence[tuple[str, int]]) -> list[int]:
-    return await asyncio.gather(*(storage.incr(key, seconds) for key, seconds in keys))
-
-
-@dataclass(frozen=True)
-class _Window:
-    """The window that a moment is in."""
-
-    policy: Policy
-    key: str
-    reset_seconds: int
-
-    @classmethod
-    def at(cls, now: float, policy: Policy, subject: str) -> "_Window":
-        seconds = policy.window_seconds
-        shift = int.from_bytes(hashlib.blake2b(subject.encode(), digest_size=4).digest()) % seconds
-        number, passed = divmod(now + shift, seconds)
-        return cls(policy, f"{subject}/{int(number)}", max(1, math.ceil(seconds - passed)))
+def _key(tenant_id: UUID, whose: str) -> str:
+    """What is counted of a tenant lies in one slot of a Redis cluster: the braces say so."""
+    return f"rate/{{{tenant_id.hex}}}/{whose}"

@@ -13,13 +13,16 @@ import ipaddress
 import math
 import secrets
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
 from enum import Enum, auto
 
 from app.core.errors import Throttled
+from app.http.sliding import SlidingCounts, Subject
 
 _WINDOW_SECONDS = 60
+_PARTS = 6
+"""Coarse, because there may be very many addresses."""
 _MOST_ADDRESSES = 50_000
 _MOST_TOKENS = 20_000
 _NETWORK_BITS = 64
@@ -65,7 +68,7 @@ class Door(Enum):
 
 
 class SignInLimits:
-    """Counts refused proofs, and sign-ins begun, by address, in windows of a minute, in bounded memory."""
+    """Counts refused proofs, and sign-ins begun, by address, in any minute, in bounded memory."""
 
     def __init__(
         self, most: int, *, most_starts: int = 120, clock: Callable[[], float] = time.monotonic
@@ -73,33 +76,29 @@ class SignInLimits:
         self._most = most
         self._most_starts = most_starts
         self._clock = clock
-        self._window = 0
-        self._refused: Counter[tuple[Door, str]] = Counter()
-        self._begun: Counter[str] = Counter()
+        self._refused = SlidingCounts(most=_MOST_ADDRESSES, parts=_PARTS)
+        self._begun = SlidingCounts(most=_MOST_ADDRESSES, parts=_PARTS)
         self._believed: OrderedDict[bytes, None] = OrderedDict()
         self._key = secrets.token_bytes(32)
 
     def check(self, door: Door, address: str, token: str | None) -> None:
         """Refuse an address that has used up its attempts at a door. Raises: `TooManySignIns`."""
-        if self._counted()[door, network(address)] < self._most:
+        found = self._refused.count(self._at(door, address), self._clock())
+        if found.used < self._most:
             return
         if token is None or self._digest(token) not in self._believed:
-            raise TooManySignIns(self._seconds_left())
+            raise TooManySignIns(math.ceil(found.frees_in))
 
     def begin(self, address: str) -> None:
         """Count a sign-in that is about to begin. Raises: `TooManyStarts`."""
-        self._turn()
-        subject = network(address)
-        if self._begun[subject] >= self._most_starts:
-            raise TooManyStarts(self._seconds_left())
-        if subject in self._begun or len(self._begun) < _MOST_ADDRESSES:
-            self._begun[subject] += 1
+        subject = Subject(network(address), self._most_starts, _WINDOW_SECONDS)
+        (found,) = self._begun.admit([subject], self._clock())
+        if found.used > self._most_starts:
+            raise TooManyStarts(math.ceil(found.frees_in))
 
     def refused(self, door: Door, address: str) -> None:
         """Count a token that was not believed."""
-        counted, subject = self._counted(), (door, network(address))
-        if subject in counted or len(counted) < _MOST_ADDRESSES:
-            counted[subject] += 1
+        self._refused.add(self._at(door, address), self._clock())
 
     def believed(self, token: str) -> None:
         """Remember, by a keyed digest, a token that was believed."""
@@ -109,21 +108,8 @@ class SignInLimits:
         if len(self._believed) > _MOST_TOKENS:
             self._believed.popitem(last=False)
 
-    def _counted(self) -> Counter[tuple[Door, str]]:
-        """The refusals of this minute."""
-        self._turn()
-        return self._refused
-
-    def _turn(self) -> None:
-        """Begin a new minute when it is time."""
-        window = int(self._clock() // _WINDOW_SECONDS)
-        if window != self._window:
-            self._window = window
-            self._refused.clear()
-            self._begun.clear()
-
-    def _seconds_left(self) -> int:
-        return max(1, math.ceil(_WINDOW_SECONDS - self._clock() % _WINDOW_SECONDS))
+    def _at(self, door: Door, address: str) -> Subject:
+        return Subject(f"{door.name} {network(address)}", self._most, _WINDOW_SECONDS)
 
     def _digest(self, token: str) -> bytes:
         return hashlib.blake2b(token.encode("utf-8", "replace"), key=self._key, digest_size=16).digest()

@@ -19,7 +19,7 @@ class _Clock:
         return self.now
 
 
-def test_after_so_many_refusals_an_address_waits_for_the_next_minute() -> None:
+def test_after_so_many_refusals_an_address_waits_until_they_are_a_minute_old() -> None:
     clock = _Clock()
     limits = SignInLimits(2, clock=clock)
     for _ in range(2):
@@ -30,9 +30,9 @@ def test_after_so_many_refusals_an_address_waits_for_the_next_minute() -> None:
     for token in ("a token", "another", None):
         with pytest.raises(TooManySignIns) as refused:
             limits.check(Door.TOKEN, "192.0.2.1", token)
-        assert refused.value.retry_after_seconds == 43
+        assert refused.value.retry_after_seconds == 53
     limits.check(Door.TOKEN, "192.0.2.2", None)
-    clock.now += 43
+    clock.now += 53
     limits.check(Door.TOKEN, "192.0.2.1", None)
 
 
@@ -46,10 +46,10 @@ def test_sign_ins_begun_count_by_themselves_and_by_address() -> None:
 
     with pytest.raises(TooManyStarts) as refused:
         limits.begin("192.0.2.1")
-    assert refused.value.retry_after_seconds == 43
+    assert refused.value.retry_after_seconds == 53
     limits.begin("192.0.2.2")
     limits.check(Door.TOKEN, "192.0.2.2", None)
-    clock.now += 43
+    clock.now += 53
     limits.begin("192.0.2.1")
 
 
@@ -122,7 +122,7 @@ async def test_a_flood_of_forged_tokens_costs_no_work_on_tokens(house: House) ->
         assert answers == [401] * 5 + [429] * 3
         refused = await client.get("/me")
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_sign_ins")
-        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        assert 1 <= int(refused.headers["retry-after"]) <= 70
         # The office is not locked out with its broken client.
         assert (await client.get("/me", headers=good)).status_code == 200
         forwarded = await client.get("/me", headers={"X-Forwarded-For": "198.51.100.7"})
