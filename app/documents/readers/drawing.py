@@ -1,6 +1,6 @@
 """Paragraphs of DrawingML, which slides, charts, diagrams and the shapes of a workbook are made of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from lxml import etree
 
@@ -13,11 +13,13 @@ _NO_LOOK = ("lang", "altLang", "dirty", "err", "smtClean", "noProof", "bmk", "sm
 """Attributes of a run's properties that change nothing on the slide."""
 
 
-def items(paragraph: Element) -> list[Item]:
-    """The items of an `a:p`; the source of each is its element."""
+def items(paragraph: Element, unseen: Collection[Element] = ()) -> list[Item]:
+    """The items of an `a:p`; the source of each is its element. Of runs that are `unseen` nothing is told."""
     found: list[Item] = []
     for each in paragraph:
         match name_of(each):
+            case "a:r" if each in unseen:
+                found.append(Item("", RunKind.OBJECT, source=each))
             case "a:r":
                 found.append(Item(_text(each), key=_look(each), source=each))
             case "a:br":

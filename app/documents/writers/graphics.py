@@ -1,7 +1,7 @@
 """Texts in DrawingML as spots, and the charts and diagrams whose texts lie in parts of their own."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from app.documents.readers.drawing import chart_texts, items, paragraphs
 from app.documents.readers.package import Package
@@ -15,18 +15,22 @@ from app.vocabulary import SegmentKind
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph (or a name in a chart) in a part; `copies` are the same text in what was drawn of it."""
+    """A paragraph (or a name in a chart) in a part; `copies` are the same text in what was drawn of it.
+
+    Runs that nobody sees (`unseen`) stay as they are, and are shown to nobody.
+    """
 
     part: str
     element: Element
     copies: list["Text"] = field(default_factory=list)
+    unseen: Collection[Element] = ()
 
 
 def drawing_spot(
     text: Text, kind: SegmentKind, anchor: Callable[[str], Anchor], path: tuple[str, ...] = ()
 ) -> Spot | None:
     """The spot of a text; none for one that shows nothing. `anchor` is given what it shows."""
-    found = _stretches(text.element)
+    found = _stretches(text)
     shown = shown_text([each.run for each in found])
     if not any(each.run.kind is RunKind.TEXT and each.run.text.strip() for each in found):
         return None
@@ -34,7 +38,7 @@ def drawing_spot(
 
     def write(runs: Sequence[Run]) -> None:
         for each in every:
-            _write(each.element, runs)
+            _write(each, runs)
 
     segment = Segment(0, kind, shown, anchor(shown), heading_path=path, runs=runs_of(found))
     return Spot(segment, tuple(dict.fromkeys(each.part for each in every)), write)
@@ -71,26 +75,27 @@ def graphic_texts(
             found = chart_texts(package.xml(part), with_names=with_names)
             yield part, [Text(part, each) for each in found]
         elif kind == "diagramData":
-            yield part, [Text(part, each, _copies(each, drawn)) for each in paragraphs([package.xml(part)])]
+            said = [Text(part, each) for each in paragraphs([package.xml(part)])]
+            yield part, [replace(each, copies=_copies(each, drawn)) for each in said]
 
 
-def _copies(element: Element, drawn: list[Text]) -> list[Text]:
-    """The first text drawn of that element that no other has taken."""
-    wanted = _stretches(element)
+def _copies(text: Text, drawn: list[Text]) -> list[Text]:
+    """The first text drawn of that text that no other has taken."""
+    wanted = _stretches(text)
     for number, each in enumerate(drawn):
-        if [one.run for one in _stretches(each.element)] == [one.run for one in wanted]:
+        if [one.run for one in _stretches(each)] == [one.run for one in wanted]:
             return [drawn.pop(number)]
     return []
 
 
-def _stretches(element: Element) -> list[Stretch]:
-    if name_of(element) != "a:p":
-        return [Stretch(Run((element.text or "").strip()), (), 0)]
-    return stretches([items(element)])
+def _stretches(text: Text) -> list[Stretch]:
+    if name_of(text.element) != "a:p":
+        return [Stretch(Run((text.element.text or "").strip()), (), 0)]
+    return stretches([items(text.element, text.unseen)])
 
 
-def _write(element: Element, runs: Sequence[Run]) -> None:
-    if name_of(element) == "a:p":
-        rewrite(element, _stretches(element), runs)
+def _write(text: Text, runs: Sequence[Run]) -> None:
+    if name_of(text.element) == "a:p":
+        rewrite(text.element, _stretches(text), runs)
     else:
-        element.text = clean(shown_text(runs))
+        text.element.text = clean(shown_text(runs))

@@ -1,4 +1,8 @@
-"""Presentations: text of shapes, groups and tables, charts, diagrams, and the notes of each slide shown."""
+"""Presentations: text of shapes, groups and tables, charts, diagrams, and the notes of each slide shown.
+
+What nobody sees on a slide (hidden shapes, runs that are minute, clear or in the colour of their ground) is as a
+reader leaves it: counted, and told to no model.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,7 +11,8 @@ from functools import partial
 from app.documents.readers.drawing import paragraphs
 from app.documents.readers.package import Package
 from app.documents.readers.pptx import slide_parts
-from app.documents.readers.pptx_shapes import shapes
+from app.documents.readers.pptx_shapes import Shape, shapes
+from app.documents.readers.pptx_unseen import UnseenRuns, text_of_runs
 from app.documents.readers.xml import attribute, name_of
 from app.documents.segments import PowerPointAnchor
 from app.documents.writers.graphics import Text, drawing_spot, graphic_texts
@@ -24,21 +29,24 @@ def open_document(package: Package, notes: Counter[str]) -> Writable:
         if package.xml(part).get("show") in {"0", "false"}:
             notes["hidden_slides"] += 1
             continue
-        found += _spots(package, part, slide, None)
+        found += _spots(package, part, slide, None, notes)
         for other in package.relationships(part):
             if other.kind == "notesSlide" and package.has(other.part):
-                found += _spots(package, other.part, slide, "notes")
+                found += _spots(package, other.part, slide, "notes", notes)
     return Writable(found)
 
 
-def _spots(package: Package, part: str, slide: int, story: str | None) -> Iterator[Spot]:
+def _spots(package: Package, part: str, slide: int, story: str | None, notes: Counter[str]) -> Iterator[Spot]:
     relationships = {each.id: (each.kind, each.part) for each in package.relationships(part)}
     drawn = [each for each in relationships.values() if each[0] == "diagramDrawing" and package.has(each[1])]
     kind = SegmentKind.PARAGRAPH if story is None else SegmentKind.NOTES
+    unseen = UnseenRuns(package, part)
     for shape in shapes(package.xml(part)):
+        notes["hidden_text"] += shape.is_hidden
         if shape.is_hidden or shape.placeholder in _NUMBERS:
             continue
-        texts = [Text(part, each) for each in paragraphs([shape.element])]
+        texts = list(_texts(part, shape, unseen, story))
+        notes["hidden_text"] += sum(any(map(str.strip, text_of_runs(each.unseen))) for each in texts)
         shown = [
             relationships.get(attribute(each, "r:dm" if name_of(each) == "dgm:relIds" else "r:id") or "")
             for each in shape.element.iter("{*}chart", "{*}relIds")
@@ -50,6 +58,13 @@ def _spots(package: Package, part: str, slide: int, story: str | None) -> Iterat
             spot = drawing_spot(text, kind, partial(_same, PowerPointAnchor(slide, shape.id, number, story)))
             if spot is not None:
                 yield spot
+
+
+def _texts(part: str, shape: Shape, unseen: UnseenRuns, story: str | None) -> Iterator[Text]:
+    """The paragraphs of a shape. What is behind those of a table or of notes is not known."""
+    is_on_its_own = story is None and name_of(shape.element) != "p:graphicFrame"
+    for each in paragraphs([shape.element]):
+        yield Text(part, each, unseen=unseen.of(each, shape if is_on_its_own else None))
 
 
 def _same(anchor: PowerPointAnchor, _: str) -> PowerPointAnchor:

@@ -3,6 +3,7 @@
 Cells of the same text share one string. It is changed in place where all of them change alike; a cell that
 parts from the others gets a string of its own. So a sheet whose cells all follow is the same bytes.
 The names of a table's columns stand in cells too: they are left, because formulas call them by name.
+What nobody sees (hidden sheets, rows, columns and cells) is left too, and told to no model.
 """
 
 from collections import Counter, defaultdict
@@ -14,7 +15,8 @@ from functools import partial
 from app.documents.readers.cells import column_name, column_number
 from app.documents.readers.package import Package
 from app.documents.readers.xlsx_asides import cell_of
-from app.documents.readers.xlsx_parts import sheets
+from app.documents.readers.xlsx_parts import SheetFacts, look_at, sheets
+from app.documents.readers.xlsx_unseen import UnseenFormats, unseen_formats
 from app.documents.readers.xml import Element, attribute, child, name_of, walk
 from app.documents.runs import Stretch, runs_of, shown_text, stretches
 from app.documents.segments import ExcelAnchor, Run, Segment
@@ -116,20 +118,28 @@ def open_document(package: Package, notes: Counter[str]) -> Writable:
         root = package.xml(book.strings_part)
         book.strings = [each for each in root if name_of(each) == "x:si"]
     found: list[Spot] = []
+    formats = unseen_formats(package, main)
     for sheet in sheets(package, main):
         if sheet.part is None or not package.has(sheet.part):
             continue
-        spots = list(_cell_spots(book, sheet.name, sheet.part, notes))
-        spots += _drawing_spots(package, sheet.name, sheet.part)
+        # The cells of hidden sheets use strings too, which are not changed under them.
+        left: Counter[str] = Counter()
+        spots = list(_cell_spots(book, sheet.name, sheet.part, formats, left))
         if sheet.is_hidden:
             notes["hidden_sheets"] += 1
-        else:
-            found += spots
+            continue
+        notes.update(left)
+        notes["choices_kept"] += _choices(package, sheet.part)
+        found += spots
+        found += _drawing_spots(package, sheet.name, sheet.part)
     return Writable(found, book.finish)
 
 
-def _cell_spots(book: _Book, sheet: str, part: str, notes: Counter[str]) -> Iterator[Spot]:
+def _cell_spots(
+    book: _Book, sheet: str, part: str, formats: UnseenFormats, notes: Counter[str]
+) -> Iterator[Spot]:
     package = book.package
+    facts = look_at(package, part, 0, formats)
     named = _column_names(package, part)
     for a1, cell in _cells(walk(package.content(part), "row")):
         value, string = child(cell, "x:v"), child(cell, "x:is")
@@ -152,6 +162,9 @@ def _cell_spots(book: _Book, sheet: str, part: str, notes: Counter[str]) -> Iter
         if a1 in named:
             notes["column_names_kept"] += 1
             continue
+        if _is_unseen(a1, facts):
+            notes["hidden_text"] += 1
+            continue
         segment = Segment(
             0,
             SegmentKind.TABLE_ROW,
@@ -161,6 +174,23 @@ def _cell_spots(book: _Book, sheet: str, part: str, notes: Counter[str]) -> Iter
             runs=runs_of(source),
         )
         yield Spot(segment, (), partial(_ask, book, here))
+
+
+def _is_unseen(a1: str, facts: SheetFacts) -> bool:
+    letters = a1.rstrip("0123456789")
+    row, column = int(a1[len(letters) :]) - 1, column_number(letters)
+    return row in facts.hidden_rows or column in facts.hidden_columns or (row, column) in facts.unseen
+
+
+def _choices(package: Package, part: str) -> int:
+    """How many lists of allowed texts stand in a sheet's rules: they are left, and may not fit its cells anymore."""
+    content = package.content(part)
+    if b"dataValidation" not in content:
+        return 0
+    return sum(
+        each.get("type") == "list" and "".join(each.itertext()).lstrip().startswith('"')
+        for each in walk(content, "dataValidation")
+    )
 
 
 def _ask(book: _Book, cell: _Cell, runs: Sequence[Run]) -> None:
