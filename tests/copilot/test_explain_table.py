@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from xlsxwriter.workbook import Workbook
 
 from app.copilot.explain_table import ExplainTableParameters
 from app.copilot.table_view import as_table
 from app.documents.inline import CellRange, Value, read_cells
+from app.documents.readers import xlsx
 from app.documents.segments import ExcelAnchor, Segment
 from app.vocabulary import StepKind
 from tests.copilot.conftest import (
@@ -17,6 +19,7 @@ from tests.copilot.conftest import (
     document,
     echo_first,
 )
+from tests.documents.workbooks import workbook
 
 SALES = CellRange(
     "Sales",
@@ -87,3 +90,44 @@ async def test_a_large_range_is_read_in_parts_with_the_question_in_each() -> Non
     assert {StepKind.MAP, StepKind.FINAL} <= {step.kind for step in asked.steps}
     assert all("Which is the largest?" in seen[0].content for seen in provider.seen)
     assert result["coverage"]["ratio"] == 1.0
+
+
+def book(*rows: list[Any]) -> list[Segment]:
+    def fill(made: Workbook) -> None:
+        sheet = made.add_worksheet("Sales")
+        for number, row in enumerate(rows):
+            sheet.write_row(number, 0, row)
+
+    return [*xlsx.read(workbook(fill)).segments]
+
+
+async def test_a_table_of_an_uploaded_workbook_has_figures_over_its_columns_too() -> None:
+    segments = book(
+        ["Month", "Revenue", "Note"], ["January", 100.5, ""], ["February", 300, "high"], ["", 3, ""]
+    )
+    found = {s.anchor.a1: s.text for s in as_table(segments) if isinstance(s.anchor, ExcelAnchor)}
+    assert found["B2:B4"] == "Revenue: 3 numbers, minimum 3, maximum 300, mean 134.5, sum 403.5"
+    assert found["C2:C4"] == "Note: 1 texts, 1 different, most often high (1); 2 empty"
+    assert [s.text for s in segments] == [
+        s.text for s in as_table(segments) if s.text in {t.text for t in segments}
+    ]
+    asked = job(
+        says("The revenue is 403.5 in sum.", "B4", "Revenue: 3 numbers, minimum 3"), segments=segments
+    )
+    result = dict((await asked.run()).result or {})
+    assert result["findings"][0]["anchors"] == [{"type": "excel", "worksheet": "Sales", "a1": "B2:B4"}]
+    assert result["coverage"]["ratio"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["Month", "Revenue"], ["January", 1]],
+        [["Month", "Revenue"], ["January | February", 1], ["March", 2]],
+        [["Ship", "Crew"], *(["Aurora", at] for at in range(1_200))],
+    ],
+    ids=["one row", "a border within a cell", "many rows, whose figures the reader gives"],
+)
+def test_no_figures_are_added_where_they_would_say_nothing_be_wrong_or_twice(rows: list[list[Any]]) -> None:
+    segments = book(*rows)
+    assert as_table(segments) is segments

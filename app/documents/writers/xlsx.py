@@ -188,7 +188,7 @@ def _choices(package: Package, part: str) -> int:
     if b"dataValidation" not in content:
         return 0
     return sum(
-        each.get("type") == "list" and "".join(each.itertext()).lstrip().startswith('"')
+        each.get("type") == "list" and "".join(map(str, each.itertext())).lstrip().startswith('"')
         for each in walk(content, "dataValidation")
     )
 

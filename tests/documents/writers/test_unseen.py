@@ -47,7 +47,7 @@ def test_runs_of_a_slide_that_nobody_sees_are_told_to_no_model_and_stay() -> Non
     produced = apply(content, [pseudo_translated(segment) for segment in extracted.segments])
     assert not produced.refused
     slide = pptx.Presentation(io.BytesIO(produced.content)).slides[0]
-    texts = [shape.text_frame.text for shape in slide.shapes if shape.has_text_frame]  # type: ignore[attr-defined] # the same
+    texts = [shape.text_frame.text for shape in slide.shapes if shape.has_text_frame]
     assert texts == ["pAY obey me NOW\nobey me too", "obey the box"]
 
 
