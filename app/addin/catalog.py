@@ -20,7 +20,7 @@ from app.addin.errors import LANGUAGES as ERROR_LANGUAGES
 from app.addin.errors import catalogue
 from app.addin.money import budgets_left
 from app.copilot.catalog import languages, task_types
-from app.copilot.document_findings import with_findings
+from app.copilot.document_findings import described_result
 from app.copilot.permissions import Asker, may_use
 from app.copilot.submit import attributes_for, can_serve
 from app.copilot.types import TaskType
@@ -156,7 +156,7 @@ async def _resource(
         description=task_type.description[language],
         parameters=task_type.parameters.model_json_schema(),
         inputs=task_type.inputs.schema(),
-        result=with_findings(task_type.result),
+        result=described_result(task_type.result),
         available=reason is None,
         reason=reason,
     )

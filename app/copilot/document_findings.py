@@ -1,12 +1,16 @@
-"""What a result says of text that reads as if it were meant for the model: where it stands, never what it says."""
+"""What every result says of its documents: how each was read, and what reads as if it were meant for the model.
+
+Of the latter it says where it stands, never what it says.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.documents.segments import OutlookAnchor, Segment, anchor_json
+from app.documents.service import DocumentReading
 from app.documents.suspicion import Finding, FindingKind
 
-SCHEMA: Mapping[str, Any] = {
+FINDINGS: Mapping[str, Any] = {
     "type": "array",
     "description": "text of the documents that reads as if it were meant for the model; it was not obeyed",
     "items": {
@@ -23,9 +27,47 @@ SCHEMA: Mapping[str, Any] = {
 }
 
 
-def with_findings(result: Mapping[str, Any]) -> dict[str, Any]:
+DOCUMENTS: Mapping[str, Any] = {
+    "type": "array",
+    "description": "how each of the input's documents was read, in their order",
+    "items": {
+        "type": "object",
+        "required": ["notes"],
+        "properties": {
+            "notes": {
+                "type": "object",
+                "description": "counts of what was left out (hidden_text, ...) or read in a certain way"
+                " (tracked_changes as accepted, rows_only_in_statistics, ...)",
+                "additionalProperties": {"type": "integer"},
+            }
+        },
+    },
+}
+_ROWS = "rows_only_in_statistics"
+
+
+def described_result(result: Mapping[str, Any]) -> dict[str, Any]:
     """The schema of a task type's result with what every result says of its documents."""
-    return {**result, "properties": {**result["properties"], "findings": SCHEMA}}
+    every = {**result["properties"], "findings": FINDINGS, "documents": DOCUMENTS}
+    return {**result, "properties": every}
+
+
+def with_readings(
+    result: Mapping[str, Any], told: Sequence[DocumentReading], segments: Sequence[Segment]
+) -> dict[str, Any]:
+    """A result with what it says of its documents.
+
+    Rows of a large table that stand in no segment, only in the figures over its columns, are told beside the
+    coverage, whose shares are of segments; a file is made of the cells themselves.
+    """
+    found: dict[str, Any] = {
+        "findings": placed([one.findings for one in told], segments),
+        "documents": [{"notes": dict(one.notes)} for one in told],
+    }
+    rows = sum(one.notes.get(_ROWS, 0) for one in told)
+    if rows and "coverage" in result and not result.get("file"):
+        found["coverage"] = {**result["coverage"], _ROWS: rows}
+    return {**result, **found}
 
 
 def placed(found: Sequence[Sequence[Finding]], segments: Sequence[Segment]) -> list[dict[str, Any]]:

@@ -31,6 +31,10 @@ COVERAGE: Mapping[str, Any] = {
         "cited": {"type": "integer"},
         "ratio": {"type": "number"},
         "cited_ratio": {"type": "number"},
+        "rows_only_in_statistics": {
+            "type": "integer",
+            "description": "rows of large tables of which only the figures over their columns were read",
+        },
     },
 }
 TEXT: Mapping[str, Any] = {"type": "string", "description": "[n] is the n-th citation, counted from 1"}

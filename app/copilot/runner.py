@@ -17,7 +17,7 @@ from app.copilot import fetching, produced_files
 from app.copilot.catalog import task_types
 from app.copilot.context import RunningStep, StepEvents
 from app.copilot.decisions import decision_record
-from app.copilot.document_findings import placed
+from app.copilot.document_findings import with_readings
 from app.copilot.earlier_answers import EarlierAnswers
 from app.copilot.endings import Again, Never, Waits, ending
 from app.copilot.funding import looked_again
@@ -28,7 +28,7 @@ from app.core.clock import new_id, now
 from app.core.crypto import Sealed, Sealer
 from app.core.logging import get_logger
 from app.documents import service as documents
-from app.documents.suspicion import Finding
+from app.documents.service import DocumentReading
 from app.jobs import service as jobs
 from app.jobs.accept import parameters_place
 from app.jobs.complete import (
@@ -196,10 +196,10 @@ async def _complete(
     async with runtime.database.tenant(step.tenant_id) as session:
         await ledger.settle(session, scope.records)
         if outcome.result is not None:
-            found = await _findings(session, step)
-            result = {**outcome.result, "findings": placed(found, running.segments)}
+            told = await _told(session, step)
+            result = with_readings(outcome.result, told, running.segments)
             sealed_result = seal_json(sealer, result_place(step.job_id), result)
-            decision = await _decision(session, step, scope, accepted, found)
+            decision = await _decision(session, step, scope, accepted, told)
         progress = await complete(
             session,
             step,
@@ -305,8 +305,7 @@ async def _bury(session: AsyncSession, step: ClaimedStep, scope: CallScope | Non
     task_type = task_types().get(step.task_type)
     decision = None
     if scope is not None:
-        found = await _findings(session, step)
-        decision = await _decision(session, step, scope, None, found)
+        decision = await _decision(session, step, scope, None, await _told(session, step))
     return await bury(
         session,
         step,
@@ -316,10 +315,9 @@ async def _bury(session: AsyncSession, step: ClaimedStep, scope: CallScope | Non
     )
 
 
-async def _findings(session: AsyncSession, step: ClaimedStep) -> Sequence[Sequence[Finding]]:
-    """What reads as if it were meant for the model, for each document of the job."""
+async def _told(session: AsyncSession, step: ClaimedStep) -> Sequence[DocumentReading]:
     document_ids = await jobs.inputs(session, tenant_id=step.tenant_id, job_id=step.job_id)
-    return await documents.findings(session, tenant_id=step.tenant_id, document_ids=document_ids)
+    return await documents.told(session, tenant_id=step.tenant_id, document_ids=document_ids)
 
 
 async def _decision(
@@ -327,8 +325,9 @@ async def _decision(
     step: ClaimedStep,
     scope: CallScope,
     accepted: Accepted | None,
-    found: Sequence[Sequence[Finding]],
+    told: Sequence[DocumentReading],
 ) -> dict[str, Any]:
+    found = [one.findings for one in told]
     calls = await ledger.job_calls(session, step.tenant_id, step.job_id)
     reused = await jobs.reused_calls(session, tenant_id=step.tenant_id, job_id=step.job_id)
     return decision_record(scope.revision, step.route_reason, accepted, calls, found, reused)

@@ -28,14 +28,16 @@ class DocumentRepository:
         self._session.add_all(parts)
         await self._session.flush()
 
-    async def findings(self, document_ids: Sequence[UUID]) -> dict[UUID, list[dict[str, Any]]]:
-        """What is found in these documents, as it is stored."""
+    async def told(
+        self, document_ids: Sequence[UUID]
+    ) -> dict[UUID, tuple[list[dict[str, Any]], dict[str, Any]]]:
+        """Findings and notes of these documents, as they are stored."""
         rows = await self._session.execute(
-            select(Document.id, Document.findings).where(
+            select(Document.id, Document.findings, Document.notes).where(
                 Document.tenant_id == self._tenant_id, Document.id.in_(document_ids)
             )
         )
-        return {row.id: row.findings for row in rows}
+        return {row.id: (row.findings, row.notes) for row in rows}
 
     async def of_member(self, member_id: UUID, document_ids: Sequence[UUID]) -> list[Document]:
         """These documents of one member, in this order. Raises: `DocumentNotFound`."""

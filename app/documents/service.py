@@ -55,6 +55,14 @@ class DocumentView:
 
 
 @dataclass(frozen=True)
+class DocumentReading:
+    """What was found in a document, and what of it was left out or read in a certain way."""
+
+    findings: Sequence[Finding]
+    notes: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class SealedDocument:
     """The segments of a document as they are stored."""
 
@@ -233,12 +241,13 @@ async def read_sealed(
     ]
 
 
-async def findings(
+async def told(
     session: AsyncSession, *, tenant_id: UUID, document_ids: Sequence[UUID]
-) -> list[tuple[Finding, ...]]:
-    """What is found in each of a job's own documents; nothing in one that is gone."""
-    found = await DocumentRepository(session, tenant_id).findings(document_ids)
-    return [_findings(found.get(document_id, ())) for document_id in document_ids]
+) -> list[DocumentReading]:
+    """How each of a job's own documents was read; nothing of one that is gone."""
+    found = await DocumentRepository(session, tenant_id).told(document_ids)
+    rows = [found.get(document_id, ([], {})) for document_id in document_ids]
+    return [DocumentReading(_findings(findings), notes) for findings, notes in rows]
 
 
 async def open_all(sealer: Sealer, documents: Sequence[SealedDocument]) -> list[Segment]:
