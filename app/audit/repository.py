@@ -42,6 +42,13 @@ class SystemAuditRepository:
         query = union(select(AuditChain.tenant_id), select(AuditEntry.tenant_id))
         return set((await self._session.execute(query)).scalars())
 
+    async def pseudonym(self, tenant_id: UUID, member_id: UUID) -> str | None:
+        """How the chained entries call a member; None for whoever is in none of them, or is erased."""
+        query = select(AuditPseudonym.pseudonym).where(
+            AuditPseudonym.tenant_id == tenant_id, AuditPseudonym.member_id == member_id
+        )
+        return (await self._session.scalars(query)).one_or_none()
+
     async def lock_chain(self, tenant_id: UUID) -> Row[Any]:
         """The chain's head, for one writer at a time."""
         query = (

@@ -17,7 +17,6 @@ from rich.text import Text
 
 from app.audit.actions import AuditAction
 from app.audit.anchors import AnchorFile
-from app.audit.keys import AuditKeys
 from app.audit.ocsf import to_ocsf
 from app.audit.record import Actor, ActorKind, record
 from app.audit.repository import SystemAuditRepository
@@ -87,20 +86,18 @@ def export(file: IO[str], settings: Settings, selection: Selection) -> int:
     return asyncio.run(work())
 
 
-def pseudonym(settings: Settings, *, tenant_id: UUID, member_id: UUID) -> str:
-    """How the record calls a member; empty if the tenant has no record or is erased. Raises: `MissingSetting`."""
+def pseudonym(settings: Settings, *, tenant_id: UUID, member_id: UUID) -> str | None:
+    """How the record calls a member; None if it has no name for it, any more or yet. Raises: `MissingSetting`."""
     settings = of_this_machine(settings)
 
-    async def work() -> str:
-        async with (
-            system_database(settings, name="switchboard-audit") as system,
-            _wrapping(settings) as wrapping,
-        ):
-            keys = await AuditKeys(system, wrapping).existing(tenant_id)
-            if keys is None:
-                return ""
-            await _record(system, tenant_id, AuditAction.AUDIT_IDENTIFY, "member", member_id)
-            return keys.pseudonym_of(member_id)
+    async def work() -> str | None:
+        async with system_database(settings, name="switchboard-audit") as system:
+            async with system.system() as session:
+                found = await SystemAuditRepository(session).pseudonym(tenant_id, member_id)
+            if found is not None:
+                # Of somebody who is erased nothing is written: the entry would name them again.
+                await _record(system, tenant_id, AuditAction.AUDIT_IDENTIFY, "member", member_id)
+            return found
 
     return asyncio.run(work())
 

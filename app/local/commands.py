@@ -30,6 +30,7 @@ from app.local.display import Log, addresses, clean, cleaned, finished_job, stat
 from app.local.guarded import ServiceFailed
 from app.local.looking import Look, look
 from app.local.model_server import ModelMissing
+from app.local.new_file import new_file
 from app.local.registrations import Form, Which
 from app.local.running import Running, log_file, watch_parent
 from app.local.state import State, StateLocked, StateUnusable
@@ -327,7 +328,7 @@ def audit_export(
     if file is None:
         audit.export(out.file, Settings(), selection)
         return
-    with file.open("x", encoding="utf-8") as lines:
+    with new_file(file) as lines:
         count = audit.export(lines, Settings(), selection)
     err.print(f"{count} entries in {file}", markup=False, highlight=False)
 
@@ -337,7 +338,10 @@ def audit_pseudonym(out: Console, *, tenant_id: UUID, member_id: UUID) -> int:
     from app.local import audit
 
     found = audit.pseudonym(Settings(), tenant_id=tenant_id, member_id=member_id)
-    out.print(found or "The tenant has no record yet, or has been erased.", markup=False, highlight=False)
+    none = (
+        "No member of that id stands in this customer's record: unknown, erased, or without an entry so far."
+    )
+    out.print(found or none, markup=False, highlight=False, soft_wrap=True)
     return 0 if found else 1
 
 

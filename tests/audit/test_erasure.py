@@ -11,6 +11,7 @@ from app.audit.chain import Flaw
 from app.audit.erasure import TABLES
 from app.audit.keys import AuditKeys
 from app.audit.record import Actor, ActorKind, record
+from app.audit.repository import SystemAuditRepository
 from app.audit.verify import Verifier
 from app.audit.writer import ChainWriter, anchor
 from app.core.erasure import count_left, erase_some
@@ -78,6 +79,10 @@ async def test_a_members_erasure_leaves_the_chain_valid_and_the_member_nameless(
     assert left == [(4,)]
     # The colleague is known as before.
     assert await rows(database, "SELECT member_id FROM audit_pseudonyms") == [(database.colleague_id,)]
+    async with database.system.system() as session:
+        names = SystemAuditRepository(session)
+        assert await names.pseudonym(database.tenant_id, database.member_id) is None
+        assert await names.pseudonym(database.tenant_id, database.colleague_id)
 
 
 async def test_an_address_that_goes_without_an_erasure_is_found(

@@ -56,6 +56,9 @@ async def test_verify_export_and_pseudonym_work_from_the_settings(
     named = _audit(database, tmp_path, "pseudonym", str(database.tenant_id), str(database.member_id))
     assert named.stdout.strip() == events[0]["actor"]["user"]["uid"]
 
+    nobody = _audit(database, tmp_path, "pseudonym", str(database.tenant_id), str(uuid4()))
+    assert (nobody.returncode, nobody.stdout.startswith("No member of that id")) == (1, True)
+
     read = (
         "SELECT tenant_id, actor_kind, action, target_type FROM audit_entries WHERE mac IS NULL ORDER BY at"
     )
