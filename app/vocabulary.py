@@ -89,6 +89,20 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class BatchItemState(StrEnum):
+    """How far a document of a batch is: as its job, which may not be made yet or no longer be there."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    REMOVED = "removed"
+    """Its job has ended and was removed with its result."""
+
+
 class StepState(StrEnum):
     """See app/jobs/states.py for the machine."""
 
@@ -101,8 +115,12 @@ class StepState(StrEnum):
 
 
 class StepKind(StrEnum):
-    """What a step does; a short task has one step, `final`. `fetch` gets documents, for any task type."""
+    """What a step does; a short task has one step, `final`.
 
+    `fetch` gets documents, `batch` makes jobs for many of them; both for any task type.
+    """
+
+    BATCH = "batch"
     FETCH = "fetch"
     PLAN = "plan"
     MAP = "map"
@@ -112,7 +130,7 @@ class StepKind(StrEnum):
     @property
     def calls_models(self) -> bool:
         """Whether such a step asks a model, so that a place at one is kept for it."""
-        return self not in {StepKind.FETCH, StepKind.PLAN}
+        return self not in {StepKind.BATCH, StepKind.FETCH, StepKind.PLAN}
 
 
 class ProviderKind(StrEnum):

@@ -1,11 +1,14 @@
 """What a job would need, before it is submitted. Nothing is written."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from fastapi import APIRouter
 
+from app.addin.batch_schemas import BatchEstimateResource, NewBatchRequest
 from app.addin.inline import inline_kind, prepare_inline
 from app.addin.schemas import EstimateResource, NewJobRequest, Refusal, WarningResource
+from app.copilot.batch_estimates import BatchEstimate, estimate_batch
 from app.copilot.errors import DocumentsNotThere
 from app.copilot.house_wording import with_wording
 from app.copilot.submit import (
@@ -25,6 +28,8 @@ from app.usage.budgets import Payer, Standing, allowance, budgets_of, soft_warni
 from app.usage.errors import BudgetExhausted
 
 router = APIRouter(prefix="/estimates", tags=["jobs"], route_class=GuardedRoute)
+_SHOWN = 100
+_Told = TypeVar("_Told")
 
 
 @router.post("", responses=refused(404))
@@ -64,19 +69,74 @@ async def estimate_job(
             member=member,
         )
 
-    refusal = None
-    try:
-        placement = await placed(stand)
-    except BudgetExhausted as error:
-        refusal = Refusal(code=error.code, message=error.message, resets_at=error.resets_at)
-        placement = await placed(())
-    left = allowance(stand).left_micros
+    placement, refusal = await _unless_refused(placed, stand)
+    told = placement.estimate
     return EstimateResource.model_validate(
+        {**told.as_json(), **_beside_budgets(told.cost.high, stand, refusal)}
+    )
+
+
+@router.post("/batches", responses=refused(404))
+async def estimate_batch_of_documents(
+    body: NewBatchRequest, caller: Caller, state: InProcess, session: TenantSession, sealer: TenantSealer
+) -> BatchEstimateResource:
+    """What the same body would need as a batch. For documents that are here."""
+    if not body.input.documents:
+        raise DocumentsNotThere
+    ids = {"tenant_id": caller.tenant_id, "member_id": caller.member_id}
+    task_type = find_task_type(body.task_type)
+    parameters = checked_parameters(task_type, body.parameters)
+    parameters = await with_wording(session, sealer, task_type, parameters)
+    check_inputs(task_type, 1, None)
+    described = await documents.describe(session, sealer, **ids, document_ids=body.input.documents)
+    member = await attributes_for(session, state.configuration, task_type.name, **ids)
+    budgets = await budgets_of(session, state.configuration, Payer(**ids, task_type=task_type.name))
+    stand = await standings(session, caller.tenant_id, budgets, now())
+
+    async def reckoned(bounds: Sequence[Standing]) -> BatchEstimate:
+        return await estimate_batch(
+            state.configuration,
+            task_type,
+            parameters,
+            tenant_id=caller.tenant_id,
+            host=body.host,
+            documents=described,
+            stand=bounds,
+            member=member,
+        )
+
+    told, refusal = await _unless_refused(reckoned, stand)
+    refused_documents = [
+        {"document_id": document_id, "code": error.code, "message": error.message}
+        for document_id, error in list(told.refused.items())[:_SHOWN]
+    ]
+    return BatchEstimateResource.model_validate(
         {
-            **placement.estimate.as_json(),
-            "left_micros": None if left is None else max(0, left),
-            "refused": refusal,
-            "may_run_out": left is not None and placement.estimate.cost.high > left,
-            "warnings": [WarningResource.model_validate(one) for one in soft_warnings(stand)],
+            **told.as_json(),
+            **_beside_budgets(told.cost.high, stand, refusal),
+            "documents": len(described) - len(told.refused),
+            "refused_documents": refused_documents,
         }
     )
+
+
+async def _unless_refused(
+    reckon: Callable[[Sequence[Standing]], Awaitable[_Told]], stand: Sequence[Standing]
+) -> tuple[_Told, Refusal | None]:
+    """What it would need; where budgets refuse it, also that they do."""
+    try:
+        return await reckon(stand), None
+    except BudgetExhausted as error:
+        refusal = Refusal(code=error.code, message=error.message, resets_at=error.resets_at)
+        return await reckon(()), refusal
+
+
+def _beside_budgets(highest: int, stand: Sequence[Standing], refusal: Refusal | None) -> dict[str, Any]:
+    """How an estimate stands beside the caller's budgets."""
+    left = allowance(stand).left_micros
+    return {
+        "left_micros": None if left is None else max(0, left),
+        "refused": refusal,
+        "may_run_out": left is not None and highest > left,
+        "warnings": [WarningResource.model_validate(one) for one in soft_warnings(stand)],
+    }

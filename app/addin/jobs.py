@@ -1,5 +1,6 @@
 """Jobs: submit, look, list, cancel."""
 
+from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
@@ -11,12 +12,14 @@ from app.addin.inline import inline_kind, prepare_inline
 from app.addin.money import warned
 from app.addin.resources import job_resource, read_job
 from app.addin.schemas import JobPage, JobResource, NewJobRequest
+from app.audit.record import Actor
 from app.copilot.resuming import renewed_session
 from app.copilot.submit import Submission, ToFetch, submit
 from app.documents import service as documents
 from app.http.contract import refused
 from app.http.guards import Caller, InProcess, RawToken, TenantSealer, TenantSession, actor, actor_kind
 from app.http.routes import GuardedRoute
+from app.http.services import Services
 from app.identity.graph_errors import GraphSessionTooShort
 from app.identity.long_sessions import find_session
 from app.identity.on_behalf import require_person
@@ -59,7 +62,7 @@ async def submit_job(
     # Reading and sealing take their time: they come before the transaction does anything.
     inline = await prepare_inline(sealer, body.input)
     # The key comes before whatever is written for the job: a replay leaves nothing behind.
-    job_id = await _replayed(session, caller, key)
+    job_id = await replayed(session, caller, key)
     if job_id is None:
         submission = Submission(
             task_type=body.task_type,
@@ -203,15 +206,19 @@ async def resume_job(
     sealer: TenantSealer,
 ) -> JobResource:
     """Let a job go on that waits for the caller, who has consented or signed in: see its `waiting`."""
-    ids = {"tenant_id": caller.tenant_id, "member_id": caller.member_id, "job_id": job_id}
-    renewed = await renewed_session(
-        state.database, state.files.sessions, caller, token, job_id, actor=actor(request, caller)
+    await go_on(session, state, caller, token, job_id, actor=actor(request, caller))
+    return await read_job(
+        session,
+        sealer,
+        state.configuration,
+        tenant_id=caller.tenant_id,
+        member_id=caller.member_id,
+        job_id=job_id,
     )
-    await resume(session, **ids, graph_session_id=renewed)
-    return await read_job(session, sealer, state.configuration, **ids)
 
 
-async def _replayed(session: TenantSession, caller: Principal, key: tuple[str, bytes] | None) -> UUID | None:
+async def replayed(session: TenantSession, caller: Principal, key: tuple[str, bytes] | None) -> UUID | None:
+    """The job that the caller's key was used for; else the key is this request's. Raises: `IdempotencyKeyReused`."""
     if key is None:
         return None
     return await claim_key(
@@ -240,17 +247,36 @@ async def _documents(
     )
 
 
-async def _to_fetch(body: NewJobRequest, caller: Principal, session: TenantSession) -> ToFetch | None:
-    """The files to fetch, by a session that is the caller's own. Raises: those of `graph_errors` on sessions."""
-    if body.input.graph_session is None:
-        return None
-    require_person(caller)
-    found = await find_session(
+async def go_on(
+    session: TenantSession, state: Services, caller: Principal, token: str, job_id: UUID, *, actor: Actor
+) -> None:
+    """Resume a job, with fresh tokens if it fetches. Raises: `JobNotFound`, `JobNotWaiting`, and as `LongSessions.start`."""
+    renewed = await renewed_session(state.database, state.files.sessions, caller, token, job_id, actor=actor)
+    await resume(
         session,
         tenant_id=caller.tenant_id,
         member_id=caller.member_id,
-        session_id=body.input.graph_session,
+        job_id=job_id,
+        graph_session_id=renewed,
     )
-    if body.start_at is not None and body.start_at >= found.expires_at:
+
+
+async def own_session(
+    session: TenantSession, caller: Principal, session_id: UUID | None, start_at: datetime | None
+) -> UUID | None:
+    """A session of the caller's that lasts until work may start. Raises: those of `graph_errors` on sessions."""
+    if session_id is None:
+        return None
+    require_person(caller)
+    found = await find_session(
+        session, tenant_id=caller.tenant_id, member_id=caller.member_id, session_id=session_id
+    )
+    if start_at is not None and start_at >= found.expires_at:
         raise GraphSessionTooShort
-    return ToFetch([one.ref() for one in body.input.drive_items], found.id)
+    return found.id
+
+
+async def _to_fetch(body: NewJobRequest, caller: Principal, session: TenantSession) -> ToFetch | None:
+    """The files to fetch, by a session that is the caller's own. Raises: those of `graph_errors` on sessions."""
+    found = await own_session(session, caller, body.input.graph_session, body.start_at)
+    return None if found is None else ToFetch([one.ref() for one in body.input.drive_items], found)

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Security
 
 from app.addin import (
+    batches,
     catalog,
     documents,
     estimates,
@@ -27,6 +28,7 @@ for part in (
     graph_sessions,
     estimates,
     jobs,
+    batches,
     files,
     stream,
     feedback,

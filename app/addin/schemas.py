@@ -30,7 +30,7 @@ CellValue = StrictBool | StrictInt | FiniteFloat | Annotated[str, Field(max_leng
 _LATEST_START = timedelta(days=30)
 
 
-def _shallow(value: dict[str, Any]) -> dict[str, Any]:
+def shallow(value: dict[str, Any]) -> dict[str, Any]:
     """Refuse what is nested so deeply that a later writer of JSON would give up."""
     level: list[Any] = [value]
     for _ in range(_DEEPEST):
@@ -45,11 +45,20 @@ def _shallow(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-class _Closed(BaseModel):
+def soon(value: datetime) -> datetime:
+    """Refuse a start that is too far away."""
+    if value > now() + _LATEST_START:
+        raise ValueError(f"start_at is more than {_LATEST_START.days} days away")
+    return value
+
+
+class Closed(BaseModel):
+    """What refuses fields that it does not know."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class DriveItem(_Closed):
+class DriveItem(Closed):
     """A file in Microsoft 365, as Office and Graph name it. `etag` is the version that the pane shows."""
 
     drive_id: Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
@@ -61,7 +70,7 @@ class DriveItem(_Closed):
         return DriveItemRef(self.drive_id, self.item_id, self.etag)
 
 
-class InlineRunBody(_Closed):
+class InlineRunBody(Closed):
     """A stretch of a segment's text: tag 0 is its usual formatting; what is not text is kept as it is."""
 
     text: str
@@ -69,7 +78,7 @@ class InlineRunBody(_Closed):
     kind: RunKind = RunKind.TEXT
 
 
-class InlineSegmentBody(_Closed):
+class InlineSegmentBody(Closed):
     """A paragraph, cell or shape of the open document, under a name that comes back in anchors and operations."""
 
     client_ref: Annotated[str, Field(min_length=1, max_length=200)]
@@ -87,7 +96,7 @@ class InlineSegmentBody(_Closed):
         return self
 
 
-class CellsBody(_Closed):
+class CellsBody(Closed):
     """A range of cells as `Range.values` gives it; the first row holds the names of the columns."""
 
     worksheet: Annotated[str, Field(min_length=1, max_length=255)] = "Sheet1"
@@ -105,7 +114,7 @@ class CellsBody(_Closed):
         return self
 
 
-class JobInput(_Closed):
+class JobInput(Closed):
     """Documents that were taken in, what the pane sends itself (a text, segments, a range of cells), or files to fetch
     when the job runs: one of them at most.
 
@@ -140,27 +149,25 @@ class JobInput(_Closed):
         return self
 
 
-class NewJobRequest(_Closed):
+class NewJobRequest(Closed):
     """Work to accept."""
 
     task_type: Annotated[str, Field(min_length=1, max_length=64)]
-    parameters: Annotated[dict[str, Any], AfterValidator(_shallow)] = {}
+    parameters: Annotated[dict[str, Any], AfterValidator(shallow)] = {}
     host: OfficeHost = OfficeHost.WORD
     lane: Lane = Lane.INTERACTIVE
     input: JobInput = JobInput()
-    start_at: AwareDatetime | None = None
+    start_at: Annotated[AwareDatetime, AfterValidator(soon)] | None = None
     """Not before; within thirty days, and only for files that are fetched then."""
 
     @model_validator(mode="after")
     def _later_only_for_files(self) -> "NewJobRequest":
         if self.start_at is not None and not self.input.drive_items:
             raise ValueError("start_at goes with drive_items only")
-        if self.start_at is not None and self.start_at > now() + _LATEST_START:
-            raise ValueError(f"start_at is more than {_LATEST_START.days} days away")
         return self
 
 
-class NewUploadRequest(_Closed):
+class NewUploadRequest(Closed):
     """A file that will be sent in parts."""
 
     name: Annotated[str, Field(min_length=1, max_length=255, description="File name with its extension.")]
@@ -217,7 +224,7 @@ class DocumentResource(BaseModel):
     findings: list[FindingResource] = []
 
 
-class NewGraphSession(_Closed):
+class NewGraphSession(Closed):
     """A leave to read the caller's files while the caller is away."""
 
     days: Annotated[int, Field(ge=1, le=90, description="How long; your operator may allow less.")] | None = (

@@ -4,7 +4,8 @@ Like everything else it has no transaction open while others are asked: files ar
 after another, then all are kept, and the job is pinned to the pool that suits them, in one fenced write.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from app.copilot.catalog import task_types
@@ -71,7 +72,7 @@ async def fetch(runtime: Runtime, step: ClaimedStep, sealer: Sealer, events: Ste
         await events.emit(
             "progress", {"phase": step.kind, "done": number, "total": len(refs), "message": told}
         )
-        try:
+        with needing_user(step):
             async with runtime.files.open_in_session(
                 tenant_id=step.tenant_id,
                 member_id=step.member_id,
@@ -79,8 +80,6 @@ async def fetch(runtime: Runtime, step: ClaimedStep, sealer: Sealer, events: Ste
                 ref=ref,
             ) as opened:
                 file = await taker.take(opened.name, opened.pieces)
-        except (ConsentRequired, ClaimsChallenge, InteractionRequired, GraphSessionNotFound) as error:
-            raise _needs_user(error, step) from None
         fetched.append(Fetched(DriveItemRef(ref.drive_id, ref.item_id, opened.etag), file))
     return fetched
 
@@ -155,6 +154,15 @@ def _next_step(sealer: Sealer, kind: StepKind, estimated_tokens: int) -> Planned
         successor_step_id=None,
         remaining=0,
     )
+
+
+@contextlib.contextmanager
+def needing_user(step: ClaimedStep) -> Iterator[None]:
+    """What only the member can help with. Raises: `NeedsUser`."""
+    try:
+        yield
+    except (ConsentRequired, ClaimsChallenge, InteractionRequired, GraphSessionNotFound) as error:
+        raise _needs_user(error, step) from None
 
 
 def _needs_user(error: AppError, step: ClaimedStep) -> NeedsUser:

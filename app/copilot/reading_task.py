@@ -102,8 +102,8 @@ class ReadingTask(Generic[P]):
                 return await self._merge(context)
             case StepKind.FINAL:
                 return await self._final(context)
-            case StepKind.FETCH:
-                raise ValueError("documents are fetched before a task type is asked")
+            case StepKind.FETCH | StepKind.BATCH:
+                raise ValueError("documents are fetched, and batches run, before a task type is asked")
 
     def work(self, facts: WorkFacts) -> Work:
         """One request, or those of a plan; see `_final` and `_plan`, which make them."""

@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.copilot import fetching, produced_files
+from app.copilot.batching import run_batch
 from app.copilot.catalog import task_types
 from app.copilot.context import RunningStep, StepEvents
 from app.copilot.decisions import decision_record
@@ -69,6 +70,9 @@ async def run_step(runtime: Runtime, step: ClaimedStep) -> None:
     await events.begin()
     scope: CallScope | None = None
     try:
+        if step.kind is StepKind.BATCH:
+            await _tell_of_batch(events, await run_batch(runtime, step, sealer, events))
+            return
         if step.kind is StepKind.FETCH:
             await _fetch(runtime, step, sealer, events)
             return
@@ -96,6 +100,21 @@ async def _fetch(runtime: Runtime, step: ClaimedStep, sealer: Sealer, events: St
     fetched = await fetching.fetch(runtime, step, sealer, events)
     progress = await _surely(deadline, partial(fetching.keep, runtime, step, sealer, fetched), step)
     await asyncio.shield(_announce(events, progress))
+
+
+async def _tell_of_batch(events: StepEvents, after: Progress | Waiting) -> None:
+    """Tell whoever watches what a round has changed."""
+    if isinstance(after, Waiting):
+        await events.emit("waiting", after.body())
+    elif after.state in FINAL_JOB_STATES:
+        await _announce(events, after)
+    elif (after.done, after.total) != (events.step.steps_done, events.step.steps_total):
+        # The batch's own step is no document.
+        total = after.total - 1
+        message = f"{after.done} of {total} documents done"
+        await events.emit(
+            "progress", {"phase": StepKind.BATCH, "done": after.done, "total": total, "message": message}
+        )
 
 
 async def _scope(runtime: Runtime, step: ClaimedStep, sealer: Sealer) -> CallScope:

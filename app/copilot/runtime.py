@@ -60,6 +60,7 @@ class Runtime:
     events: EventWriter
     max_attempts: int
     needs_user_seconds: float
+    job_deadline_seconds: float
     extractor: Extractor
     msal: MsalClients | None
     files: DriveFiles | None
@@ -93,6 +94,7 @@ class Runtime:
             events=EventWriter(redis),
             max_attempts=settings.max_attempts,
             needs_user_seconds=settings.needs_user_seconds,
+            job_deadline_seconds=settings.job_deadline_seconds,
             extractor=Extractor(settings),
             msal=msal,
             files=DriveFiles(settings, msal, lookups, keys) if msal is not None else None,

@@ -57,6 +57,8 @@ class Submission:
     to_fetch: ToFetch | None = None
     """Instead of documents."""
     start_after: datetime | None = None
+    batch_id: UUID | None = None
+    """The batch whose document it is."""
     inline: InlineKind | None = None
     """What the one document is, where the pane sent it itself."""
 
@@ -182,6 +184,7 @@ async def submit(
             else {"drive_items": [asdict(one) for one in later.drive_items]},
             graph_session_id=None if later is None else later.graph_session_id,
             start_after=submission.start_after,
+            batch_id=submission.batch_id,
         ),
         tenant_id=tenant_id,
         member_id=member_id,

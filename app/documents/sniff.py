@@ -60,6 +60,12 @@ _EXTENSIONS = {
     "msg": Format.MSG,
 }
 
+
+def is_readable_name(name: str) -> bool:
+    """Whether a file of this name may be of a format that a reader takes."""
+    return _extension(name) in _EXTENSIONS
+
+
 _MEDIA_TYPES = {
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": Format.DOCX,
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": Format.XLSX,

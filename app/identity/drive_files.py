@@ -1,12 +1,14 @@
 """Files of people in Microsoft 365: a token on their behalf, then the file. One a process, on its loop."""
 
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
 from app.core.database import Database
 from app.identity.errors import ClaimsChallenge
-from app.identity.graph import DriveFile, DriveItemRef, Graph
+from app.identity.graph import DriveEntry, DriveFile, DriveItemRef, Graph
+from app.identity.graph_errors import DriveFolderTooLarge
 from app.identity.long_sessions import LongSessions
 from app.identity.msal_clients import MsalClients
 from app.identity.on_behalf import OnBehalf
@@ -14,6 +16,9 @@ from app.identity.principal import Principal
 from app.identity.token_caches import TokenCaches
 from app.settings import Settings
 from app.tenants.keys import TenantKeys
+
+_MOST_FOLDERS = 500
+"""So many folders are looked into for one listing."""
 
 
 class DriveFiles:
@@ -59,3 +64,47 @@ class DriveFiles:
                 again = await token(challenge.claims)
                 file = await stack.enter_async_context(self.graph.open(again, ref))
             yield file
+
+    async def list_in_session(
+        self,
+        folder: DriveItemRef,
+        *,
+        tenant_id: UUID,
+        member_id: UUID,
+        session_id: UUID,
+        include_subfolders: bool,
+        most: int,
+    ) -> list[DriveEntry]:
+        """The files in a folder that the session's member may read, nobody being there.
+
+        Those of a folder come before those of the folders in it. Raises: `DriveFolderTooLarge`, as `LongSessions.token`,
+        `Graph.children`.
+        """
+
+        async def listed(claims: str | None = None) -> list[DriveEntry]:
+            token = await self.sessions.token(
+                tenant_id=tenant_id, member_id=member_id, session_id=session_id, claims=claims
+            )
+            return await self._files(token, folder, include_subfolders=include_subfolders, most=most)
+
+        try:
+            return await listed()
+        except ClaimsChallenge as challenge:
+            return await listed(challenge.claims)
+
+    async def _files(
+        self, token: str, folder: DriveItemRef, *, include_subfolders: bool, most: int
+    ) -> list[DriveEntry]:
+        found: list[DriveEntry] = []
+        folders = deque([folder])
+        seen = 1
+        while folders:
+            async for entry in self.graph.children(token, folders.popleft()):
+                if not entry.is_folder:
+                    found.append(entry)
+                elif include_subfolders:
+                    folders.append(entry.ref)
+                    seen += 1
+                if len(found) > most or seen > _MOST_FOLDERS:
+                    raise DriveFolderTooLarge(most)
+        return found

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -46,6 +47,9 @@ _CONNECT_SECONDS, _ANSWER_SECONDS, _DOWNLOAD_SECONDS = 5.0, 20.0, 120.0
 _LONGEST_RETRY_SECONDS = 600.0
 _CLAIMS = re.compile(r'(?:^|[\s,])claims="([A-Za-z0-9+/=_-]{1,8192})"')
 _SELECT = "id,name,size,eTag,file"
+_SELECT_ENTRY = "id,name,eTag,file,folder"
+_PAGE = 100
+"""Entries of a folder in one answer, which so stays far below what an answer may have."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,15 @@ class DriveFile:
     etag: str
     pieces: AsyncIterator[bytes]
     """Its content as it comes. They end with an error if this is not the version that was asked for."""
+
+
+@dataclass(frozen=True)
+class DriveEntry:
+    """What a folder holds: a file, or a folder again."""
+
+    ref: DriveItemRef
+    name: str
+    is_folder: bool
 
 
 def graph_scope(settings: Settings) -> str:
@@ -136,6 +149,21 @@ class Graph:
             raise GraphUnavailable("unreadable_answer")
         return found
 
+    async def children(self, token: str, folder: DriveItemRef) -> AsyncIterator[DriveEntry]:
+        """What a folder holds, page by page; neither notebooks nor anything else without content.
+
+        Raises: the errors of `graph_errors`, `ClaimsChallenge`.
+        """
+        path = f"/v1.0/drives/{folder.drive_id}/items/{folder.item_id}/children"
+        query: str | None = f"$select={_SELECT_ENTRY}&$top={_PAGE}"
+        while query is not None:
+            page = await self.read(token, f"{path}?{query}")
+            for one in _entries(page, folder.drive_id):
+                yield one
+            # Of Graph's address for the next page only the query is taken: the request stays at this folder.
+            following = page.get("@odata.nextLink")
+            query = urlsplit(following).query if isinstance(following, str) else None
+
     async def _item(self, token: str, path: str, etag: str | None) -> dict[str, Any]:
         """The metadata, if it is that of the version asked for. Raises: as `fetch`."""
         answer, body = await self._get(token, f"{path}?$select={_SELECT}")
@@ -190,6 +218,20 @@ def _item(body: bytes) -> dict[str, Any]:
     if not (isinstance(name, str) and isinstance(size, int) and isinstance(etag, str) and name):
         raise GraphUnavailable("unreadable_item")
     return {"name": name[:255], "size": size, "eTag": etag}
+
+
+def _entries(page: dict[str, Any], drive_id: str) -> list[DriveEntry]:
+    """The entries of a page, with the types we go by; what has none of a file's or folder's marks is left out."""
+    found = []
+    try:
+        for one in page["value"]:
+            is_folder = isinstance(one.get("folder"), dict)
+            if is_folder or isinstance(one.get("file"), dict):
+                ref = DriveItemRef(drive_id, one["id"], one["eTag"])
+                found.append(DriveEntry(ref, str(one["name"])[:255], is_folder))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise GraphUnavailable("unreadable_page") from None
+    return found
 
 
 def _refuse(answer: httpx.Response) -> None:

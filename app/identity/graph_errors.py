@@ -120,6 +120,19 @@ class DriveItemTooLarge(TooLarge):
         )
 
 
+class DriveFolderTooLarge(TooLarge):
+    """More files, or folders in it, than are taken at once."""
+
+    code = "drive_folder_too_large"
+    title = "Too many files in the folder"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"The folder has more than {most} files, or too many folders in it; name a part of it.",
+            target="input.folder",
+        )
+
+
 class GraphThrottled(Throttled):
     """Graph asks to come back later."""
 

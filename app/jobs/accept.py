@@ -48,6 +48,10 @@ class NewJob:
     start_after: datetime | None = None
     estimate: Mapping[str, Any] | None = None
     """What it will probably need, for people."""
+    batch_id: UUID | None = None
+    """The batch whose document it reads."""
+    is_batch: bool = False
+    """It is a batch itself."""
 
 
 def parameters_place(job_id: UUID) -> Place:
@@ -149,6 +153,7 @@ async def accept(
             "host": new.host,
             "lane": new.lane,
             "documents": len(new.documents),
+            **({"batch": True} if new.is_batch else {}),
         },
     )
     await savepoint.commit()
@@ -191,6 +196,7 @@ async def _insert(
             deadline_at=text(f"now() + interval '{new.deadline_seconds:.3f} seconds'"),
             graph_session_id=new.graph_session_id,
             start_after=new.start_after,
+            batch_id=job_id if new.is_batch else new.batch_id,
         )
     )
     if new.documents:

@@ -18,6 +18,7 @@ from app.jobs.leases import ClaimedStep, locked
 from app.jobs.notify import notify_cancelled, notify_steps
 from app.jobs.recording import record_end
 from app.jobs.tables import Job, JobInput, JobStep
+from app.jobs.waking import wake_batch
 from app.vocabulary import JobState, StepKind, StepState
 
 
@@ -109,9 +110,9 @@ async def complete(session: AsyncSession, step: ClaimedStep, completion: Complet
 
     Raises: `LeaseLost`.
     """
-    await _lock_job(session, step.tenant_id, step.job_id)
+    await lock_job(session, step.tenant_id, step.job_id)
     answer = completion.answer
-    await _end_step(
+    await end_step(
         session,
         step,
         state=StepState.DONE,
@@ -138,7 +139,7 @@ async def complete(session: AsyncSession, step: ClaimedStep, completion: Complet
             "decision": completion.decision,
             "finished_at": func.clock_timestamp(),
         }
-    return await _update_job(session, step.tenant_id, step.job_id, values)
+    return await update_job(session, step.tenant_id, step.job_id, values)
 
 
 def _answer_values(answer: StepAnswer | None) -> dict[str, Any]:
@@ -188,8 +189,8 @@ async def retry(
 
     Raises: `LeaseLost`.
     """
-    await _lock_job(session, step.tenant_id, step.job_id)
-    await _end_step(
+    await lock_job(session, step.tenant_id, step.job_id)
+    await end_step(
         session,
         step,
         state=StepState.QUEUED,
@@ -216,8 +217,8 @@ async def bury(
 
     Raises: `LeaseLost`.
     """
-    await _lock_job(session, step.tenant_id, step.job_id)
-    await _end_step(session, step, state=StepState.DEAD, error=dict(error))
+    await lock_job(session, step.tenant_id, step.job_id)
+    await end_step(session, step, state=StepState.DEAD, error=dict(error))
     return await after_death(
         session,
         tenant_id=step.tenant_id,
@@ -248,7 +249,7 @@ async def after_death(
     """
     if kind is not StepKind.PLAN and on_dead == "partial" and successor_step_id is not None:
         await release_successor(session, tenant_id, successor_step_id)
-        return await _update_job(session, tenant_id, job_id, {"steps_done": Job.steps_done + 1})
+        return await update_job(session, tenant_id, job_id, {"steps_done": Job.steps_done + 1})
     await end_steps(session, tenant_id, job_id)
     await notify_cancelled(session, job_id)
     values: dict[str, Any] = {
@@ -258,7 +259,7 @@ async def after_death(
     }
     if decision is not None:
         values["decision"] = dict(decision)
-    return await _update_job(session, tenant_id, job_id, values)
+    return await update_job(session, tenant_id, job_id, values)
 
 
 async def release_successor(session: AsyncSession, tenant_id: UUID, successor: UUID | None) -> None:
@@ -306,13 +307,15 @@ async def end_steps(session: AsyncSession, tenant_id: UUID, job_id: UUID) -> Non
     await notify_steps(session)
 
 
-async def _lock_job(session: AsyncSession, tenant_id: UUID, job_id: UUID) -> None:
+async def lock_job(session: AsyncSession, tenant_id: UUID, job_id: UUID) -> None:
+    """Nobody else writes to the job or its steps until this transaction ends."""
     await session.execute(
         select(Job.id).where(Job.tenant_id == tenant_id, Job.id == job_id).with_for_update(key_share=True)
     )
 
 
-async def _end_step(session: AsyncSession, step: ClaimedStep, **values: Any) -> None:
+async def end_step(session: AsyncSession, step: ClaimedStep, **values: Any) -> None:
+    """Let go of the step with these values. Raises: `LeaseLost`."""
     over = values["state"] != StepState.QUEUED
     ended = await session.execute(
         update(JobStep)
@@ -362,19 +365,21 @@ async def _insert_steps(session: AsyncSession, step: ClaimedStep, new: Sequence[
     )
 
 
-async def _update_job(
+async def update_job(
     session: AsyncSession, tenant_id: UUID, job_id: UUID, values: Mapping[str, Any]
 ) -> Progress:
+    """Write to the job's row, and what follows from its end if this is one."""
     row = (
         await session.execute(
             update(Job)
             .where(Job.tenant_id == tenant_id, Job.id == job_id)
             .values(values)
-            .returning(Job.state, Job.steps_done, Job.steps_total, Job.error)
+            .returning(Job.state, Job.steps_done, Job.steps_total, Job.error, Job.batch_id)
             .execution_options(synchronize_session=False)
         )
     ).one()
     if "finished_at" in values:
+        await wake_batch(session, tenant_id, row.batch_id)
         await record_end(
             session,
             tenant_id=tenant_id,

@@ -25,7 +25,7 @@ LEADER = 7_203_002
 HEARTBEAT_SECONDS = 5.0
 """A process not seen for so long has no slots."""
 _RESERVED_SHARE = 8
-"""Each lane keeps one slot in so many for itself."""
+"""Each lane keeps one slot in so many for itself; of a tenant's steps in flight interactive keeps as many."""
 
 
 RevisionOf = tuple[UUID, UUID]
@@ -160,7 +160,8 @@ _PICK = text(
         FROM waiting w WHERE w.tenant_id IS NOT NULL
     ),
     busy AS (
-        SELECT tenant_id, count(*) AS steps FROM job_steps
+        SELECT tenant_id, count(*) AS steps, count(*) FILTER (WHERE lane = 'interactive') AS interactive
+        FROM job_steps
         WHERE (state = 'running' AND lease_expires_at > clock_timestamp())
            OR (state = 'queued' AND hinted_at > clock_timestamp() - make_interval(secs => :stale))
         GROUP BY tenant_id
@@ -168,11 +169,13 @@ _PICK = text(
     turns AS (
         SELECT w.tenant_id,
                coalesce(p.weight, 1) AS weight,
-               coalesce(p.max_steps_in_flight, 32) - coalesce(b.steps, 0) AS allowed,
+               m.most - coalesce(b.steps, 0) - CASE WHEN :lane = 'background' AND m.most > 1
+                   THEN greatest(0, greatest(1, m.most / :reserved) - coalesce(b.interactive, 0)) ELSE 0 END AS allowed,
                greatest(coalesce(t.virtual_time, 0), f.floor) AS virtual_time
         FROM waiting w
         JOIN tenants o ON o.id = w.tenant_id AND o.state = 'active'
         LEFT JOIN tenant_policies p ON p.tenant_id = w.tenant_id
+        CROSS JOIN LATERAL (SELECT coalesce(p.max_steps_in_flight, 32) AS most) m
         LEFT JOIN busy b ON b.tenant_id = w.tenant_id
         LEFT JOIN dispatch_turns t ON t.tenant_id = w.tenant_id AND t.lane = :lane
         CROSS JOIN (SELECT coalesce(min(d.virtual_time), 0) AS floor
@@ -195,7 +198,7 @@ _PICK = text(
                   AND EXISTS (SELECT 1 FROM jobs w WHERE w.tenant_id = t.tenant_id
                               AND w.id = job_steps.job_id AND w.state <> 'waiting')
                   AND run_after <= clock_timestamp() AND schema_version <= :version
-                  AND (cardinality(CAST(:resting AS text[])) = 0 OR kind IN ('fetch', 'plan')
+                  AND (cardinality(CAST(:resting AS text[])) = 0 OR kind IN ('batch', 'fetch', 'plan')
                        OR NOT EXISTS (SELECT 1 FROM jobs r WHERE r.tenant_id = t.tenant_id AND r.id = job_steps.job_id
                                       AND r.tenant_id || '/' || r.pool_revision_id = ANY (CAST(:resting AS text[]))))
                   AND (hinted_at IS NULL OR hinted_at < clock_timestamp()
@@ -231,6 +234,7 @@ async def pick(
                 "slots": slots,
                 "stale": stale_hint_seconds,
                 "version": SCHEMA_VERSION,
+                "reserved": _RESERVED_SHARE,
                 "resting": [f"{tenant_id}/{revision_id}" for tenant_id, revision_id in resting],
             },
         )

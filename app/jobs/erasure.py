@@ -10,7 +10,16 @@ from app.core.erasure import Erasable, by_member, by_parent, delete_found, of_te
 from app.jobs.complete import end_steps
 from app.jobs.notify import notify_cancelled
 from app.jobs.states import FINAL_JOB_STATES, OPEN_JOB_STATES
-from app.jobs.tables import DispatchTurn, IdempotencyKey, Job, JobFeedback, JobFilePart, JobInput, JobStep
+from app.jobs.tables import (
+    BatchItem,
+    DispatchTurn,
+    IdempotencyKey,
+    Job,
+    JobFeedback,
+    JobFilePart,
+    JobInput,
+    JobStep,
+)
 from app.vocabulary import JobState
 
 TABLES: tuple[Erasable, ...] = (
@@ -20,6 +29,7 @@ TABLES: tuple[Erasable, ...] = (
     by_member(JobFeedback),
     by_parent(JobInput, "job_id", Job),
     by_parent(JobFilePart, "job_id", Job),
+    by_parent(BatchItem, "batch_id", Job),
     of_tenant(DispatchTurn),
 )
 
@@ -54,8 +64,12 @@ async def delete_outdated_jobs(
 
 
 def documents_in_use(tenant_id: UUID) -> Select[UUID]:
-    """The documents that jobs of the tenant refer to."""
-    return select(JobInput.document_id).where(JobInput.tenant_id == tenant_id)
+    """The documents that jobs and batches of the tenant refer to."""
+    waiting = select(BatchItem.document_id).where(
+        BatchItem.tenant_id == tenant_id, BatchItem.document_id.is_not(None)
+    )
+    read = select(JobInput.document_id).where(JobInput.tenant_id == tenant_id)
+    return select(read.union_all(waiting).subquery().c.document_id)
 
 
 async def cancel_some(

@@ -23,6 +23,31 @@ class JobNotFound(NotFound):
         super().__init__(f"There is no job {job_id} that you may see; list yours with GET /addin/v1/jobs.")
 
 
+class BatchNotFound(NotFound):
+    """No such batch for this caller."""
+
+    code = "batch_not_found"
+    title = "No such batch"
+
+    def __init__(self, batch_id: UUID) -> None:
+        super().__init__(
+            f"There is no batch {batch_id} that you may see; list yours with GET /addin/v1/batches."
+        )
+
+
+class TooManyBatches(Throttled):
+    """A member has as many batches under way as they may."""
+
+    code = "too_many_batches"
+    title = "Too many batches"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"You have {most} batches under way, the most you may; wait until one has ended, or cancel one.",
+            retry_after_seconds=60,
+        )
+
+
 class JobFileNotFound(NotFound):
     """The job has made no file."""
 

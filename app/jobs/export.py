@@ -12,12 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.crypto import Sealer
 from app.jobs.accept import parameters_place
+from app.jobs.batches import source_place
 from app.jobs.complete import result_place
 from app.jobs.feedback import opened as opened_feedback
-from app.jobs.tables import Job, JobFeedback
+from app.jobs.tables import BatchItem, Job, JobFeedback
 
 Opening = Callable[[], Awaitable[Sequence[dict[str, Any]]]]
-_PLAIN = ("id", "task_type", "host", "lane", "state", "language", "error", "decision")
+_PLAIN = ("id", "batch_id", "task_type", "host", "lane", "state", "language", "error", "decision")
 _TIMES = ("created_at", "started_at", "finished_at")
 
 
@@ -48,13 +49,28 @@ async def export_jobs(
         )
     }
 
+    batches = [job.id for job in found if job.batch_id == job.id]
+    items: dict[UUID, list[BatchItem]] = {batch_id: [] for batch_id in batches}
+    if batches:
+        rows = await session.scalars(
+            select(BatchItem)
+            .where(BatchItem.tenant_id == tenant_id, BatchItem.batch_id.in_(batches))
+            .order_by(BatchItem.batch_id, BatchItem.ordinal)
+        )
+        for item in rows:
+            items[item.batch_id].append(item)
+
     async def opened() -> Sequence[dict[str, Any]]:
-        return await asyncio.to_thread(lambda: [_opened(sealer, job, said.get(job.id)) for job in found])
+        return await asyncio.to_thread(
+            lambda: [_opened(sealer, job, said.get(job.id), items.get(job.id)) for job in found]
+        )
 
     return opened
 
 
-def _opened(sealer: Sealer, job: Job, feedback: JobFeedback | None) -> dict[str, Any]:
+def _opened(
+    sealer: Sealer, job: Job, feedback: JobFeedback | None, items: Sequence[BatchItem] | None
+) -> dict[str, Any]:
     return {
         **{name: getattr(job, name) for name in (*_PLAIN, *_TIMES)},
         "parameters": json.loads(sealer.open(parameters_place(job.id), job.sealed_parameters)),
@@ -62,4 +78,16 @@ def _opened(sealer: Sealer, job: Job, feedback: JobFeedback | None) -> dict[str,
         if job.sealed_result is None
         else json.loads(sealer.open(result_place(job.id), job.sealed_result)),
         "feedback": None if feedback is None else asdict(opened_feedback(sealer, feedback)),
+        **({} if items is None else {"documents": [_opened_item(sealer, item) for item in items]}),
+    }
+
+
+def _opened_item(sealer: Sealer, item: BatchItem) -> dict[str, Any]:
+    """A document of a batch, and which job did it."""
+    source = item.sealed_source
+    return {
+        **{name: getattr(item, name) for name in ("ordinal", "document_id", "job_id", "error")},
+        "source": None
+        if source is None
+        else json.loads(sealer.open(source_place(item.batch_id, item.ordinal), source)),
     }

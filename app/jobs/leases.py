@@ -19,13 +19,13 @@ from app.jobs.notify import notify_steps
 from app.jobs.tables import Job, JobStep, WorkerHeartbeat
 from app.vocabulary import JobState, StepKind, StepState
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of what steps hold. A worker leaves steps of a newer version to newer workers."""
 
 
 def schema_version_of(kind: StepKind) -> int:
     """The version a worker must know to run such a step."""
-    return 2 if kind is StepKind.FETCH else 1
+    return {StepKind.FETCH: 2, StepKind.BATCH: 3}.get(kind, 1)
 
 
 _LET_IN = text(

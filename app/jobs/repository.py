@@ -96,14 +96,19 @@ class JobRepository:
         limit: int,
         states: Collection[JobState] = (),
         task_type: str | None = None,
+        batches: bool = False,
     ) -> list[JobView]:
         """A member's own jobs, newest first; ids are time-ordered, so the last one is the cursor.
 
-        Without `states` those in any state.
+        Without `states` those in any state. Jobs of batches stand in these; `batches` gives the batches instead.
         """
         query = (
             select(*(getattr(Job, name) for name in _VIEW))
-            .where(Job.tenant_id == self._tenant_id, Job.member_id == member_id)
+            .where(
+                Job.tenant_id == self._tenant_id,
+                Job.member_id == member_id,
+                Job.batch_id == Job.id if batches else Job.batch_id.is_(None),
+            )
             .order_by(Job.id.desc())
             .limit(limit)
         )

@@ -11,6 +11,7 @@ from app.audit.actions import AuditAction
 from app.audit.record import Actor, ActorKind, record
 from app.jobs.errors import JobNotFound, JobNotWaiting
 from app.jobs.notify import notify_steps
+from app.jobs.states import OPEN_JOB_STATES
 from app.jobs.tables import Job, JobStep
 from app.jobs.waiting import BUDGET
 from app.vocabulary import JobState, StepState
@@ -57,11 +58,23 @@ async def resume(
 ) -> None:
     """Let a member's own waiting job go on; the time it waited does not count towards its deadline.
 
-    From now on it fetches by `graph_session_id`, if one is given. Raises: `JobNotFound`, `JobNotWaiting`.
+    From now on it fetches by `graph_session_id`, if one is given. Of a batch all go on that wait: what one waited
+    for, the others did, too. Raises: `JobNotFound`, `JobNotWaiting`.
     """
+    together = await _lock_batch(session, tenant_id=tenant_id, member_id=member_id, job_id=job_id)
     await waiting_job(session, tenant_id=tenant_id, member_id=member_id, job_id=job_id)
     found = {} if graph_session_id is None else {"graph_session_id": graph_session_id}
     await _go_on(session, tenant_id, job_id, **found)
+    for other, state in together.items():
+        if other != job_id and state == JobState.WAITING:
+            await _go_on(session, tenant_id, other, **found)
+    if found and together:
+        await session.execute(
+            update(Job)
+            .where(Job.tenant_id == tenant_id, Job.id.in_(together), Job.graph_session_id.is_not(None))
+            .values(found)
+            .execution_options(synchronize_session=False)
+        )
     await record(
         session,
         tenant_id=tenant_id,
@@ -71,6 +84,24 @@ async def resume(
         target_id=str(job_id),
     )
     await notify_steps(session)
+
+
+async def _lock_batch(
+    session: AsyncSession, *, tenant_id: UUID, member_id: UUID, job_id: UUID
+) -> dict[UUID, str]:
+    """The open jobs of the batch that a member's own job belongs to, with their states; none where it is in none."""
+    batch_id = await session.scalar(
+        select(Job.batch_id).where(Job.tenant_id == tenant_id, Job.id == job_id, Job.member_id == member_id)
+    )
+    if batch_id is None:
+        return {}
+    rows = await session.execute(
+        select(Job.id, Job.state)
+        .where(Job.tenant_id == tenant_id, Job.batch_id == batch_id, Job.state.in_(OPEN_JOB_STATES))
+        .order_by(Job.id)
+        .with_for_update(key_share=True)
+    )
+    return {row.id: row.state for row in rows}
 
 
 async def resume_funded(

@@ -35,10 +35,19 @@ async def page(
     limit: int,
     states: Collection[JobState] = (),
     task_type: str | None = None,
+    batches: bool = False,
 ) -> list[JobView]:
-    """A member's own jobs, newest first, before the job with that id; in any state if none is named."""
+    """A member's own jobs, or batches, newest first, before the one with that id; in any state if none is named.
+
+    The jobs of a batch are not among them.
+    """
     return await JobRepository(session, tenant_id).page(
-        member_id=member_id, before=before, limit=limit, states=states, task_type=task_type
+        member_id=member_id,
+        before=before,
+        limit=limit,
+        states=states,
+        task_type=task_type,
+        batches=batches,
     )
 
 

@@ -32,6 +32,7 @@ class Job(TenantOwned, Base):
         # The revision is no reference: retention may outlive it. Whose it is is a rule all the same.
         CheckConstraint(f"pool_tenant_id IN (tenant_id, '{PLATFORM}')", name="pool_tenant"),
         Index(None, "tenant_id", "member_id", "id"),
+        Index(None, "tenant_id", "batch_id", postgresql_where="batch_id IS NOT NULL"),
         Index("ix_jobs_waiting", "expires_at", postgresql_where="state = 'waiting'"),
         Index("ix_jobs_open", "tenant_id", postgresql_where="state IN ('queued', 'running', 'waiting')"),
     )
@@ -49,6 +50,8 @@ class Job(TenantOwned, Base):
     expires_at: Mapped[datetime | None]
     graph_session_id: Mapped[UUID | None]
     """The leave by which its documents are fetched; no foreign key, for it may be revoked before."""
+    batch_id: Mapped[UUID | None]
+    """The batch whose document it reads. A batch is a job, too, and its own one."""
     start_after: Mapped[datetime | None]
     """Its member does not want it before; None for at once."""
     sealed_parameters: Mapped[Sealed]
@@ -91,6 +94,33 @@ class JobInput(Base):
     job_id: Mapped[UUID] = mapped_column(primary_key=True)
     ordinal: Mapped[int] = mapped_column(primary_key=True)
     document_id: Mapped[UUID]
+
+
+class BatchItem(Base):
+    """A document of a batch, in order: here, or somewhere in Microsoft 365. How far it is tells its job."""
+
+    __tablename__ = "batch_items"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "batch_id"], ["jobs.tenant_id", "jobs.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["tenant_id", "document_id"], ["documents.tenant_id", "documents.id"]),
+        Index(None, "tenant_id", "document_id"),
+        Index(None, "tenant_id", "source_digest", postgresql_where="source_digest IS NOT NULL"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    batch_id: Mapped[UUID] = mapped_column(primary_key=True)
+    ordinal: Mapped[int] = mapped_column(primary_key=True)
+    document_id: Mapped[UUID | None]
+    sealed_source: Mapped[Sealed | None]
+    """Drive, item, version and name of a file to fetch, as JSON."""
+    source_digest: Mapped[bytes | None]
+    """Of a schedule and the version of a file: what it has done once it need not do again."""
+    job_id: Mapped[UUID | None]
+    """Set with the making of the job; no foreign key, for the job may be removed before."""
+    is_unchanged: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """The job is that of an earlier batch of the same schedule."""
+    error: Mapped[dict[str, Any] | None]
+    """Why no job could be made."""
 
 
 class JobFilePart(Base):

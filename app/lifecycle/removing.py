@@ -17,18 +17,19 @@ from app.lifecycle.holds import refuse_held
 async def remove_job(
     session: AsyncSession, redis: Redis, *, tenant_id: UUID, member_id: UUID, job_id: UUID, actor: Actor
 ) -> None:
-    """Remove an own job that has ended, its events, and those of its documents that no other job reads.
+    """Remove an own job that has ended, its events, and those of its documents that no other job reads; a batch
+    with its jobs.
 
     Raises: `JobNotFound`, `JobNotFinished`, `HeldByLegalHold`; Redis's errors, and then nothing is removed.
     """
-    documents = await remove(session, tenant_id=tenant_id, member_id=member_id, job_id=job_id)
+    removed = await remove(session, tenant_id=tenant_id, member_id=member_id, job_id=job_id)
     # After what is nobody else's to know: that there is a hold at all.
     await refuse_held(session, tenant_id=tenant_id, member_id=member_id)
     gone = await delete_unused(
         session,
         tenant_id=tenant_id,
         member_id=member_id,
-        document_ids=documents,
+        document_ids=sorted(removed.documents),
         in_use=documents_in_use(tenant_id),
     )
     await record(
@@ -40,4 +41,4 @@ async def remove_job(
         target_id=str(job_id),
         detail={"documents": len(gone)},
     )
-    await erase_streams(redis, tenant_id, [job_id])
+    await erase_streams(redis, tenant_id, sorted(removed.jobs))

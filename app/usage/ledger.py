@@ -9,9 +9,10 @@ It is not fenced: a call was paid for even if its step was lost.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, insert, select, text
+from sqlalchemy import ColumnElement, Select, bindparam, func, insert, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,6 +20,9 @@ from app.core.clock import new_id, now
 from app.usage.budgets import BudgetFacts, reserve
 from app.usage.tables import ModelCall
 from app.vocabulary import CallOutcome
+
+_NO_CURRENCY = "EUR"
+"""What no call was paid in."""
 
 
 @dataclass(frozen=True)
@@ -204,19 +208,37 @@ async def settle_orphans(session: AsyncSession, older_than_seconds: float) -> in
     return int(settled)
 
 
-async def job_usages(session: AsyncSession, tenant_id: UUID, job_ids: Sequence[UUID]) -> dict[UUID, JobUsage]:
-    """Sums of the calls of each of these jobs."""
+async def usage_of(session: AsyncSession, tenant_id: UUID, job_ids: Select[UUID]) -> JobUsage:
+    """Sum of the calls of all jobs that a query finds."""
+    row = (
+        await session.execute(
+            select(*_sums()).where(
+                ModelCall.tenant_id == tenant_id,
+                ModelCall.job_id.in_(job_ids),
+                ModelCall.outcome != CallOutcome.UNSENT,
+            )
+        )
+    ).one()
+    return JobUsage(int(row[0] or 0), int(row[1] or 0), int(row[2]), row[3] or _NO_CURRENCY, row[4])
+
+
+def _sums() -> tuple[ColumnElement[Any], ...]:
+    """The columns of a `JobUsage`."""
     spent = func.sum(ModelCall.cost_micros).filter(ModelCall.outcome != CallOutcome.PENDING)
     reserved = func.sum(ModelCall.reserved_micros).filter(ModelCall.outcome == CallOutcome.PENDING)
+    return (
+        func.sum(ModelCall.input_tokens),
+        func.sum(ModelCall.output_tokens),
+        func.coalesce(spent, 0) + func.coalesce(reserved, 0),
+        func.max(ModelCall.currency),
+        func.count(),
+    )
+
+
+async def job_usages(session: AsyncSession, tenant_id: UUID, job_ids: Sequence[UUID]) -> dict[UUID, JobUsage]:
+    """Sums of the calls of each of these jobs."""
     rows = await session.execute(
-        select(
-            ModelCall.job_id,
-            func.sum(ModelCall.input_tokens),
-            func.sum(ModelCall.output_tokens),
-            func.coalesce(spent, 0) + func.coalesce(reserved, 0),
-            func.max(ModelCall.currency),
-            func.count(),
-        )
+        select(ModelCall.job_id, *_sums())
         .where(
             ModelCall.tenant_id == tenant_id,
             ModelCall.job_id.in_(job_ids),
@@ -225,7 +247,7 @@ async def job_usages(session: AsyncSession, tenant_id: UUID, job_ids: Sequence[U
         .group_by(ModelCall.job_id)
     )
     found = {row[0]: JobUsage(int(row[1]), int(row[2]), int(row[3]), row[4], row[5]) for row in rows}
-    return {job_id: found.get(job_id, JobUsage(0, 0, 0, "EUR", 0)) for job_id in job_ids}
+    return {job_id: found.get(job_id, JobUsage(0, 0, 0, _NO_CURRENCY, 0)) for job_id in job_ids}
 
 
 async def job_usage(session: AsyncSession, tenant_id: UUID, job_id: UUID) -> JobUsage:

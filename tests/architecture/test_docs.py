@@ -89,13 +89,13 @@ async def test_the_add_in_example_runs(house: House, tmp_path: Path) -> None:
     import asyncio
 
     house.system.start_all()
-    example, in_parts = blocks(ROOT / "docs" / "addin.md", "python")
+    example, in_parts, many = blocks(ROOT / "docs" / "addin.md", "python")
     memo = Path(state.__file__).parent / "samples" / "memo.docx"
     (tmp_path / "memo.docx").write_bytes(memo.read_bytes())
-    given = f'API, TOKEN, FILE = "{house.api}", "{house.entra.token()}", "memo.docx"\n'
+    given = f'API, TOKEN, FILE = "{house.api}", "{house.entra.token()}", "memo.docx"\nFILES = [FILE]\n'
     ran = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-c", given + example + in_parts],
+        [sys.executable, "-c", given + example + in_parts + many],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -106,3 +106,5 @@ async def test_the_add_in_example_runs(house: House, tmp_path: Path) -> None:
     assert "result" in ran.stdout.split("\n")
     assert '"ratio": 1.0' in ran.stdout
     assert re.search(r"^[0-9a-f-]{36} \d+$", ran.stdout, re.MULTILINE)
+    assert re.search(r"^at most \d+ micros for 1 documents$", ran.stdout, re.MULTILINE)
+    assert re.search(r"^memo.docx \w+", ran.stdout, re.MULTILINE)

@@ -16,6 +16,10 @@ RECORDS: dict[str, set[AuditAction]] = {
     "POST /addin/v1/jobs/{job_id}/cancel": {_CANCEL},
     "DELETE /addin/v1/jobs/{job_id}": {AuditAction.JOB_REMOVE},
     "POST /addin/v1/jobs/{job_id}/resume": {AuditAction.JOB_RESUME},
+    "POST /addin/v1/batches": {_ACCEPT},
+    "POST /addin/v1/batches/{batch_id}/cancel": {_CANCEL},
+    "POST /addin/v1/batches/{batch_id}/resume": {AuditAction.JOB_RESUME},
+    "DELETE /addin/v1/batches/{batch_id}": {AuditAction.JOB_REMOVE},
     "POST /addin/v1/graph-sessions": {AuditAction.GRAPH_SESSION_BEGIN},
     "POST /addin/v1/graph-sessions/{session_id}/renew": {AuditAction.GRAPH_SESSION_RENEW},
     "DELETE /addin/v1/graph-sessions/{session_id}": {AuditAction.GRAPH_SESSION_REVOKE},
@@ -88,6 +92,7 @@ RECORDS: dict[str, set[AuditAction]] = {
 
 WITHOUT: dict[str, str] = {
     "POST /addin/v1/estimates": "reads what the caller has and writes nothing",
+    "POST /addin/v1/estimates/batches": "reads what the caller has and writes nothing",
     "PUT /addin/v1/jobs/{job_id}/feedback": "an opinion, told to nobody but as counts; it changes no job",
     "DELETE /addin/v1/jobs/{job_id}/feedback": "takes that opinion back",
     "POST /addin/v1/upload_sessions": "nothing has arrived; its last part makes the document and is recorded",

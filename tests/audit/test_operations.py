@@ -174,19 +174,36 @@ async def work(witness: Witness, client: httpx.AsyncClient, who: Who) -> str:
     return accepted
 
 
+async def set_aside(witness: Witness, job_id: str) -> None:
+    """As a worker does that needs somebody."""
+    await execute(
+        witness.database,
+        "UPDATE jobs SET state = 'waiting', waiting_reason = 'other', waiting_at = clock_timestamp(),"
+        " expires_at = clock_timestamp() + interval '1 day' WHERE id = :id",
+        id=UUID(job_id),
+    )
+
+
+async def with_a_batch(witness: Witness, client: httpx.AsyncClient, who: Who) -> None:
+    document = (await client.post("/documents", params={"name": "c.txt"}, content=_TEXT.encode())).json()
+    body = {"task_type": "summarize", "input": {"documents": [document["id"]]}}
+    batch = await witness.sees(client, who, AuditAction.JOB_ACCEPT, "POST", "/batches", json=body)
+    own = f"/batches/{batch['id']}"
+    await set_aside(witness, batch["id"])
+    await witness.sees(client, who, AuditAction.JOB_RESUME, "POST", f"{own}/resume")
+    await witness.sees(client, who, AuditAction.JOB_CANCEL, "POST", f"{own}/cancel")
+    await witness.sees(client, who, AuditAction.JOB_REMOVE, "DELETE", own)
+
+
 async def in_the_pane(witness: Witness) -> None:
     ada = await witness.person(ADA)
     async with door(witness.portal, "addin", witness.portal.entra.token(ADA)) as client:
         job_id = await work(witness, client, ada)
-        await execute(
-            witness.database,
-            "UPDATE jobs SET state = 'waiting', waiting_reason = 'other', waiting_at = clock_timestamp(),"
-            " expires_at = clock_timestamp() + interval '1 day' WHERE id = :id",
-            id=UUID(job_id),
-        )
+        await set_aside(witness, job_id)
         await witness.sees(client, ada, AuditAction.JOB_RESUME, "POST", f"/jobs/{job_id}/resume")
         await client.post(f"/jobs/{job_id}/cancel")
         await witness.sees(client, ada, AuditAction.JOB_REMOVE, "DELETE", f"/jobs/{job_id}")
+        await with_a_batch(witness, client, ada)
         item = witness.portal.entra.app.graph.items(ADA)[0]
         drive_item = {"drive_id": item.drive_id, "item_id": item.id}
         await witness.sees(

@@ -12,6 +12,7 @@ from app.core.clock import new_id
 from tests.entra import NORTHWIND
 from tests.isolation import things
 from tests.isolation.actors import ADA, ALAN, KATHERINE, NOBODY, PROGRAM, Actor, Guard
+from tests.isolation.batch_table import batches
 from tests.isolation.operator_table import customers_of_the_operator
 from tests.isolation.places import Entry, Exempt, Handle, Plain, Whole, neighbour
 from tests.isolation.pool_table import pools_and_routes, rules_and_questions
@@ -172,6 +173,7 @@ def _addin() -> dict[str, Entry]:
         "POST /addin/v1/jobs/{job_id}/resume": own({"path job_id": waiting}),
         "DELETE /addin/v1/jobs/{job_id}": own({"path job_id": Handle(things.by(ADA, things.ended_job))}),
         **_feedback(),
+        **batches(),
         "POST /addin/v1/documents/drive-items": own(
             {
                 "body drive_id": file(things.by(ADA, things.drive_id), never=things.other_file),

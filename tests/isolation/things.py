@@ -111,9 +111,9 @@ async def job_with_file(world: World, actor: Actor) -> str:
     return str(job_id)
 
 
-async def waiting_job(world: World, actor: Actor) -> str:
+async def waiting_job(world: World, actor: Actor, make: Callable[..., Awaitable[str]] = job) -> str:
     """A job that a worker has set aside until its member comes."""
-    job_id = await job(world, actor)
+    job_id = await make(world, actor)
     ((tenant_id, step_id),) = await rows(
         world.database, "SELECT tenant_id, id FROM job_steps WHERE job_id = :job", job=UUID(job_id)
     )

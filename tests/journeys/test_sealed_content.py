@@ -47,6 +47,7 @@ from tests.scripted_vendor import ScriptedVendor
 from tests.trust import PLAIN
 
 SEALED = {
+    "batch_items.sealed_source",
     "document_parts.content",
     "documents.sealed_labels",
     "documents.sealed_name",
@@ -80,6 +81,7 @@ UNSEALED_BYTES = {
     "audit_entries.address_salt": "random",
     "audit_entries.mac": "keyed with the chain's key",
     "audit_entries.previous_mac": "keyed with the chain's key",
+    "batch_items.source_digest": "keyed with the tenant's data key",
     "documents.sha256": "keyed with the tenant's data key",
     "evaluation_runs.digest": "keyed with the tenant's data key",
     "evaluation_sets.digest": "keyed with the tenant's data key",
@@ -400,6 +402,15 @@ class Story:
                 (await self.house.submit(body, one.login)).json()["id"], one.login
             )
             assert job["state"] == state, job
+        folder = graph.add_folder(one.login, words["item"])
+        for n in range(2):
+            graph.add(one.login, f"{words['item']} {n}.txt", sentence.encode() * 5, folder=folder)
+        where = {"drive_id": folder.drive_id, "item_id": folder.id}
+        batch = {"task_type": "summarize", "input": {"folder": where, "graph_session": session}}
+        batch_id = (await client.post("/batches", json=batch)).json()["id"]
+        assert (await self.house.finished(batch_id, one.login))["state"] == "succeeded"
+        done = (await client.get(f"/batches/{batch_id}/documents")).json()["value"]
+        assert all(words["item"] in item["name"] and words["item"] in item["result"]["text"] for item in done)
 
     async def _mistakes(self, one: Person) -> None:
         """Whatever is wrong with a request, what it said is in no log."""

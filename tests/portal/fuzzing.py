@@ -129,7 +129,7 @@ class Fuzzer:
             seed = self.seeds.get(f"{path} {name}", self.seeds.get(name))
             if seed is not None:
                 case.path_parameters[name] = seed
-        if path.endswith("/documents"):
+        if path.endswith("/v1/documents"):
             case.query["name"] = "minutes.txt"
             case.body = PART
         if case.method.upper() == "PUT":
@@ -146,7 +146,7 @@ class Fuzzer:
                 body[name] = self.seeds[name]
         if path.endswith("/upload_sessions"):
             body |= {"name": "minutes.txt", "size_bytes": len(PART)}
-        if path.endswith(("/jobs", "/estimates")):
+        if path.endswith(("/jobs", "/estimates", "/batches")):
             body |= {"task_type": "summarize", "input": {"documents": [self.seeds[f"{path} document_id"]]}}
             body |= {"parameters": {}, "start_at": None}
 

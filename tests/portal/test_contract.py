@@ -26,6 +26,8 @@ from tests.trust import PLAIN
 QUICK, DEEP = 2, 100
 BEYOND_CHANCE = {
     "POST /addin/v1/documents/drive-items",
+    "POST /addin/v1/batches/{batch_id}/resume",
+    "DELETE /addin/v1/batches/{batch_id}",
     "POST /addin/v1/jobs/{job_id}/resume",
     "DELETE /addin/v1/jobs/{job_id}",
     "GET /addin/v1/jobs/{job_id}/file",
@@ -180,6 +182,10 @@ class Doors:
             made[f"{door}/upload_sessions/{{session_id}} session_id"] = await self._made(
                 f"{door}/upload_sessions", json=upload
             )
+        for path in ("batches", "estimates/batches"):
+            made[f"/addin/v1/{path} document_id"] = made["/addin/v1/jobs document_id"]
+        batch = {"task_type": "summarize", "input": {"documents": [made["/addin/v1/jobs document_id"]]}}
+        made["batch_id"] = await self._made("/addin/v1/batches", json=batch)
         # A stream ends only with its job.
         text = {"task_type": "summarize", "input": {"text": "Tea is late."}}
         over = await self._made("/addin/v1/jobs", json=text)

@@ -28,6 +28,9 @@ class Item:
     owner_id: str
     readers: frozenset[str] = frozenset()
     """Object ids of others it is shared with."""
+    folder_id: str | None = None
+    """The folder that it is in; None: the drive's root."""
+    is_folder: bool = False
     version: int = 1
     changed_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -40,9 +43,17 @@ class Item:
     def body(self, *, url: str, download_url: str) -> dict[str, Any]:
         """The `driveItem` resource. Source: Microsoft Graph v1.0 reference, driveItem."""
         changed = self.changed_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        facet: dict[str, Any] = {"folder": {"childCount": 0}}
+        if not self.is_folder:
+            facet = {
+                "@microsoft.graph.downloadUrl": download_url,
+                "file": {
+                    "mimeType": mimetypes.guess_type(self.name)[0] or "application/octet-stream",
+                    "hashes": {"sha256Hash": hashlib.sha256(self.content).hexdigest().upper()},
+                },
+            }
         return {
             "@odata.context": f"{url}/v1.0/$metadata#drives('{self.drive_id}')/items/$entity",
-            "@microsoft.graph.downloadUrl": download_url,
             "id": self.id,
             "name": self.name,
             "size": len(self.content),
@@ -56,10 +67,7 @@ class Item:
                 "driveId": self.drive_id,
                 "path": f"/drives/{self.drive_id}/root:",
             },
-            "file": {
-                "mimeType": mimetypes.guess_type(self.name)[0] or "application/octet-stream",
-                "hashes": {"sha256Hash": hashlib.sha256(self.content).hexdigest().upper()},
-            },
+            **facet,
         }
 
 
@@ -86,11 +94,11 @@ class Drives:
             self._items[sample.id] = sample
         return [one for one in self._items.values() if one.drive_id == drive_id]
 
-    def add(self, person: Person, name: str, content: bytes) -> Item:
-        """A new file in a person's drive."""
+    def add(self, person: Person, name: str, content: bytes, **more: Any) -> Item:
+        """A new file in a person's drive, or what else `more` says of it."""
         self.items(person)
         return self.put(
-            Item(_item_id(secrets.token_hex(16)), drive_of(person), name, content, person.object_id)
+            Item(_item_id(secrets.token_hex(16)), drive_of(person), name, content, person.object_id, **more)
         )
 
     def put(self, item: Item) -> Item:
@@ -106,6 +114,10 @@ class Drives:
     def remove(self, item_id: str) -> None:
         """The item is gone."""
         self._items.pop(item_id, None)
+
+    def children(self, drive_id: str, folder_id: str | None) -> list[Item]:
+        """What is in a folder, in the order in which it came there; of None in the drive's root."""
+        return [one for one in self._items.values() if (one.drive_id, one.folder_id) == (drive_id, folder_id)]
 
     def get(self, drive_id: str, item_id: str) -> Item | None:
         """An item by drive and id."""

@@ -68,6 +68,7 @@ class Graph:
                 Route("/v1.0/me/drive", self._drive),
                 Route("/v1.0/drives/{drive}/items/{item}", self._item),
                 Route("/v1.0/drives/{drive}/items/{item}/content", self._content),
+                Route("/v1.0/drives/{drive}/items/{item}/children", self._children),
                 Route("/v1.0/oauth2PermissionGrants", self._grants),
                 Route("/v1.0/servicePrincipals", self._principals),
                 Route("/download/{name}", self._download),
@@ -101,9 +102,15 @@ class Graph:
         """What is in somebody's drive; at first the sample memo."""
         return self.drives.items(self._person(login))
 
-    def add(self, login: str, name: str, content: bytes) -> Item:
-        """A new file in somebody's drive."""
-        return self.drives.add(self._person(login), name, content)
+    def add(self, login: str, name: str, content: bytes, *, folder: Item | None = None) -> Item:
+        """A new file in somebody's drive, in its root or in a folder."""
+        folder_id = None if folder is None else folder.id
+        return self.drives.add(self._person(login), name, content, folder_id=folder_id)
+
+    def add_folder(self, login: str, name: str, *, folder: Item | None = None) -> Item:
+        """A new folder in somebody's drive."""
+        folder_id = None if folder is None else folder.id
+        return self.drives.add(self._person(login), name, b"", folder_id=folder_id, is_folder=True)
 
     def share(self, item: Item, login: str) -> Item:
         """Somebody else may read the item, too."""
@@ -186,11 +193,42 @@ class Graph:
 
     async def _content(self, request: Request) -> Response:
         item = self._readable(request)
+        if item.is_folder:
+            raise GraphRefused(400, "notSupported", "A folder has no content.")
         if request.headers.get("if-none-match") == item.etag:
             return Response(status_code=304, headers={"ETag": item.etag})
         if self.on_content is not None:
             self.on_content(item)
         return RedirectResponse(self._download_url(item), status_code=302)
+
+    async def _children(self, request: Request) -> Response:
+        """A page of what is in a folder, and where the next one is. Source: Graph v1.0 reference, List children."""
+        drive_id, folder_id = request.path_params["drive"], request.path_params["item"]
+        caller = self._caller(request)
+        caller.require(*_READ_FILES)
+        person = caller.require_person()
+        if folder_id == "root" and drive_id == drive_of(person):
+            inside = self.drives.children(drive_id, None)
+        else:
+            folder = self.drives.get(drive_id, folder_id)
+            if (
+                folder is None
+                or not folder.is_folder
+                or person.object_id not in {folder.owner_id, *folder.readers}
+            ):
+                raise not_found()
+            inside = self.drives.children(drive_id, folder_id)
+        asked, first = request.query_params.get("$top", "200"), request.query_params.get("$skiptoken", "0")
+        most, start = min(int(asked), 1000), int(first)
+        page = [one.body(url=self.url, download_url="") for one in inside[start : start + most]]
+        wanted = request.query_params.get("$select", "").split(",")
+        body: dict[str, Any] = {
+            "value": [{name: one[name] for name in wanted if name in one} for one in page]
+        }
+        if len(inside) > start + most:
+            following = f"$select={','.join(wanted)}&$top={most}&$skiptoken={start + most}"
+            body["@odata.nextLink"] = f"{self.url}{request.url.path.removeprefix('/graph')}?{following}"
+        return JSONResponse(body)
 
     async def _download(self, request: Request) -> Response:
         """Content by an address that is a permission in itself; a token has no business there."""
