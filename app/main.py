@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvicorn
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from app import tables
 from app.addin import documents, jobs, uploads
@@ -30,10 +30,12 @@ __all__ = ["create_app", "tables"]
 
 _NOT_STARTED = 3
 
-_DOORS = APIRouter()
-"""Included once for the process: FastAPI resolves the dependencies of every route anew for each inclusion."""
-for _door in (addin, automation((documents.router, uploads.router, jobs.router)), portal, health.router):
-    _DOORS.include_router(_door)
+_ROUTES = [
+    route
+    for door in (addin, automation((documents.router, uploads.router, jobs.router)), portal, health.router)
+    for route in door.routes
+]
+"""Made once for the process, and not included: FastAPI resolves every route anew for each inclusion above another."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -48,7 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = Application(title="Switchboard", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.published = tuple(EVENTS.values())
-    app.router.routes.extend(_DOORS.routes)
+    app.router.routes.extend(_ROUTES)
     problems.install(app)
     # The last one added is the outermost: whatever answers, the answer has its ids and its fields.
     app.add_middleware(BodyLimits, drained_bytes=settings.max_upload_bytes)

@@ -56,7 +56,6 @@ def pytest_collection_finish() -> None:
     """What has been imported stays: looking through it again and again for garbage took a fifth of the tests' time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ the whole system is started by its command (tests/local/test_supervisor.py).
 """
 
 import faulthandler
+import gc
 import multiprocessing
 import multiprocessing.util
 import os
@@ -25,6 +26,7 @@ _CONTEXT.set_forkserver_preload(
         "workers.tasks",
         "workers.relay",
         "workers.reaper",
+        "app.main",
         "app.llm.providers.openai_compatible",
     ]
 )
@@ -96,6 +98,8 @@ def run(
 
 
 def _run(command: list[str], environment: dict[str, str], places: tuple[str, str]) -> None:
+    # As in a process that has loaded all this itself, it is no garbage; looking through it would copy its pages.
+    gc.freeze()
     os.setsid()
     for standard, place in zip((1, 2), places, strict=True):
         output = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

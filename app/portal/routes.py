@@ -35,7 +35,9 @@ from app.portal import (
     wording,
 )
 
-_members_only = APIRouter(dependencies=[Depends(member)])
+_PREFIX = "/portal/v1"
+
+_members_only = APIRouter(prefix=_PREFIX, dependencies=[Depends(member)])
 for part in (
     me,
     members,
@@ -59,14 +61,14 @@ for part in (
     _members_only.include_router(part.router)
 for part in (pools, revisions, model_routes, policy, task_permissions, explain, configuration, wording):
     _members_only.include_router(part.router)
-_signed_in = APIRouter(dependencies=[Depends(visitor)])
+_signed_in = APIRouter(prefix=_PREFIX, dependencies=[Depends(visitor)])
 _signed_in.include_router(sign_in.exits)
 _signed_in.include_router(onboarding.router)
 
-_api = APIRouter(prefix="/portal/v1")
-for one in (sign_in.entrance, _signed_in, _members_only):
-    _api.include_router(one)
+_open = APIRouter(prefix=_PREFIX)
+_open.include_router(sign_in.entrance)
 
 router = APIRouter()
-for one in (_api, home.router):
-    router.include_router(one)
+# Side by side: what is included in a router that is included itself is resolved at each of them.
+for one in (_open, _signed_in, _members_only, home.router):
+    router.routes.extend(one.routes)
