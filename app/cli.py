@@ -17,6 +17,7 @@ from app.local.demo import SAMPLE, Task
 from app.local.evaluate_cli import evaluate
 from app.local.looking import Look
 from app.local.registrations import Form, Which
+from app.local.signing_in import development_token
 from app.settings import Settings
 
 _out = Console()
@@ -166,6 +167,12 @@ def job(
 ) -> None:
     """Look at a job again: follow it to its end and show what it gave. Ctrl-C leaves the job alone."""
     commands.job(_out, _err, Look(job_id, tenant=tenant, user=user, offline=offline), as_json=as_json)
+
+
+@app.command()
+def token(tenant: Tenant = None, user: User = None) -> None:
+    """Print an access token of somebody of the development Entra, to try the API of a system that is up here."""
+    sys.stdout.write(f"{development_token(tenant, user)}\n")
 
 
 @app.command()

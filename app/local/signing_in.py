@@ -11,7 +11,8 @@ from app.local.entra.people import Person, read_people
 from app.local.entra.registrations import SCOPE_NAME
 from app.local.guarded import ServiceFailed
 from app.local.people import find_person
-from app.local.running import Running
+from app.local.running import Running, find_running
+from app.local.state import State
 
 _REGISTRATIONS = ("SWITCHBOARD_API_CLIENT_ID", "SWITCHBOARD_ADDIN_CLIENT_IDS")
 
@@ -77,6 +78,24 @@ def token(running: Running, person: Person | None, tenant: str | None, ask: Call
         raise _not_signed_in(running, person, str(error)) from error
     except (OSError, ValueError, RuntimeError, LookupError) as error:
         raise _not_signed_in(running, person, type(error).__name__) from error
+
+
+def development_token(tenant: str | None, user: str | None) -> str:
+    """An access token of somebody of the development Entra of the system that is up here. Raises: `ClientError`."""
+    running = find_running(State.default())
+    if running is None:
+        raise ClientError("not_running", "no system runs here: start one with `switchboard up`")
+    if running.ca is None:
+        raise ClientError(
+            "not_development",
+            "people of Microsoft Entra sign in through the add-in; no token is printed of them",
+        )
+    person = who(Path(running.seed), tenant, user, development=True)
+
+    def nobody(_sentence: str) -> None:
+        """At the development Entra nothing is to be done in a browser."""
+
+    return token(running, person, tenant, nobody)
 
 
 def _not_signed_in(running: Running, person: Person | None, reason: str) -> ClientError:

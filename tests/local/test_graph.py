@@ -1,12 +1,13 @@
 """The development Graph: what it refuses as Microsoft's does, and what tests make it do."""
 
+import json
 from dataclasses import replace
 
 import httpx
 import pytest
 
 from app.local.entra.registrations import API_CLIENT_ID
-from tests.entra import ADA, ALAN, RunningEntra
+from tests.entra import ADA, ALAN, SEED, RunningEntra
 from tests.local.entra_clients import on_behalf
 
 GRAPH = "/graph/v1.0"
@@ -41,6 +42,12 @@ def test_an_item_has_a_version_and_its_content_is_one_hop_away(
     assert surfer.get(there).content == item.content
     # Whoever brings a token to the hop has made a mistake.
     assert ask(surfer, there, token).status_code == 400
+
+
+def test_the_item_that_the_page_for_add_ins_names_is_there(fresh_entra: RunningEntra) -> None:
+    (item,) = fresh_entra.app.graph.items(ADA)
+    named = json.dumps({"drive_id": item.drive_id, "item_id": item.id})
+    assert named in (SEED.parents[1] / "docs" / "addin.md").read_text()
 
 
 def test_only_a_token_for_graph_opens_it(fresh_entra: RunningEntra, surfer: httpx.Client, token: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -19,6 +20,7 @@ from app.local.state import State, StateLocked
 from app.local.supervisor import Supervisor
 from tests.entra import operators_tenant
 from tests.forked import run
+from tests.trust import PLAIN
 
 BARBARA_ID = operators_tenant()["people"][0]["object_id"]
 pytestmark = pytest.mark.processes
@@ -91,6 +93,11 @@ def test_the_system_does_a_job_and_leaves_nothing_behind_when_it_is_killed(home:
         others = _switchboard(home, "job", answer["job_id"], "--json", "--tenant", "Fabrikam")
         assert json.loads(others.stdout)["error"]["code"] == "job_not_found"
 
+        printed = run("app.cli", "token", "--user", "grace", environment=_environment(home)).stdout.strip()
+        me = httpx.get(
+            f"{running.api}/addin/v1/me", headers={"Authorization": f"Bearer {printed}"}, verify=PLAIN
+        )
+        assert me.json()["tenant"]["name"] == "Fabrikam"
         granted = run("app.cli", "operator", "grant", BARBARA_ID, environment=_environment(home))
         assert f"{BARBARA_ID} is already a platform operator" in granted.stdout
         for words in (("keys", "status", "--quick"), ("audit", "verify"), ("ledger", "check")):
