@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -259,6 +260,8 @@ async def fuzzed(portal: Portal, database: TestDatabase, examples: int) -> Fuzze
 
 def judge(fuzzer: Fuzzer) -> None:
     """Nothing was found, and there was something to find it in."""
+    statuses = sum(fuzzer.statuses.values(), Counter[int]())
+    print(f"{fuzzer.cases} requests to {len(fuzzer.statuses)} operations: {sorted(statuses.items())}")
     assert not fuzzer.found, "\n".join(fuzzer.found.values())
     refused_only = {name for name, seen in fuzzer.statuses.items() if min(seen) >= 400}
     assert refused_only <= BEYOND_CHANCE
