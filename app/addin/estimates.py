@@ -8,9 +8,11 @@ from fastapi import APIRouter
 from app.addin.batch_schemas import BatchEstimateResource, NewBatchRequest
 from app.addin.inline import inline_kind, prepare_inline
 from app.addin.schemas import EstimateResource, NewJobRequest, Refusal, WarningResource
+from app.audit.record import ActorKind
 from app.copilot.batch_estimates import BatchEstimate, estimate_batch
 from app.copilot.errors import DocumentsNotThere
 from app.copilot.house_wording import with_wording
+from app.copilot.permissions import Asker, require_permission
 from app.copilot.submit import (
     Placement,
     attributes_for,
@@ -19,11 +21,13 @@ from app.copilot.submit import (
     find_task_type,
     place,
 )
+from app.copilot.types import TaskType
 from app.core.clock import now
 from app.documents import service as documents
 from app.http.contract import refused
-from app.http.guards import Caller, InProcess, TenantSealer, TenantSession
+from app.http.guards import Caller, InProcess, TenantSealer, TenantSession, actor_kind
 from app.http.routes import GuardedRoute
+from app.identity.principal import Principal
 from app.usage.budgets import Payer, Standing, allowance, budgets_of, soft_warnings, standings
 from app.usage.errors import BudgetExhausted
 
@@ -44,6 +48,7 @@ async def estimate_job(
         raise DocumentsNotThere
     ids = {"tenant_id": caller.tenant_id, "member_id": caller.member_id}
     task_type = find_task_type(body.task_type)
+    await _require_permission(session, state, caller, task_type)
     parameters = checked_parameters(task_type, body.parameters)
     parameters = await with_wording(session, sealer, task_type, parameters)
     inline = await prepare_inline(sealer, body.input)
@@ -53,7 +58,9 @@ async def estimate_job(
         described = [inline.view]
     check_inputs(task_type, len(described), inline_kind(body.input))
     member = await attributes_for(session, state.configuration, task_type.name, **ids)
-    budgets = await budgets_of(session, state.configuration, Payer(**ids, task_type=task_type.name))
+    budgets = await budgets_of(
+        session, state.configuration, Payer(caller.tenant_id, caller.member_id, task_type.name)
+    )
     stand = await standings(session, caller.tenant_id, budgets, now())
 
     async def placed(bounds: Sequence[Standing]) -> Placement:
@@ -85,12 +92,15 @@ async def estimate_batch_of_documents(
         raise DocumentsNotThere
     ids = {"tenant_id": caller.tenant_id, "member_id": caller.member_id}
     task_type = find_task_type(body.task_type)
+    await _require_permission(session, state, caller, task_type)
     parameters = checked_parameters(task_type, body.parameters)
     parameters = await with_wording(session, sealer, task_type, parameters)
     check_inputs(task_type, 1, None)
     described = await documents.describe(session, sealer, **ids, document_ids=body.input.documents)
     member = await attributes_for(session, state.configuration, task_type.name, **ids)
-    budgets = await budgets_of(session, state.configuration, Payer(**ids, task_type=task_type.name))
+    budgets = await budgets_of(
+        session, state.configuration, Payer(caller.tenant_id, caller.member_id, task_type.name)
+    )
     stand = await standings(session, caller.tenant_id, budgets, now())
 
     async def reckoned(bounds: Sequence[Standing]) -> BatchEstimate:
@@ -118,6 +128,15 @@ async def estimate_batch_of_documents(
             "refused_documents": refused_documents,
         }
     )
+
+
+async def _require_permission(
+    session: TenantSession, state: InProcess, caller: Principal, task_type: TaskType
+) -> None:
+    """As for the job itself. Raises: `TaskTypeNotPermitted`."""
+    program = actor_kind(caller) is ActorKind.APPLICATION
+    asker = Asker(caller.tenant_id, caller.member_id, caller.roles, is_program=program)
+    await require_permission(session, state.configuration, asker, task_type.name)
 
 
 async def _unless_refused(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,23 +12,27 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.copilot.cohorts import sticky_key
-from app.copilot.errors import JobTooLarge, TaskTypeNotPermitted
+from app.copilot.deciding import Circumstances, Decision, Wanted, decide, route_of
 from app.copilot.permissions import Asker, may_use
-from app.copilot.submit import checked_parameters, demand_of, find_task_type
+from app.copilot.submit import checked_parameters, find_task_type
 from app.copilot.windows import context_tokens
-from app.copilot.work import MOST_TOKENS, PROMPT_TOKENS
-from app.core.clock import new_id
+from app.copilot.work import PROMPT_TOKENS
 from app.core.crypto import Sealer
 from app.core.errors import AppError
+from app.pools.balancing import BALANCED, Figures
 from app.pools.configuration import Configuration
-from app.pools.errors import NoEligibleMember, NoRoute
+from app.pools.errors import NoRoute
+from app.pools.limits import Limits
 from app.pools.looking import Load, loads
-from app.pools.routes import ChosenRoute, JobFacts, choose_route
-from app.pools.selection import Demand, Exclusion, select, stickiness
+from app.pools.routes import ChosenRoute
+from app.pools.selection import Demand, Exclusion, stickiness
 from app.pools.values import PoolMemberFacts, RevisionFacts
 from app.tenants.members import NOTHING_KNOWN, MemberAttributes, attributes_of, find
-from app.usage.budgets import Payer, Standing, allowance, budgets_of, standings
+from app.usage.budgets import Payer, Standing, budgets_of, standings
 from app.vocabulary import Lane, OfficeHost, Role, StepKind, Strategy
+
+_NOBODY = UUID(int=0)
+"""Of nobody in particular."""
 
 
 @dataclass(frozen=True)
@@ -86,95 +91,107 @@ async def explain(
     *,
     tenant_id: UUID,
 ) -> Explanation:
-    """Answer as the door would decide now. Raises: `UnknownTaskType`, `InvalidParameters`, `MemberNotFound`."""
+    """Answer as the door would decide now, with what every process knows of breakers and of how busy members are.
+
+    Raises: `UnknownTaskType`, `InvalidParameters`, `MemberNotFound`.
+    """
     task_type = find_task_type(question.task_type)
     parameters = checked_parameters(task_type, question.parameters)
-    attributes, refusal = await _asker(session, configuration, question, tenant_id)
+    attributes, permitted = await _asker(session, configuration, question, tenant_id)
     stand = await _standings(session, configuration, question, tenant_id)
-    tokens = question.document_tokens
-    if tokens > MOST_TOKENS:
-        refusal = refusal or JobTooLarge(tokens, MOST_TOKENS)
-    facts = JobFacts(task_type.name, question.lane, question.language, tokens, question.host, attributes)
-    try:
-        route = choose_route(await configuration.routes(tenant_id), facts)
-    except NoRoute as error:
-        return Explanation(budgets=stand, refusal=refusal or error)
-    revision = await configuration.revision(tenant_id, route.revision_id)
-    window = context_tokens(revision)
-    first_step = task_type.first_step(tokens, window)
-    demand = demand_of(task_type, parameters, question.language, tokens, revision, first_step)
-    known = await loads(redis, [one.deployment for one in revision.members])
-    now = time.time()
-    rests = {id_: load.rests_for_seconds for id_, load in (known or {}).items()}
-    resting = {id_: now + seconds for id_, seconds in rests.items() if seconds > 0}
-    order: tuple[PoolMemberFacts, ...] = ()
-    reasons: dict[UUID, Exclusion] = {}
-    try:
-        chosen = select(
-            revision,
-            await configuration.policy(tenant_id),
-            demand,
-            resting=resting,
-            now=datetime.fromtimestamp(now, UTC),
-            draw=stickiness(revision.pool_id, _sticky_key(sealer, question)),
-            allowance=allowance(stand),
+    job = Wanted(
+        task_type,
+        parameters,
+        question.language,
+        question.document_tokens,
+        question.lane,
+        question.host,
+        attributes,
+        permitted,
+    )
+    known: Mapping[UUID, Load] | None = {}
+    circumstances = Circumstances(stand)
+    with suppress(NoRoute):
+        _, revision = await route_of(configuration, tenant_id, job)
+        known = await loads(redis, [one.deployment for one in revision.members])
+        circumstances = Circumstances(
+            stand,
+            _resting(known),
+            await _figures(redis, revision),
+            stickiness(revision.pool_id, _sticky_key(sealer, question)),
         )
-        order, reasons = chosen.order, {one.id: reason for one, reason in chosen.excluded}
-    except NoEligibleMember as nobody:
-        refusal = refusal or nobody
-        reasons = {
-            one.id: Exclusion(detail.code)
-            for one, detail in zip(revision.members, nobody.details, strict=True)
-        }
-    shares = _shares(revision, order)
+    found = await decide(configuration, tenant_id, job, circumstances)
+    return _explanation(found, job, stand, known)
 
-    def candidate(member: PoolMemberFacts) -> Candidate:
-        return Candidate(
-            member,
-            reasons.get(member.id),
-            shares.get(member.id),
-            None if known is None else known.get(member.deployment.id),
-            _most(member, demand),
-        )
+
+def _explanation(
+    found: Decision, job: Wanted, stand: tuple[Standing, ...], known: Mapping[UUID, Load] | None
+) -> Explanation:
+    if found.revision is None or found.demand is None or found.first_step is None or found.selection is None:
+        return Explanation(budgets=stand, refusal=found.refusal)
+    demand, order = found.demand, found.selection.order
+    shares = _shares(found.revision, order)
+
+    def candidate(member: PoolMemberFacts, reason: Exclusion | None) -> Candidate:
+        load = None if known is None else known.get(member.deployment.id)
+        return Candidate(member, reason, shares.get(member.id), load, _most(member, demand))
 
     return Explanation(
-        route=route,
-        revision=revision,
-        first_step=first_step,
-        order=tuple(candidate(one) for one in order),
-        excluded=tuple(candidate(one) for one in revision.members if one.id in reasons),
+        route=found.route,
+        revision=found.revision,
+        first_step=found.first_step,
+        order=tuple(candidate(one, None) for one in order),
+        excluded=tuple(candidate(one, reason) for one, reason in found.selection.excluded),
         budgets=stand,
-        calls=_calls(tokens, window, first_step),
-        refusal=refusal,
+        calls=_calls(job.tokens, context_tokens(found.revision), found.first_step),
+        refusal=found.refusal,
     )
 
 
 async def _asker(
     session: AsyncSession, configuration: Configuration, question: Question, tenant_id: UUID
-) -> tuple[MemberAttributes, AppError | None]:
+) -> tuple[MemberAttributes, bool]:
+    """What is known of who asks, and whether they may."""
     if question.member_id is None:
-        return question.attributes, None
+        asker = Asker(tenant_id, _NOBODY, frozenset({Role.MEMBER}), attributes=question.attributes)
+        return question.attributes, await may_use(session, configuration, asker, question.task_type)
     person = await find(session, tenant_id=tenant_id, member_id=question.member_id)
     asker = Asker(tenant_id, person.id, frozenset({Role.MEMBER, person.role}))
     permitted = await may_use(session, configuration, asker, question.task_type)
-    refusal = None if permitted else TaskTypeNotPermitted(question.task_type)
-    return await attributes_of(session, tenant_id=tenant_id, member_id=person.id), refusal
+    return await attributes_of(session, tenant_id=tenant_id, member_id=person.id), permitted
 
 
 async def _standings(
     session: AsyncSession, configuration: Configuration, question: Question, tenant_id: UUID
 ) -> tuple[Standing, ...]:
-    """Of the person's budgets; of nobody in particular those of the tenant and the task type."""
-    payer = Payer(tenant_id, question.member_id or new_id(), question.task_type)
+    """Of the person's budgets; of nobody in particular those of the tenant, of the group and of the task type."""
+    groups = question.attributes.groups if question.member_id is None else None
+    payer = Payer(tenant_id, question.member_id or _NOBODY, question.task_type, groups)
     budgets = await budgets_of(session, configuration, payer)
     return await standings(session, tenant_id, budgets, datetime.now(UTC))
 
 
+def _resting(known: Mapping[UUID, Load] | None) -> dict[UUID, float]:
+    """By deployment, until which epoch second; nothing while Redis is away."""
+    at = time.time()
+    return {
+        id_: at + load.rests_for_seconds for id_, load in (known or {}).items() if load.rests_for_seconds > 0
+    }
+
+
+async def _figures(redis: Redis, revision: RevisionFacts) -> Mapping[UUID, Figures]:
+    """How fast and busy members are, where the pool chooses by it."""
+    if revision.strategy not in BALANCED:
+        return {}
+    traffic = Limits(redis).traffic
+    deployments = [one.deployment for one in revision.members]
+    await traffic.look(deployments)
+    return traffic.figures(deployments)
+
+
 def _sticky_key(sealer: Sealer, question: Question) -> bytes:
     """That of the person's job; of nobody in particular, that of a person who does not exist."""
-    return sticky_key(
-        sealer, question.member_id or UUID(int=0), [question.document] if question.document else []
-    )
+    return sticky_key(sealer, question.member_id or _NOBODY, [question.document] if question.document else [])
 
 
 def _shares(revision: RevisionFacts, order: tuple[PoolMemberFacts, ...]) -> dict[UUID, float]:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.copilot.errors import TaskTypeNotPermitted
 from app.pools.configuration import Configuration
-from app.tenants.members import NOTHING_KNOWN, attributes_of
+from app.tenants.members import NOTHING_KNOWN, MemberAttributes, attributes_of
 from app.tenants.task_permissions import load_task_permissions
 from app.vocabulary import Role
 
@@ -21,6 +21,8 @@ class Asker:
     member_id: UUID
     roles: Collection[Role]
     is_program: bool = False
+    attributes: MemberAttributes | None = None
+    """Of somebody whom nobody looks up; None to look."""
 
 
 async def may_use(session: AsyncSession, configuration: Configuration, asker: Asker, task_type: str) -> bool:
@@ -29,8 +31,8 @@ async def may_use(session: AsyncSession, configuration: Configuration, asker: As
     permission = permissions.get(task_type)
     if permission is None:
         return True
-    member = NOTHING_KNOWN
-    if permission.asks_for_attributes and not asker.is_program:
+    member = asker.attributes or NOTHING_KNOWN
+    if asker.attributes is None and permission.asks_for_attributes and not asker.is_program:
         member = await attributes_of(session, tenant_id=asker.tenant_id, member_id=asker.member_id)
     return permission.lets(roles=asker.roles, is_program=asker.is_program, member=member)
 

@@ -12,27 +12,26 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.audit.record import ActorKind
 from app.copilot.catalog import task_types
 from app.copilot.cohorts import by_item, by_name, sticky_key
-from app.copilot.errors import InvalidParameters, JobTooLarge, UnknownTaskType, WrongInput
+from app.copilot.deciding import Circumstances, Wanted, decide, demand_of, route_of
+from app.copilot.errors import InvalidParameters, UnknownTaskType, WrongInput
 from app.copilot.estimating import Estimate, estimate
 from app.copilot.house_wording import with_wording
 from app.copilot.permissions import Asker, require_permission
 from app.copilot.produced_files import check_file_wanted, wants_file
 from app.copilot.types import InlineKind, TaskType
 from app.copilot.windows import context_tokens
-from app.copilot.work import MOST_TOKENS, WorkFacts
+from app.copilot.work import WorkFacts
 from app.core.crypto import Sealer
 from app.core.errors import ErrorDetail
 from app.documents.service import DocumentView
 from app.identity.graph import DriveItemRef
 from app.jobs.accept import NewJob, accept
 from app.pools.configuration import Configuration
-from app.pools.errors import NoEligibleMember
-from app.pools.routes import ChosenRoute, JobFacts, any_route, asks_for_member, choose_route
-from app.pools.selection import Allowance, Demand, Exclusion, Selection, select
-from app.pools.values import RevisionFacts
+from app.pools.credentials import load_keyless
+from app.pools.routes import ChosenRoute, any_route, asks_for_member
+from app.pools.selection import select
 from app.tenants.members import NOTHING_KNOWN, MemberAttributes, attributes_of
-from app.tenants.policy import Policy
-from app.usage.budgets import Payer, Standing, allowance, budgets_of, exhausted, standings
+from app.usage.budgets import Payer, Standing, budgets_of, standings
 from app.vocabulary import Lane, OfficeHost, Role, StepKind
 
 
@@ -233,35 +232,21 @@ async def place(
     """
     language = main_language(documents)
     tokens = sum(document.estimated_tokens for document in documents)
-    if tokens > MOST_TOKENS:
-        raise JobTooLarge(tokens, MOST_TOKENS)
-    policy = await configuration.policy(tenant_id)
-    route = choose_route(
-        await configuration.routes(tenant_id),
-        JobFacts(task_type.name, lane, language, tokens, host, member),
-    )
-    revision = await configuration.revision(tenant_id, route.revision_id)
-    first_step = task_type.first_step(tokens, context_tokens(revision))
-    if wants_file(parameters):
-        # How much can be written is known when the file has been opened.
-        first_step = StepKind.PLAN
-    try:
-        selection = _refuse_if_nobody_may(
-            revision, policy, allowance(stand), task_type, parameters, language, tokens, first_step
-        )
-    except NoEligibleMember as nobody:
-        if any(detail.code == Exclusion.BUDGET for detail in nobody.details):
-            raise exhausted(stand) from nobody
-        raise
+    job = Wanted(task_type, parameters, language, tokens, lane, host, member)
+    found = await decide(configuration, tenant_id, job, Circumstances(stand))
+    if found.refusal is not None:
+        raise found.refusal
+    if found.route is None or found.revision is None or found.selection is None or found.first_step is None:
+        raise AssertionError("a job that is not refused has a pool")
     facts = WorkFacts(
         tokens=tokens,
         segments=sum(document.segments for document in documents),
-        context_tokens=context_tokens(revision),
+        context_tokens=context_tokens(found.revision),
         language=language,
         parameters=parameters,
     )
-    told = estimate(task_type.work(facts), revision, selection, route=route.route_name)
-    return Placement(route, language, tokens, first_step, told)
+    told = estimate(task_type.work(facts), found.revision, found.selection, route=found.route.route_name)
+    return Placement(found.route, language, tokens, found.first_step, told)
 
 
 async def can_serve(
@@ -273,12 +258,20 @@ async def can_serve(
     member: MemberAttributes,
 ) -> None:
     """Whether somebody would do a small job of this type with no parameters. Raises: `NoRoute`, `NoEligibleMember`."""
-    facts = JobFacts(task_type.name, Lane.INTERACTIVE, language, 0, OfficeHost.WORD, member)
-    route = choose_route(await configuration.routes(tenant_id), facts)
-    revision = await configuration.revision(tenant_id, route.revision_id)
+    job = Wanted(task_type, {}, language, 0, Lane.INTERACTIVE, OfficeHost.WORD, member)
+    _, revision = await route_of(configuration, tenant_id, job)
     policy = await configuration.policy(tenant_id)
+    keyless = await configuration.remembered("keyless", tenant_id, load_keyless)
     demand = demand_of(task_type, {}, language, 0, revision, StepKind.FINAL)
-    select(revision, policy, demand, resting={}, now=datetime.now(UTC), draw=0.0)
+    select(
+        revision,
+        policy,
+        demand,
+        resting={},
+        now=datetime.now(UTC),
+        draw=0.0,
+        without_credential=keyless,
+    )
 
 
 def main_language(documents: Sequence[DocumentView]) -> str:
@@ -286,46 +279,3 @@ def main_language(documents: Sequence[DocumentView]) -> str:
     if not documents:
         return "und"
     return max(documents, key=lambda document: document.estimated_tokens).language
-
-
-def demand_of(
-    task_type: TaskType,
-    parameters: Mapping[str, Any],
-    language: str,
-    tokens: int,
-    revision: RevisionFacts,
-    first_step: StepKind,
-) -> Demand:
-    """What the first request of a job with this text needs of a member."""
-    chunked = first_step is StepKind.PLAN
-    return Demand(
-        task_type=task_type.name,
-        step_kind=StepKind.MAP if chunked else first_step,
-        language=str(parameters.get("language") or language),
-        input_tokens=min(tokens, context_tokens(revision) // 2) if chunked else tokens,
-        output_tokens=1,
-        parameters=parameters,
-        document_language=language,
-    )
-
-
-def _refuse_if_nobody_may(
-    revision: RevisionFacts,
-    policy: Policy,
-    allowed: Allowance,
-    task_type: TaskType,
-    parameters: Mapping[str, Any],
-    language: str,
-    tokens: int,
-    first_step: StepKind,
-) -> Selection:
-    """Say at the door what every hop would find: no member may do this. Resting members count as able."""
-    return select(
-        revision,
-        policy,
-        demand_of(task_type, parameters, language, tokens, revision, first_step),
-        resting={},
-        now=datetime.now(UTC),
-        draw=0.0,
-        allowance=allowed,
-    )

@@ -4,13 +4,17 @@ import os
 from collections.abc import Mapping
 from uuid import UUID
 
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from app.core.crypto import Place, SealBroken
 from app.core.database import Database
 from app.pools.errors import CredentialUnavailable
 from app.pools.repository import PoolRepository
+from app.pools.tables import Provider, ProviderCredential
 from app.pools.values import ProviderFacts
 from app.tenants.keys import TenantKeys
-from app.vocabulary import PLATFORM, Authentication, Environment
+from app.vocabulary import PLATFORM, Authentication, Environment, ProviderKind
 
 _REFERENCE = "env:"
 
@@ -67,6 +71,26 @@ class Credentials:
         if not reference.startswith(_REFERENCE) or not value:
             raise CredentialUnavailable(f"The provider {provider.name} needs {name}, which is not set.")
         return value
+
+
+async def load_keyless(session: AsyncSession, tenant_id: UUID) -> frozenset[UUID]:
+    """The tenant's own providers that want a key and have none: nobody can call them."""
+    found = await session.scalars(
+        select(Provider.id)
+        .outerjoin(
+            ProviderCredential,
+            (ProviderCredential.tenant_id == Provider.tenant_id)
+            & (ProviderCredential.provider_id == Provider.id),
+        )
+        .where(
+            Provider.tenant_id == tenant_id,
+            Provider.tenant_id != PLATFORM,
+            Provider.kind != ProviderKind.EXTRACTIVE,
+            Provider.authentication == Authentication.KEY,
+            ProviderCredential.provider_id.is_(None),
+        )
+    )
+    return frozenset(found)
 
 
 def credential_place(provider_id: UUID) -> Place:

@@ -101,6 +101,7 @@ class Traffic:
         if answer is None:
             return
         now = self._clock()
+        self._looked_at.update((one.id, now) for one in asked)
         for one, average, age, calls in zip(asked, answer[::3], answer[1::3], answer[2::3], strict=True):
             seen = self._of(one.id)
             if one.limited:

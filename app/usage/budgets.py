@@ -35,6 +35,8 @@ class Payer:
     member_id: UUID
     task_type: str | None
     """None: whatever they have done."""
+    groups: frozenset[str] | None = None
+    """Those of somebody whom nobody looks up; None to look."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,8 @@ async def budgets_of(
 ) -> tuple[BudgetFacts, ...]:
     """The budgets that bound this payer; no SQL for a tenant without budgets."""
     budgets = await configuration.remembered("budgets", payer.tenant_id, load_budgets)
-    groups: frozenset[str] = frozenset()
-    if any(budget.scope is BudgetScope.GROUP for budget in budgets):
+    groups = payer.groups or frozenset()
+    if payer.groups is None and any(budget.scope is BudgetScope.GROUP for budget in budgets):
         groups = await groups_of(session, tenant_id=payer.tenant_id, member_id=payer.member_id)
     own = {
         (BudgetScope.TENANT, ""),

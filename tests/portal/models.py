@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from app.pools.tables import Deployment, PromptSet, Provider
-from app.vocabulary import ModelClass, ProviderKind
+from app.vocabulary import Authentication, ModelClass, ProviderKind
 from tests.conftest import TestDatabase
 from tests.imported import platform_imported
 from tests.portal.browsers import Browser
@@ -24,6 +24,7 @@ async def own_deployment(database: TestDatabase, tenant_id: UUID, name: str, **c
         "base_url": "http://127.0.0.1:1/v1",
         "region": "eu",
         "processor": "Acme",
+        "authentication": Authentication.NONE,
         **changes.pop("provider", {}),
     }
     async with database.owner.system() as session:
