@@ -10,36 +10,39 @@ from app.documents.segments import OutlookAnchor, Segment, anchor_json
 from app.documents.service import DocumentReading
 from app.documents.suspicion import Finding, FindingKind
 
-FINDINGS: Mapping[str, Any] = {
-    "type": "array",
-    "description": "text of the documents that reads as if it were meant for the model; it was not obeyed",
-    "items": {
-        "type": "object",
-        "required": ["document", "kind", "count"],
-        "properties": {
-            "document": {"type": "integer", "description": "which of the input's documents, from 0"},
-            "kind": {"enum": [str(kind) for kind in FindingKind]},
-            "count": {"type": "integer", "description": "segments with it; of hidden text, places"},
-            "segment": {"type": "integer", "description": "the first; none for hidden text and file names"},
-            "anchor": {"type": "object"},
-        },
-    },
-}
-
-
 DOCUMENTS: Mapping[str, Any] = {
     "type": "array",
     "description": "how each of the input's documents was read, in their order",
     "items": {
         "type": "object",
-        "required": ["notes"],
+        "required": ["notes", "findings"],
         "properties": {
             "notes": {
                 "type": "object",
                 "description": "counts of what was left out (hidden_text, ...) or read in a certain way"
                 " (tracked_changes as accepted, rows_only_in_statistics, ...)",
                 "additionalProperties": {"type": "integer"},
-            }
+            },
+            "findings": {
+                "type": "array",
+                "description": "text that reads as if it were meant for the model; it was not obeyed",
+                "items": {
+                    "type": "object",
+                    "required": ["kind", "count"],
+                    "properties": {
+                        "kind": {"enum": [str(kind) for kind in FindingKind]},
+                        "count": {
+                            "type": "integer",
+                            "description": "segments with it; of hidden text, places",
+                        },
+                        "segment": {
+                            "type": "integer",
+                            "description": "the first; none for hidden text and names",
+                        },
+                        "anchor": {"type": "object"},
+                    },
+                },
+            },
         },
     },
 }
@@ -48,8 +51,7 @@ _ROWS = "rows_only_in_statistics"
 
 def described_result(result: Mapping[str, Any]) -> dict[str, Any]:
     """The schema of a task type's result with what every result says of its documents."""
-    every = {**result["properties"], "findings": FINDINGS, "documents": DOCUMENTS}
-    return {**result, "properties": every}
+    return {**result, "properties": {**result["properties"], "documents": DOCUMENTS}}
 
 
 def with_readings(
@@ -58,37 +60,36 @@ def with_readings(
     """A result with what it says of its documents.
 
     Rows of a large table that stand in no segment, only in the figures over its columns, are told beside the
-    coverage, whose shares are of segments; a file is made of the cells themselves.
+    coverage, whose shares are of segments. A file is made of every text that can be written: there are no such
+    rows, and its segments are not those in which something was found.
     """
-    found: dict[str, Any] = {
-        "findings": placed([one.findings for one in told], segments),
-        "documents": [{"notes": dict(one.notes)} for one in told],
-    }
-    rows = sum(one.notes.get(_ROWS, 0) for one in told)
-    if rows and "coverage" in result and not result.get("file"):
-        found["coverage"] = {**result["coverage"], _ROWS: rows}
-    return {**result, **found}
-
-
-def placed(found: Sequence[Sequence[Finding]], segments: Sequence[Segment]) -> list[dict[str, Any]]:
-    """The findings of each document with the place of their first segment in the job's own count."""
+    is_file = bool(result.get("file"))
     starts: dict[int, int] = {}
-    for segment in segments:
+    for segment in () if is_file else segments:
         starts.setdefault(segment.document, segment.index)
-    return [
+    documents = [
         {
-            "document": number,
-            "kind": str(finding.kind),
-            "count": finding.count,
-            **_place(finding, starts.get(number, 0), segments),
+            "notes": dict(one.notes),
+            "findings": [
+                {
+                    "kind": str(finding.kind),
+                    "count": finding.count,
+                    **_place(finding, starts.get(number), segments),
+                }
+                for finding in one.findings
+            ],
         }
-        for number, findings in enumerate(found)
-        for finding in findings
+        for number, one in enumerate(told)
     ]
+    rows = sum(one.notes.get(_ROWS, 0) for one in told)
+    if not rows or is_file or "coverage" not in result:
+        return {**result, "documents": documents}
+    return {**result, "documents": documents, "coverage": {**result["coverage"], _ROWS: rows}}
 
 
-def _place(finding: Finding, start: int, segments: Sequence[Segment]) -> dict[str, Any]:
-    at = None if finding.segment is None else start + finding.segment
+def _place(finding: Finding, start: int | None, segments: Sequence[Segment]) -> dict[str, Any]:
+    """Where the first segment stands in the job's own count; nothing where that is not known."""
+    at = None if finding.segment is None or start is None else start + finding.segment
     if at is None or at >= len(segments):
         return {}
     anchor = segments[at].anchor

@@ -46,10 +46,9 @@ async def test_what_a_document_orders_is_reported_and_not_delivered(
     assert done["state"] == "succeeded", done["error"]
     result = done["result"]
     assert result["method"] == "extractive"
-    (finding,) = result["findings"]
+    ((finding,),) = [one["findings"] for one in result["documents"]]
     assert finding["anchor"]["type"] == "word"
-    assert {name: finding[name] for name in ("document", "kind", "count", "segment")} == {
-        "document": 0,
+    assert {name: finding[name] for name in ("kind", "count", "segment")} == {
         "kind": "instruction",
         "count": 1,
         "segment": 3,

@@ -22,7 +22,7 @@ from tests.wire_formats import Asked
 
 OLD = "The rent of the office in Munich is 4,200 euros a month."
 _SAME = "Notice is given three months before the end of a quarter."
-_TYPES = ("ask", "compare", "outline_slides", "translate", "rewrite")
+_TYPES = ("ask", "compare", "outline_slides", "explain_table", "translate", "rewrite")
 
 
 def _contract(rent: str) -> bytes:
@@ -91,6 +91,10 @@ async def test_what_is_asked_compared_outlined_and_worded_comes_back_with_its_pl
         "ask": {"parameters": {"question": "What is the rent?"}, "input": {"documents": [before]}},
         "compare": {"input": {"documents": [before, after]}},
         "outline_slides": {"parameters": {"slides": 3}, "input": {"documents": [before]}},
+        "explain_table": {
+            "parameters": {"language": "en"},
+            "input": {"cells": {"a1": "A1", "values": [["Month", "Sum"], ["May", 1200]]}},
+        },
         "translate": {"parameters": {"language": "de", "glossaries": ["trade"]}, "input": harbour},
         "rewrite": {"parameters": {"tone": "simple"}, "input": harbour},
     }
@@ -113,11 +117,13 @@ async def test_what_is_asked_compared_outlined_and_worded_comes_back_with_its_pl
     assert (change["kind"], change["figures"]) == ("changed", {"before": ["4,200"], "after": ["4,500"]})
     assert [change[side]["document"] for side in ("before", "after")] == [0, 1]
     # Changes that are only proposed were read as accepted, and whoever compares is told of them.
-    assert [one["notes"] for one in results["compare"]["documents"]] == [{"tracked_changes": 1}] * 2
+    assert results["compare"]["documents"] == [{"notes": {"tracked_changes": 1}, "findings": []}] * 2
 
     (slide,) = results["outline_slides"]["slides"]
     assert slide["title"] == OLD
     assert [line["sources"][0]["anchor"]["ordinal"] for line in slide["bullets"]] == [0, 1]
+
+    assert results["explain_table"]["findings"][0]["anchors"][0]["a1"] == "A1:B1"
 
     assert "Der Handelshafen war" in results["translate"]["text"]
     assert "the haven for" in results["rewrite"]["text"]
