@@ -12,6 +12,7 @@ import yaml
 from app.local import state
 from app.pools.seed_schema import parse
 from app.settings import Settings
+from tests.entra import ADA
 from tests.house import House
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,21 +85,51 @@ def test_the_add_ins_page_names_each_of_its_addresses() -> None:
     assert "POST .../{id}/renew" in page
 
 
+_REQUEST = re.compile(
+    r'client\.(?:(get|post|put|delete)|stream)\(\s*(?:"([A-Z]+)", )?(f?"/[^"]+"|begun\.headers)'
+)
+
+
+def test_the_add_ins_examples_send_each_request_that_there_is() -> None:
+    contract = json.loads((ROOT / "docs" / "openapi.json").read_text())
+    there = {
+        (method, re.sub(r"\{\w+\}", "{}", path))
+        for path, methods in contract["paths"].items()
+        for method in methods
+        if path.startswith("/addin/")
+    }
+    shown = "".join(blocks(ROOT / "docs" / "addin-api.md", "python"))
+    shown = shown.replace('begun.headers["Location"]', '"/addin/v1/upload_sessions/{}"')
+    sent = {
+        ((method or named).lower(), re.sub(r"\{[^}]*\}", "{}", path.strip('f"')))
+        for method, named, path in _REQUEST.findall(shown)
+    }
+    assert there - sent == set()
+
+
 @pytest.mark.processes
-async def test_the_add_in_example_runs(house: House, tmp_path: Path) -> None:
+async def test_the_add_in_examples_run(house: House, tmp_path: Path) -> None:
     import asyncio
 
     # On a thread: the first start of its kind takes seconds, in which the API would answer nobody.
     await asyncio.to_thread(house.system.start_all)
     example, in_parts, many = blocks(ROOT / "docs" / "addin.md", "python")
     house.system.start_all()
-    example, in_parts = blocks(ROOT / "docs" / "addin-api.md", "python")
+    examples = blocks(ROOT / "docs" / "addin-api.md", "python")
+    item = house.entra.app.graph.items(ADA)[0]
     memo = Path(state.__file__).parent / "samples" / "memo.docx"
     (tmp_path / "memo.docx").write_bytes(memo.read_bytes())
     given = f'API, TOKEN, FILE = "{house.api}", "{house.entra.token()}", "memo.docx"\nFILES = [FILE]\n'
     ran = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-c", given + example + in_parts + many],
+    given = (
+        f'API, TOKEN, FILE = "{house.api}", "{house.entra.token()}", "memo.docx"\n'
+        f'DRIVE, ITEM = "{item.drive_id}", "{item.id}"\n'
+    )
+    ran = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", given + "".join(examples)],
         cwd=tmp_path,
         capture_output=True,
         text=True,
