@@ -47,7 +47,7 @@ def test_an_item_has_a_version_and_its_content_is_one_hop_away(
 def test_the_item_that_the_page_for_add_ins_names_is_there(fresh_entra: RunningEntra) -> None:
     (item,) = fresh_entra.app.graph.items(ADA)
     named = json.dumps({"drive_id": item.drive_id, "item_id": item.id})
-    assert named in (SEED.parents[1] / "docs" / "addin.md").read_text()
+    assert named in (SEED.parents[1] / "docs" / "addin-api.md").read_text()
 
 
 def test_only_a_token_for_graph_opens_it(fresh_entra: RunningEntra, surfer: httpx.Client, token: str) -> None:
