@@ -46,6 +46,8 @@ class Exclusion(StrEnum):
     RESTING = "resting"
 
 
+_UNKNOWN = "und"
+"""A language that nobody could tell."""
 _WORDS = {
     Exclusion.REGION: "runs in a region that the tenant does not allow",
     Exclusion.PROCESSOR: "is run by a company that the tenant does not allow",
@@ -220,7 +222,8 @@ def _ability_exclusion(member: PoolMemberFacts, demand: Demand) -> Exclusion | N
         reason = _extractive_exclusion(demand)
         if reason is not None:
             return reason
-    if deployment.languages is not None and demand.language not in deployment.languages:
+    # A few words, labels or figures tell no language: a list of languages keeps nobody from those.
+    if deployment.languages is not None and demand.language not in {_UNKNOWN, *deployment.languages}:
         return Exclusion.LANGUAGE
     # The output bound may be lowered to what the member writes: an answer that needed more ends as
     # `Truncated`, a failed attempt, and is never delivered.

@@ -253,6 +253,14 @@ def test_the_extractive_member_only_summarizes_in_the_documents_own_language(
     assert exclusion(EXTRACTIVE, Policy(), demand, now=NOW) == reason
 
 
+@pytest.mark.parametrize(("language", "reason"), [("en", None), ("de", Exclusion.LANGUAGE), ("und", None)])
+def test_a_list_of_languages_keeps_a_member_only_from_languages_that_are_known(
+    language: str, reason: Exclusion | None
+) -> None:
+    only_english = member(deployment("small", languages=("en",)))
+    assert exclusion(only_english, Policy(), replace(DEMAND, language=language), now=NOW) == reason
+
+
 def test_a_resting_member_is_left_out_and_a_rest_that_is_over_does_not_count() -> None:
     tired, fresh = member(deployment("tired")), member(deployment("fresh"))
     pool = revision(tired, fresh)
