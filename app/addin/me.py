@@ -25,7 +25,7 @@ router = APIRouter(prefix="/me", tags=["me"], route_class=GuardedRoute)
 async def export_own(
     request: Request, caller: Caller, sealer: TenantSealer, services: InProcess
 ) -> StreamingResponse:
-    """Everything of the caller's own: the member's row, documents with their text, jobs with their results."""
+    """Everything of the caller's own: the member's row, documents with their text, jobs with their results, both with files."""
     lines = export_member(
         services.database,
         sealer,

@@ -39,6 +39,14 @@ async def read_sealed(
     return [(part.session_id, part.start, part.content) for part in parts]
 
 
+async def read_part(
+    session: AsyncSession, sealer: Sealer, *, tenant_id: UUID, member_id: UUID, document_id: UUID, start: int
+) -> bytes | None:
+    """The part that starts there, opened; None behind the last, or where nothing is kept."""
+    parts = await UploadRepository(session, tenant_id, member_id).original(document_id, start=start)
+    return next((sealer.open(part_place(one.session_id, one.start), one.content) for one in parts), None)
+
+
 async def open_parts(sealer: Sealer, parts: Sequence[tuple[UUID, int, Sealed]]) -> bytes:
     """The file. Do this when the transaction that read the parts is over."""
     return await asyncio.to_thread(

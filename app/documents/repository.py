@@ -145,8 +145,8 @@ class UploadRepository:
         )
         return found if found is not None and place < found.start + found.length else None
 
-    async def original(self, document_id: UUID) -> list[UploadPart]:
-        """The parts that are a document's original, in order; none where it is not kept."""
+    async def original(self, document_id: UUID, *, start: int | None = None) -> list[UploadPart]:
+        """The parts that are a document's original, in order, or that which starts there; none where it is not kept."""
         of_document = (
             select(UploadSession.id)
             .where(
@@ -159,12 +159,14 @@ class UploadRepository:
             .limit(1)
             .scalar_subquery()
         )
-        rows = await self._session.scalars(
+        query = (
             select(UploadPart)
             .where(UploadPart.tenant_id == self.tenant_id, UploadPart.session_id == of_document)
             .order_by(UploadPart.start)
         )
-        return list(rows)
+        if start is not None:
+            query = query.where(UploadPart.start == start)
+        return list(await self._session.scalars(query))
 
     async def has_original(self, document_id: UUID) -> bool:
         """Whether a document's original is kept."""

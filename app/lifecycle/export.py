@@ -1,7 +1,14 @@
-"""What we hold about a member, for that member alone: one JSON object a line, a page of rows at a time."""
+"""What we hold about a member, for that member alone: one JSON object a line, a page of rows at a time.
+
+    member · document, document_file* · ... · job, job_file* · ...
+
+Files come in parts after what they belong to, so that the memory stays flat: originals of Office documents that
+are kept, and what jobs have made.
+"""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -11,7 +18,9 @@ from app.audit.actions import AuditAction
 from app.audit.record import Actor, record
 from app.core.crypto import Sealer
 from app.core.database import Database
+from app.documents import originals
 from app.documents.export import export_documents
+from app.jobs import files
 from app.jobs.export import export_jobs
 from app.tenants import members
 
@@ -27,7 +36,7 @@ Page = Callable[..., Awaitable[Callable[[], Opened]]]
 async def export_member(
     database: Database, sealer: Sealer, *, tenant_id: UUID, member_id: UUID, actor: Actor
 ) -> AsyncIterator[bytes]:
-    """Lines of JSON: the member's row, then each document and each job, opened. That it was done is recorded.
+    """Lines of JSON: the member's row, then each document and each job with its files, opened. That is recorded.
 
     Each page is a transaction of its own that is over before anything of it is opened, so neither a slow
     reader nor a large document holds a connection. Raises: `MemberNotFound`.
@@ -43,12 +52,19 @@ async def export_member(
             target_id=str(member_id),
         )
     yield _line("member", asdict(row))
-    for kind, page, at_once in (
-        ("document", export_documents, _DOCUMENTS_AT_ONCE),
-        ("job", export_jobs, _JOBS_AT_ONCE),
-    ):
-        async for one in _all(database, sealer, page, tenant_id, member_id, at_once):
-            yield _line(kind, one)
+    async for one in _all(database, sealer, export_documents, tenant_id, member_id, _DOCUMENTS_AT_ONCE):
+        yield _line("document", one)
+        if one["media_type"] in originals.ENDINGS:
+            parts = _original(database, sealer, tenant_id, member_id, one["id"])
+            async for line in _file_lines("document", one["id"], one, parts):
+                yield line
+    async for one in _all(database, sealer, export_jobs, tenant_id, member_id, _JOBS_AT_ONCE):
+        yield _line("job", one)
+        file = (one["result"] or {}).get("file")
+        if file is not None:
+            parts = _made(database, sealer, tenant_id, one["id"])
+            async for line in _file_lines("job", one["id"], file, parts):
+                yield line
 
 
 async def _all(
@@ -66,6 +82,42 @@ async def _all(
         if len(found) < at_once:
             return
         after = found[-1]["id"]
+
+
+async def _file_lines(
+    of: str, row_id: UUID, told: Mapping[str, Any], parts: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    """A line for each part; put together in the order of their numbers they are the file."""
+    number = 0
+    async for part in parts:
+        told_of_part = {f"{of}_id": row_id, "name": told["name"], "media_type": told["media_type"]}
+        yield _line(f"{of}_file", {**told_of_part, "number": number, "content": b64encode(part).decode()})
+        number += 1
+
+
+async def _original(
+    database: Database, sealer: Sealer, tenant_id: UUID, member_id: UUID, document_id: UUID
+) -> AsyncIterator[bytes]:
+    start = 0
+    whose = {"tenant_id": tenant_id, "member_id": member_id, "document_id": document_id}
+    while True:
+        async with database.tenant(tenant_id) as session:
+            part = await originals.read_part(session, sealer, **whose, start=start)
+        if not part:
+            return
+        yield part
+        start += len(part)
+
+
+async def _made(database: Database, sealer: Sealer, tenant_id: UUID, job_id: UUID) -> AsyncIterator[bytes]:
+    number = 0
+    while True:
+        async with database.tenant(tenant_id) as session:
+            part = await files.read_part(session, sealer, tenant_id=tenant_id, job_id=job_id, number=number)
+        if part is None:
+            return
+        yield part
+        number += 1
 
 
 def _line(kind: str, value: dict[str, Any]) -> bytes:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,15 @@ async def test_a_translated_document_is_fetched_by_its_owner_with_everything_els
         shown = " ".join(" ".join(pages(made, "docx", tmp_path)).split())
         for words_shown in ("Der Hafen war geschlossen", "Hafenbericht", "Anmerkung 1 sagt warum"):
             assert words_shown in shown
+
+    exported = [json.loads(line) for line in (await house.client().get("/me/export")).text.splitlines()]
+    copies = {line["kind"]: line for line in exported}
+    for kind, name, content in (
+        ("document_file", 'Bericht "März".docx', original),
+        ("job_file", told["name"], made),
+    ):
+        assert (copies[kind]["name"], copies[kind]["media_type"]) == (name, _MEDIA_TYPE)
+        assert b64decode(copies[kind]["content"]) == content
 
     for other in (ALAN, GRACE):
         refused = await house.client(other).get(path)
