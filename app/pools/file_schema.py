@@ -25,7 +25,10 @@ MOST_BYTES = 512 * 1024
 """Hundreds of pools fit, and it is read in a fraction of a second."""
 _DEEPEST = 20
 _NAME = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")
-_Word = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+_Word = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"),
+]
 _Prompt = Annotated[str, StringConstraints(max_length=100_000, pattern=r"^[^\x00]*$")]
 
 

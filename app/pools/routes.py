@@ -7,11 +7,11 @@ from uuid import UUID
 
 from app.pools.errors import NoRoute
 from app.pools.values import RouteFacts
-from app.tenants.members import NOTHING_KNOWN, MemberAttributes
+from app.tenants.members import NOTHING_KNOWN, MemberAttributes, same_department
 from app.vocabulary import PLATFORM, Lane
 
 OF_MEMBERS = frozenset({"group", "department"})
-"""Conditions on who asks: a group's id in Entra, a department's name whatever its case."""
+"""Conditions on who asks: a group's id in Entra, a department's name whatever its case and blanks."""
 CONDITIONS = frozenset({"lane", "language", "host", "min_tokens", "max_tokens"}) | OF_MEMBERS
 """What a route may depend on. A route with a condition not in this list matches nothing."""
 
@@ -39,8 +39,15 @@ class ChosenRoute:
     reason: str
 
 
+def plain_language(tag: str) -> str:
+    """A language as documents are told to be in: its code in lower case, without region and script."""
+    return tag.strip().lower().partition("-")[0]
+
+
 def choose_route(routes: Iterable[RouteFacts], job: JobFacts) -> ChosenRoute:
     """Choose the pool: a tenant's own route before the platform's, then the one with most conditions.
+
+    Of several with as many, the one for the narrowest span of tokens, and then the first by name.
 
     Raises: `NoRoute`.
     """
@@ -90,12 +97,14 @@ def _matches(conditions: Mapping[str, Any], job: JobFacts) -> bool:
         return False
     if not _is_open_to(conditions, job.member):
         return False
-    exact = {"lane": job.lane, "language": job.language, "host": job.host}
+    exact = {"lane": job.lane, "host": job.host}
     return all(
         job.estimated_tokens >= wanted
         if name == "min_tokens"
         else job.estimated_tokens <= wanted
         if name == "max_tokens"
+        else plain_language(str(wanted)) == plain_language(job.language)
+        if name == "language"
         else exact[name] == wanted
         for name, wanted in conditions.items()
         if name not in OF_MEMBERS
@@ -106,7 +115,7 @@ def _is_open_to(conditions: Mapping[str, Any], member: MemberAttributes) -> bool
     """Whether the member has what is asked of members. What we do not know of somebody, they do not have."""
     group, department = conditions.get("group"), conditions.get("department")
     return (group is None or str(group).lower() in member.groups) and (
-        department is None or str(department).casefold() == member.department.casefold()
+        department is None or same_department(str(department), member.department)
     )
 
 

@@ -5,10 +5,12 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app.core.errors import SeedError
 from app.pools.defaults import defaults_for
+from app.pools.routes import plain_language
+from app.tenants.members import tidy
 from app.vocabulary import (
     Authentication,
     Lane,
@@ -117,7 +119,10 @@ class SeedPool(_Strict):
 
 
 class SeedConditions(_Strict):
-    """What a route depends on."""
+    """What a route depends on; kept as it is compared.
+
+    A language without region and script, in lower case, as a document's is told; a department with no blank too many.
+    """
 
     lane: Lane | None = None
     language: str | None = Field(None, pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)
@@ -125,7 +130,24 @@ class SeedConditions(_Strict):
     min_tokens: int | None = Field(None, ge=0, le=_MOST_TOKENS)
     max_tokens: int | None = Field(None, gt=0, le=_MOST_TOKENS)
     group: UUID | None = None
-    department: str | None = Field(None, pattern=r"^[^\x00-\x1f\x7f]+$", max_length=200)
+    department: str | None = Field(
+        None, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$", max_length=200
+    )
+
+    @field_validator("language", mode="before")
+    @classmethod
+    def _stripped(cls, said: object) -> object:
+        return said.strip() if isinstance(said, str) else said
+
+    @field_validator("language")
+    @classmethod
+    def _plain(cls, said: str | None) -> str | None:
+        return None if said is None else plain_language(said)
+
+    @field_validator("department")
+    @classmethod
+    def _tidy(cls, said: str | None) -> str | None:
+        return None if said is None else tidy(said)
 
 
 class SeedRoute(_Strict):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from app.copilot.cohorts import by_item, by_name
 from app.copilot.explaining import Candidate, Explanation, Question
+from app.pools.routes import plain_language
 from app.pools.selection import Exclusion, in_words
 from app.portal.pool_schemas import Owner, TaskTypeName, owner_of
 from app.portal.schemas import Closed
@@ -56,7 +57,7 @@ class ExplainRequest(Closed):
         return Question(
             task_type=self.task_type,
             parameters=self.parameters,
-            language=self.language,
+            language=plain_language(self.language),
             document_tokens=self.document_tokens,
             lane=self.lane,
             host=self.host,

@@ -33,7 +33,9 @@ __all__ = [
     "make_administrator",
     "page",
     "prepare_to_forget",
+    "same_department",
     "signed_in",
+    "tidy",
 ]
 
 MOST_GROUPS = 1000
@@ -51,6 +53,16 @@ class MemberAttributes:
 
 NOTHING_KNOWN = MemberAttributes()
 """Of somebody whom we do not know, or where nobody asks."""
+
+
+def tidy(name: str) -> str:
+    """A department's name without blanks before and after it, and with one wherever there are several."""
+    return " ".join(name.split())
+
+
+def same_department(one: str, other: str) -> bool:
+    """Whether two names are the same, whatever their case and blanks."""
+    return tidy(one).casefold() == tidy(other).casefold()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.audit.actions import AuditAction
 from app.audit.record import Actor, record
 from app.core.errors import ChangedMeanwhile
-from app.tenants.members import NOTHING_KNOWN, MemberAttributes
+from app.tenants.members import NOTHING_KNOWN, MemberAttributes, same_department
 from app.tenants.tables import TaskPermission
 from app.vocabulary import Role
 
@@ -49,12 +49,14 @@ class Permission:
         """Whether somebody may. What we do not know of a person, they do not have."""
         if is_program:
             return self.programs
-        department = member.department.casefold()
         return (
             self.is_open
             or not member.groups.isdisjoint(self.groups or ())
             or not set(self.roles or ()).isdisjoint(roles)
-            or (bool(department) and department in {one.casefold() for one in self.departments or ()})
+            or (
+                bool(member.department)
+                and any(same_department(member.department, one) for one in self.departments or ())
+            )
         )
 
 

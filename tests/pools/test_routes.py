@@ -4,10 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from app.core.clock import new_id
 from app.pools.errors import NoRoute
 from app.pools.routes import JobFacts, any_route, asks_for_member, choose_route
+from app.pools.seed_schema import SeedConditions
 from app.pools.values import RouteFacts
 from app.tenants.members import MemberAttributes
 from app.vocabulary import PLATFORM, Lane
@@ -39,6 +41,28 @@ def test_more_conditions_win_over_fewer_and_the_reason_says_so() -> None:
     assert chosen.reason == (
         "the platform's route short with max_tokens 1200; the most specific of 2 that match"
     )
+
+
+def test_of_two_with_equal_conditions_the_first_by_name_wins() -> None:
+    same = {"language": "en", "max_tokens": 900}
+    assert choose_route([route("b", same), route("a", same), route("c", same)], JOB).route_name == "a"
+
+
+@pytest.mark.parametrize("language", ["EN", "en-GB", " En ", "en"])
+def test_a_language_is_the_same_in_whatever_case_and_with_whatever_region(language: str) -> None:
+    assert choose_route([route("english", {"language": language})], JOB).route_name == "english"
+    kept = SeedConditions.model_validate({"language": language, "department": "  Legal \u00a0 Affairs "})
+    assert (kept.language, kept.department) == ("en", "Legal Affairs")
+    with pytest.raises(NoRoute):
+        choose_route([route("english", {"language": language})], replace(JOB, language="de"))
+
+
+def test_a_department_is_the_same_whatever_its_blanks() -> None:
+    asks = route("legal", {"department": "legal affairs"})
+    member = MemberAttributes(department=" Legal  Affairs")
+    assert choose_route([asks], replace(JOB, member=member)).route_name == "legal"
+    with pytest.raises(ValidationError):
+        SeedConditions.model_validate({"department": "  "})
 
 
 def test_of_two_size_limits_the_narrower_wins() -> None:
