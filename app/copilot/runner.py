@@ -172,7 +172,9 @@ async def _pay(runtime: Runtime, session: AsyncSession, step: ClaimedStep, scope
     scope.budgets = await budgets_of(session, runtime.configuration, payer)
     scope.standings = await standings(session, step.tenant_id, scope.budgets, now())
     if step.kind.calls_models:
-        await prepay(session, scope, task_type=step.task_type, estimated_tokens=step.estimated_tokens)
+        tokens = step.estimated_tokens
+        planned = runtime.caller.planned(scope, step_kind=step.kind, task_type=step.task_type, tokens=tokens)
+        await prepay(session, scope, planned, task_type=step.task_type, estimated_tokens=tokens)
 
 
 async def _warn(running: RunningStep) -> None:

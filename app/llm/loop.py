@@ -10,7 +10,7 @@ model thinks. Records are settled by the caller, with the checkpoint.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -33,7 +33,7 @@ from app.llm.scope import CallScope, count, covers
 from app.llm.types import ModelRequest, ModelResult
 from app.pools.balancing import BALANCED
 from app.pools.breakers import Breakers
-from app.pools.dispatching import figures_for, reserved_grant
+from app.pools.dispatching import OUTPUT_TOKENS, figures_for, reserved_grant
 from app.pools.errors import NoEligibleMember
 from app.pools.limits import Grant, Limits, Refusal
 from app.pools.retry_budget import RetryBudget
@@ -43,7 +43,7 @@ from app.pools.values import PoolMemberFacts
 from app.usage.budgets import allowance, exhausted
 from app.usage.errors import BudgetExhausted
 from app.usage.ledger import CallIntent, CallRecord, open_call, settle
-from app.vocabulary import CallOutcome, ModelClass
+from app.vocabulary import CallOutcome, ModelClass, StepKind
 
 _NO_PLACE = "busy_or_resting"
 TIMEOUT_SECONDS = {ModelClass.GENERAL: 120.0, ModelClass.REASONING: 300.0}
@@ -130,6 +130,39 @@ class ModelCaller:
                 break
         raise self._end(attempts)
 
+    def planned(self, scope: CallScope, *, step_kind: StepKind, task_type: str, tokens: int) -> UUID | None:
+        """The member that a step's first call will ask, for which it is prepaid; None where no place was reserved.
+
+        It is the one of the reservation. Where the pool chooses by what goes on, that was another moment: it is
+        whom the figures prefer now, and the call a moment later keeps to it.
+        """
+        reservation, revision = scope.reservation, scope.revision
+        if reservation is None:
+            return None
+        if revision.strategy not in BALANCED:
+            return UUID(reservation["member_id"])
+        try:
+            selection = select(
+                revision,
+                scope.policy,
+                Demand(
+                    task_type,
+                    step_kind,
+                    scope.language,
+                    tokens,
+                    OUTPUT_TOKENS,
+                    document_language=scope.language,
+                ),
+                resting=self._breakers.resting(member.deployment for member in revision.members),
+                now=now(),
+                draw=stickiness(revision.pool_id, scope.sticky_key),
+                allowance=allowance(scope.standings),
+                figures=figures_for(self._limits, revision, reservation),
+            )
+        except NoEligibleMember:
+            return None
+        return selection.order[0].id
+
     async def let_go(self, scope: CallScope) -> None:
         """Give back the place that dispatch reserved, where no request was made: nobody waits for its end."""
         reservation, scope.reservation = scope.reservation, None
@@ -158,12 +191,11 @@ class ModelCaller:
                 raise exhausted(scope.standings) from nobody
             raise
         attempts = _Attempts(request, scope, selection, list(selection.order), str(new_id()))
+        first = _first(scope)
+        # Stable: that member moves to the front if it is still eligible, the others stay.
+        attempts.left.sort(key=lambda member: member.id != first)
         reservation, scope.reservation = scope.reservation, None
         if reservation is not None:
-            # Stable: the reserved member moves to the front if it is still eligible, the others stay. Where the
-            # order is as of now, it is not undone by what was best when the place was reserved.
-            if scope.revision.strategy not in BALANCED:
-                attempts.left.sort(key=lambda member: str(member.id) != reservation["member_id"])
             attempts.reserved = reserved_grant(scope.revision, reservation)
             attempts.holder = attempts.reserved.holder if attempts.reserved is not None else attempts.holder
         return attempts
@@ -181,9 +213,8 @@ class ModelCaller:
         for position, seconds in answer.resting.items():
             self._breakers.learn(left[position].deployment, seconds)
         reserved, attempts.reserved = attempts.reserved, None
-        if reserved is not None and (
-            isinstance(answer, Refusal) or answer.deployment.id != reserved.deployment.id
-        ):
+        if reserved is not None and (isinstance(answer, Refusal) or not _is_among(left, reserved)):
+            # Else it has been left with the same question.
             await self._limits.release(reserved, used_tokens=None)
         if isinstance(answer, Refusal):
             if attempts.hops and not isinstance(attempts.last_error, RateLimited):
@@ -345,6 +376,22 @@ def demand_of(request: ModelRequest, scope: CallScope) -> Demand:
         parameters=request.parameters,
         document_language=scope.language,
     )
+
+
+def _first(scope: CallScope) -> UUID | None:
+    """Whom to ask first whatever the order: who is paid for already, or else who has a place that was reserved.
+
+    Where the order is as of now, what was best when a place was reserved does not undo it.
+    """
+    if scope.prepaid is not None:
+        return scope.prepaid.intent.pool_member_id
+    if scope.reservation is None or scope.revision.strategy in BALANCED:
+        return None
+    return UUID(scope.reservation["member_id"])
+
+
+def _is_among(members: Iterable[PoolMemberFacts], grant: Grant) -> bool:
+    return any(member.deployment.id == grant.deployment.id for member in members)
 
 
 def _passed_over(attempts: _Attempts, member: PoolMemberFacts) -> list[PoolMemberFacts]:

@@ -48,7 +48,7 @@ class CallScope:
     standings: tuple[Standing, ...] = ()
     """Where these budgets stood when the step was loaded."""
     prepaid: CallRecord | None = None
-    """An intent that is in the ledger already, for the member that dispatch reserved; one of `records`."""
+    """An intent that is in the ledger already, for the member that is asked first; one of `records`."""
 
     def let_go(self) -> None:
         """An intent that no request was made of is over; settle it like the others."""
@@ -82,14 +82,15 @@ class CallScope:
         )
 
 
-async def prepay(session: AsyncSession, scope: CallScope, *, task_type: str, estimated_tokens: int) -> None:
-    """Write the first intent while the step is loaded, for the member that dispatch reserved.
+async def prepay(
+    session: AsyncSession, scope: CallScope, planned: UUID | None, *, task_type: str, estimated_tokens: int
+) -> None:
+    """Write the first intent while the step is loaded, for the member that is planned to be asked (`ModelCaller.planned`).
 
     It is larger than most requests; what is not needed is free again when the call is settled. Nothing is
-    written without a reservation, or where a budget leaves less: the call then writes what it really needs.
+    written where nobody is planned, or where a budget leaves less: the call then writes what it really needs.
     """
-    reserved = scope.reservation["member_id"] if scope.reservation is not None else None
-    member = next((one for one in scope.revision.members if str(one.id) == reserved), None)
+    member = next((one for one in scope.revision.members if one.id == planned), None)
     if member is None:
         return
     intent = scope.intent(

@@ -19,7 +19,7 @@ from app.pools.selection import UNLIMITED, Allowance, Demand, select, stickiness
 from app.pools.values import PoolMemberFacts, RevisionFacts
 from app.vocabulary import StepKind
 
-_OUTPUT_TOKENS = 512
+OUTPUT_TOKENS = 512
 """What an answer is reckoned with before the task type says."""
 
 
@@ -94,7 +94,7 @@ async def plan(
         step_kind=step.kind,
         language=step.language,
         input_tokens=step.estimated_tokens,
-        output_tokens=_OUTPUT_TOKENS,
+        output_tokens=OUTPUT_TOKENS,
     )
     try:
         revision = await configuration.revision(tenant_id, revision_id)
@@ -116,7 +116,7 @@ async def plan(
         return Unplanned(nobody.code)
     answer = await limits.reserve(
         [member.deployment for member in selection.order],
-        tokens=step.estimated_tokens + _OUTPUT_TOKENS,
+        tokens=step.estimated_tokens + OUTPUT_TOKENS,
         holder=f"step:{step.id}",
         reserved=reserved_grant(revision, step.reservation) if step.reservation is not None else None,
     )
@@ -132,7 +132,7 @@ async def plan(
         member=member,
         grant=answer,
         reserved_micros=member.deployment.estimate_micros(
-            step.estimated_tokens, member.output_tokens(_OUTPUT_TOKENS)
+            step.estimated_tokens, member.output_tokens(OUTPUT_TOKENS)
         ),
         until=now().timestamp() + LEASE_SECONDS,
     )

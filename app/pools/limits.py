@@ -86,11 +86,30 @@ local function window_wait(key, rpm, tpm)
   return 61000
 end
 
+local function limits_of(place)
+  local rpm, tpm, at_once = numbers[3 * place + 4], numbers[3 * place + 5], numbers[3 * place + 6]
+  return rpm, tpm, at_once, rpm >= 0 or tpm >= 0 or at_once >= 0
+end
+
+-- Whoever goes elsewhere leaves the place that was reserved at once, and not in a round trip of its own.
+local function leave(place)
+  local at, _, limited = 1, nil, nil
+  for before = 1, place - 1 do
+    _, _, _, limited = limits_of(before)
+    at = at + (limited and 3 or 1)
+  end
+  if redis.call('HGET', KEYS[at], 'prober') == holder then redis.call('HDEL', KEYS[at], 'probe', 'prober') end
+  _, _, _, limited = limits_of(place)
+  if limited then
+    redis.call('ZREM', KEYS[at + 1], holder)
+    uncount(KEYS[at + 2])
+  end
+end
+
 local key = 1
 for i = 1, (#numbers - 6) / 3 do
-  local rpm, tpm, at_once = numbers[3 * i + 4], numbers[3 * i + 5], numbers[3 * i + 6]
+  local rpm, tpm, at_once, limited = limits_of(i)
   local by_minute = rpm >= 0 or tpm >= 0
-  local limited = rpm >= 0 or tpm >= 0 or at_once >= 0
   local breaker, leases, window = KEYS[key], KEYS[key + 1], KEYS[key + 2]
   key = key + (limited and 3 or 1)
   local wait, probing = breaker_wait(breaker)
@@ -108,6 +127,7 @@ for i = 1, (#numbers - 6) / 3 do
     end
   end
   if wait <= 0 then
+    if reserved > 0 and reserved ~= i then leave(reserved) end
     if probing then
       redis.call('HSET', breaker, 'probe', now + probe, 'prober', holder)
     end
@@ -187,7 +207,7 @@ class Limits:
 
         `tokens` is input plus the most output; `holder` names the taker; the lease ends after `seconds`.
         A taker that holds a lease keeps that place, and `reserved`, what it was granted before, is replaced
-        in the count by what it asks for now.
+        in the count by what it asks for now. If it is granted another of the candidates, it has left that place.
         """
         keys: list[str] = []
         # One argument of many numbers: the client encodes each argument by itself, at 3 microseconds each.

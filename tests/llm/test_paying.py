@@ -1,5 +1,6 @@
 """Who pays for a call: its money is reserved when its step is loaded, and no SQL runs before its request leaves."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,10 +11,11 @@ from sqlalchemy import event
 
 from app.core.clock import now
 from app.llm.scope import CallScope, prepay
+from app.pools.limits import Grant
 from app.pools.values import RevisionFacts
 from app.usage.budgets import load_budgets, standings
 from app.usage.errors import BudgetExhausted
-from app.vocabulary import CallOutcome, ModelClass
+from app.vocabulary import CallOutcome, ModelClass, StepKind, Strategy
 from tests.llm.conftest import Bench, accept, request
 from tests.pools.builders import PRICE, revision
 from tests.usage.money import Purse, intent
@@ -59,7 +61,9 @@ def purse(bench: Bench) -> Purse:
     return Purse(bench.database)
 
 
-async def loaded(bench: Bench, pool: RevisionFacts, member: int = 0, *, tokens: int = 100) -> CallScope:
+async def loaded(
+    bench: Bench, pool: RevisionFacts, member: int = 0, *, tokens: int = 100, second: int = 0
+) -> CallScope:
     """A step's scope as the runner makes it, with what dispatch reserved."""
     scope = bench.scope(
         pool,
@@ -70,32 +74,58 @@ async def loaded(bench: Bench, pool: RevisionFacts, member: int = 0, *, tokens: 
             "reserved_micros": 0,
             "until": 0.0,
             "holder": "step",
-            "second": 0,
+            "second": second,
             "probe": False,
         },
     )
     async with bench.database.app.tenant(scope.tenant_id) as session:
         scope.budgets = await load_budgets(session, scope.tenant_id)
         scope.standings = await standings(session, scope.tenant_id, scope.budgets, now())
-        await prepay(session, scope, task_type="summarize", estimated_tokens=tokens)
+        planned = bench.caller.planned(scope, step_kind=StepKind.FINAL, task_type="summarize", tokens=tokens)
+        await prepay(session, scope, planned, task_type="summarize", estimated_tokens=tokens)
     return scope
 
 
+@pytest.mark.parametrize("limited", [False, True], ids=["without limits", "with limits"])
+@pytest.mark.parametrize("strategy", Strategy)
 async def test_before_the_request_leaves_there_is_one_round_trip_to_redis_and_no_sql(
-    bench: Bench, purse: Purse, traffic: Traffic
+    bench: Bench, purse: Purse, traffic: Traffic, strategy: Strategy, *, limited: bool
 ) -> None:
+    """Also where what goes on has changed since a place was reserved, and figures are so old that they are renewed."""
     await purse.budget(hard=10**9)
-    pool = bench.pool("alpha", "beta")
+    limits = {"concurrency": 4, "requests_per_minute": 100} if limited else {}
+    alpha, beta = bench.member("alpha", **limits), bench.member("beta", **limits)
+    pool, places = revision(alpha, beta, strategy=strategy), bench.limits.traffic
     await bench.call(pool)
-    scope = await loaded(bench, pool)
-    traffic.seen.clear()
-    accepted = await bench.caller.call(request(), scope=scope, verify=accept)
-    assert accepted.member["deployment"] == "alpha"
-    assert traffic.seen[: traffic.seen.index("vendor")] == ["redis"]
-    assert "sql" not in traffic.seen
-    (call,) = await bench.ledger()
-    assert (call.outcome, call.cost_micros) == (CallOutcome.SUCCEEDED, 180)
-    assert await purse.sums() == (0, 180)
+    await bench.call(revision(beta))
+    for member in (0, 1):
+        # Whichever place was reserved: alpha has become slow and busy.
+        grant = await bench.limits.reserve([pool.members[member].deployment], tokens=150, holder="step")
+        assert isinstance(grant, Grant)
+        await places.settled()
+        places.ended(alpha.deployment, seconds=9.0)
+        for number in range(2):
+            await bench.limits.reserve([alpha.deployment], tokens=150, holder=f"other-{number}")
+        await places.look([alpha.deployment, beta.deployment])
+        scope = await loaded(bench, pool, member, second=grant.second)
+        await places.settled()
+        places._looked_at.clear()
+        for secret in bench.clients._secrets.values():
+            # A key that was read a second ago is read again in the background.
+            secret.read_at = time.monotonic()
+        traffic.seen.clear()
+        accepted = await bench.caller.call(request(), scope=scope, verify=accept)
+        assert traffic.seen[: traffic.seen.index("vendor")] == ["redis"]
+        assert "sql" not in traffic.seen
+        follows = strategy is Strategy.LEAST_LATENCY or (limited and strategy is Strategy.LEAST_BUSY)
+        if limited or strategy is not Strategy.LEAST_BUSY:
+            # Nobody is busy who takes any number: then the draw decides.
+            assert accepted.member["deployment"] == ("beta" if follows or member else "alpha")
+        (call,) = await bench.ledger()
+        assert (call.outcome, call.cost_micros) == (CallOutcome.SUCCEEDED, 180)
+        assert await bench.redis.zcard(f"leases:{alpha.deployment.id}") == (2 if limited else 0)
+        assert await bench.redis.zcard(f"leases:{beta.deployment.id}") == 0
+        await places.settled()
 
 
 async def test_a_call_larger_than_expected_pays_for_itself_and_what_was_prepaid_is_free_again(

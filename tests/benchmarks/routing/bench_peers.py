@@ -111,7 +111,9 @@ class Ours:
                 "probe": False,
             }
             async with self._bench.database.app.tenant(scope.tenant_id) as opened:
-                await prepay(opened, scope, task_type="summarize", estimated_tokens=100)
+                await prepay(
+                    opened, scope, self.pool.members[0].id, task_type="summarize", estimated_tokens=100
+                )
             await self._bench.caller.call(request(), scope=scope, verify=accept)
 
         return await sample(call, in_flight=in_flight, requests=requests)
