@@ -111,6 +111,8 @@ async def probe(
     began = time.monotonic()
     try:
         async with clients.lease(member) as client:
+            # The first client of a vendor takes seconds: its library is imported.
+            began = time.monotonic()
             result = await client.complete(
                 _request(deployment), _messages(deployment), timeout_seconds=_SECONDS[deployment.model_class]
             )

@@ -78,10 +78,17 @@ def published_revisions(routes: Sequence[RouteFacts]) -> tuple[UUID, ...]:
 
 
 def endings(in_use: InUse, policy: Policy, *, after: datetime, before: datetime) -> list[Ending]:
-    """Everything in use whose end has been announced and lies in (`after`, `before`], soonest first."""
-    deployments = {one.id: one for one in in_use.deployments}
+    """Everything in use whose end has been announced and lies in (`after`, `before`], soonest first.
+
+    What was put away serves nobody, so its end is no news.
+    """
+    deployments = {one.id: one for one in in_use.deployments if not one.archived}
     for revision in in_use.revisions:
-        deployments.update((member.deployment.id, member.deployment) for member in revision.members)
+        deployments.update(
+            (member.deployment.id, member.deployment)
+            for member in revision.members
+            if not member.deployment.archived
+        )
     providers = {one.id: one for one in in_use.providers}
     providers.update((one.provider.id, one.provider) for one in deployments.values())
     found = [

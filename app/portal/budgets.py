@@ -14,6 +14,7 @@ from app.http.etags import IfMatch, expected_version, show_version
 from app.http.guards import AdminOrAuditor, PortalSession, TenantAdmin, actor
 from app.http.routes import GuardedRoute
 from app.jobs.resume import resume_all_funded
+from app.llm.probing import TASK_TYPE as PROBES
 from app.portal.budget_schemas import BudgetResource, ChangeBudget, NewBudget
 from app.portal.schemas import Page
 from app.tenants import members
@@ -112,7 +113,7 @@ async def _check_subject(session: AsyncSession, tenant_id: UUID, body: NewBudget
     """Raises: `MemberNotFound`, `UnknownTaskType`. Groups are Entra's: we only know those of people we have seen."""
     if body.scope is BudgetScope.MEMBER:
         await members.find(session, tenant_id=tenant_id, member_id=UUID(body.subject))
-    elif body.scope is BudgetScope.TASK_TYPE:
+    elif body.scope is BudgetScope.TASK_TYPE and body.subject != PROBES:
         find_task_type(body.subject)
 
 

@@ -4,6 +4,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
+
 from app.notices import service
 from app.notices.service import NoticeView
 from app.notices.watching import Watching
@@ -85,6 +87,19 @@ async def test_the_pool_that_would_be_left_empty_is_named_in_advance(database: T
     assert notice.pools == [
         {"name": "everybodys", "task_type": "summarize", "becomes_empty": True, "members_left": 0}
     ]
+
+
+@pytest.mark.parametrize("table", ["deployments", "providers"])
+async def test_the_end_of_what_was_put_away_is_no_news(database: TestDatabase, table: str) -> None:
+    shared = await add_provider(database, PLATFORM, "shared", until=END)
+    for name in ("old-model", "other-model"):
+        id_ = await add_deployment(database, PLATFORM, shared, name, retired_at=END)
+        await add_pool(database, PLATFORM, f"of-{name}", {id_: PLATFORM})
+    archived = "UPDATE {} SET archived_at = now() WHERE name IN ('old-model', 'shared')"
+    await execute(database, archived.format(table))
+    seen = {(one.kind, one.subject_name) for one in await at(database, END - 20 * DAY)}
+    left = {(NoticeKind.RETIREMENT, "other-model"), (NoticeKind.CONTRACT, "shared")}
+    assert seen == (left if table == "deployments" else set())
 
 
 async def test_a_pool_with_somebody_left_is_named_and_not_called_empty(database: TestDatabase) -> None:

@@ -138,6 +138,7 @@ async def test_a_list_of_budgets_has_pages(admin: Browser) -> None:
     made = [
         (await created(admin, scope="group", subject=str(uuid4())))["id"],
         (await created(admin, scope="task_type", subject="summarize"))["id"],
+        (await created(admin, scope="task_type", subject="probe"))["id"],
         (await created(admin, period="day"))["id"],
     ]
     page = (await admin.get("/budgets", params={"limit": 2})).json()

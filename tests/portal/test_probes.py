@@ -1,13 +1,16 @@
 """A probe through the door really calls: a scripted vendor over loopback HTTP, the ledger, budgets, the record."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from app.llm.clients import Clients
 from app.local.state import free_port
 from app.pools.seed import write_deployment, write_provider
 from app.pools.seed_schema import SeedDeployment, SeedPrice, SeedProvider
+from app.vocabulary import ProviderKind
 from tests.conftest import TestDatabase
 from tests.entra import ADA, ALAN, EDSGER
 from tests.portal.browsers import Browser, Portal, code
@@ -123,6 +126,24 @@ async def test_a_probe_calls_the_deployment_and_reports_what_it_saw_and_cost(
         "SELECT count(*) FROM audit_entries WHERE action = 'deployment.probe' AND detail->>'name' = 'alpha'",
     )
     assert count == 1
+
+
+async def test_the_time_in_which_a_vendors_library_is_imported_is_not_the_models(
+    admin: Browser, vendor: ScriptedVendor, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, imported = 1.5, Clients._import
+
+    async def imported_slowly(self: Clients, kind: ProviderKind) -> None:
+        await asyncio.sleep(slow)
+        await imported(self, kind)
+
+    monkeypatch.setattr(Clients, "_import", imported_slowly)
+    monkeypatch.setenv("HOUSE_KEY", KEY)
+    path = await place(database, vendor.base_url)
+    vendor.script("alpha", Behaviour(answer=READY))
+    report = (await admin.send("POST", path)).json()
+    assert report["succeeded"], report
+    assert report["latency_ms"] < slow * 1000
 
 
 @pytest.mark.parametrize(
