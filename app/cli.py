@@ -11,7 +11,7 @@ from uuid import UUID
 import typer
 from rich.console import Console
 
-from app.local import commands, operators
+from app.local import commands
 from app.local.client import ClientError
 from app.local.demo import SAMPLE, Task
 from app.local.evaluate_cli import evaluate
@@ -267,18 +267,24 @@ Person = Annotated[UUID, typer.Argument(metavar="OBJECT_ID", help="The person's 
 @operator.command("invite")
 def operator_invite(name: Annotated[str, typer.Argument(help="What the directory is called here.")]) -> None:
     """Let the operator's own directory bring itself in at the portal, as the first one."""
+    from app.local import operators
+
     _say(operators.invite(Settings(), name=name))
 
 
 @operator.command("grant")
 def operator_grant(person: Person) -> None:
     """Make somebody a platform operator; Entra has to assign the role as well."""
+    from app.local import operators
+
     _say(operators.grant(Settings(), object_id=person))
 
 
 @operator.command("revoke")
 def operator_revoke(person: Person) -> None:
     """Make a platform operator a plain member again."""
+    from app.local import operators
+
     _say(operators.revoke(Settings(), object_id=person))
 
 

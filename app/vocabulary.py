@@ -15,6 +15,8 @@ RevisionId = NewType("RevisionId", UUID)
 
 PLATFORM = TenantId(UUID("00000000-0000-7000-8000-000000000001"))
 """The reserved tenant that owns the configuration every tenant may read."""
+PROCESS_PERMISSION = "Tasks.Process.All"
+"""The application role that a program's token must carry."""
 
 
 class Environment(StrEnum):

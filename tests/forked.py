@@ -6,6 +6,7 @@ the whole system is started by its command (tests/local/test_supervisor.py).
 """
 
 import faulthandler
+import functools
 import gc
 import multiprocessing
 import multiprocessing.util
@@ -28,6 +29,13 @@ _CONTEXT.set_forkserver_preload(
         "workers.reaper",
         "app.main",
         "app.llm.providers.openai_compatible",
+        # What a worker loads when it begins and has its first step.
+        "app.copilot.ask",
+        "anyio._backends._asyncio",
+        "celery.apps.worker",
+        "celery.concurrency.thread",
+        "celery.worker.consumer",
+        "kombu.transport.redis",
     ]
 )
 
@@ -79,6 +87,14 @@ class Forked:
     def terminate(self) -> None:
         """Ask it to end."""
         self.send_signal(signal.SIGTERM)
+
+
+@functools.cache
+def ready() -> None:
+    """Wait until a process can be forked at once. Before, its start takes seconds, in which its caller's loop stands still."""
+    process = _CONTEXT.Process(target=os.getpid, daemon=True)
+    process.start()
+    process.join()
 
 
 def run(

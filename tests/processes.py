@@ -27,7 +27,7 @@ from app.pools.seed import import_platform
 from app.tenants.keys import TenantKeys
 from app.vocabulary import Lane, OfficeHost
 from tests.conftest import TestDatabase
-from tests.forked import Forked
+from tests.forked import Forked, ready
 from tests.imported import platform_imported
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,11 +37,15 @@ SEED = ROOT / "infra" / "seed.yaml"
 async def until(
     condition: Callable[[], Awaitable[bool]], autopsy: Callable[[], str] = str, *, seconds: float = 30.0
 ) -> None:
-    """Ask again and again until it is true. Raises: AssertionError with the autopsy when time is up."""
-    end = time.monotonic() + seconds
+    """Ask again and again until it is true. Raises: AssertionError with the autopsy when time is up.
+
+    The longer it takes, the less often: asking costs what the processes that are waited for could use.
+    """
+    began = time.monotonic()
     while not await condition():
-        assert time.monotonic() < end, f"waited {seconds} s in vain\n{autopsy()}"
-        await asyncio.sleep(0.02)
+        waited = time.monotonic() - began
+        assert waited < seconds, f"waited {seconds} s in vain\n{autopsy()}"
+        await asyncio.sleep(min(max(0.02, waited / 10), 0.1))
 
 
 @dataclass
@@ -231,6 +235,8 @@ def system(
     database: TestDatabase, redis_url: str, folder: Path, keyring: LocalKeyring, **options: Any
 ) -> Iterator[System]:
     """A system whose processes end with the test."""
+    # Now, as no API of the test serves yet.
+    ready()
     running = System(database, redis_url, folder, keyring, **options)
     try:
         yield running

@@ -21,8 +21,7 @@ from app.identity.browser_secrets import BrowserSecret
 from app.identity.errors import InvalidToken, RoleMissing, SessionRequired
 from app.identity.principal import Principal, PrincipalKind
 from app.identity.sessions import Session
-from app.tenants.app_clients import PROCESS_PERMISSION
-from app.vocabulary import Role
+from app.vocabulary import PROCESS_PERMISSION, Role
 
 _bearer = HTTPBearer(auto_error=False, description="A Microsoft Entra access token for this API.")
 

@@ -14,8 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.tenants.app_clients import PROCESS_PERMISSION
-from app.vocabulary import Role
+from app.vocabulary import PROCESS_PERMISSION, Role
 
 ADDIN_SCOPE = "Tasks.ReadWrite"
 """The scope with which a program acts for a person at the add-in's door."""

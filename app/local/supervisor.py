@@ -29,7 +29,6 @@ from app.local.entra.registrations import development_settings
 from app.local.guarded import ServiceFailed
 from app.local.postgres import EmbeddedPostgres
 from app.local.process import AddressTaken, Child, Keeper, Say
-from app.local.requirements import check_environment
 from app.local.running import (
     Ports,
     Running,
@@ -128,6 +127,9 @@ class Supervisor:
 
     def _start(self) -> None:
         self._refuse_production()
+        # Not above: commands for a system that is up load no driver of a database.
+        from app.local.requirements import check_environment
+
         check_environment(self._given)
         self._state.ensure()
         self._stack.enter_context(self._lock_state())

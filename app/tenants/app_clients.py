@@ -17,10 +17,8 @@ from app.core.clock import new_id
 from app.core.database import Database
 from app.core.errors import Conflict, NotFound
 from app.tenants.tables import AppClient, Member
-from app.vocabulary import AppClientState, MemberState, Role
+from app.vocabulary import PROCESS_PERMISSION, AppClientState, MemberState, Role
 
-PROCESS_PERMISSION = "Tasks.Process.All"
-"""The application role that a program's token must carry."""
 _CACHE_SECONDS = 0.5
 _MOST_ENTRIES = 20_000
 _MOST_PER_TENANT = 100

@@ -31,8 +31,7 @@ from app.local.entra.registrations import (
     Registration,
     registrations,
 )
-from app.tenants.app_clients import PROCESS_PERMISSION
-from app.vocabulary import Role
+from app.vocabulary import PROCESS_PERMISSION, Role
 from tests.entra import ADA, ALAN, RunningEntra
 from tests.local.entra_clients import claims_of
 

@@ -13,8 +13,7 @@ from cryptography.x509 import Certificate
 
 from app.identity import registrations as product
 from app.local.graph.drives import DOWNLOAD_HOST
-from app.tenants.app_clients import PROCESS_PERMISSION
-from app.vocabulary import Role
+from app.vocabulary import PROCESS_PERMISSION, Role
 
 API_CLIENT_ID = "5b1f0c1e-7a52-4c39-9d0e-3f6a2b8c4d10"
 ADDIN_CLIENT_ID = "c7d2a9f4-1e63-4b85-8f27-90a4e6d3b521"
