@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.anchors import AnchorFile
 from app.audit.writer import ChainWriter, anchor
+from app.copilot.batch_runs import BatchRuns
 from app.core.clock import new_id
 from app.core.database import Database
 from app.core.key_encryption import open_wrapping_keys
@@ -195,6 +196,10 @@ async def _deliver(maintenance: Maintenance) -> str | None:
     return await Delivering(maintenance.system, maintenance.app, maintenance.keys).run()
 
 
+async def _start_batches(maintenance: Maintenance) -> str | None:
+    return await BatchRuns(maintenance.system, maintenance.app, maintenance.keys).run()
+
+
 _BACKLOG = 1000
 SCHEDULES: tuple[Schedule, ...] = (
     Schedule("expired-uploads", 600.0, _remove_expired_uploads),
@@ -203,6 +208,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     Schedule("forget-tokens", 300.0, _forget_tokens),
     Schedule("notices", 600.0, _write_notices),
     Schedule("webhooks", 5.0, _deliver, longest_seconds=100.0),
+    Schedule("batches", 15.0, _start_batches),
     Schedule("audit-chain", 2.0, _chain_audit, longest_seconds=60.0),
     Schedule("audit-anchors", 60.0, _anchor_audit, longest_seconds=60.0),
 )

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Security
 
 from app.addin import (
+    batch_schedules,
     batches,
     catalog,
     documents,
@@ -29,6 +30,7 @@ for part in (
     estimates,
     jobs,
     batches,
+    batch_schedules,
     files,
     stream,
     feedback,

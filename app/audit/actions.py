@@ -97,7 +97,7 @@ class AuditAction(StrEnum):
 
     DOCUMENT_UPLOAD = "document.upload", "a document was uploaded or fetched from Microsoft 365"
     DOCUMENT_DELETE = "document.delete", "a document was deleted because its time was over"
-    JOB_ACCEPT = "job.accept", "a job was submitted"
+    JOB_ACCEPT = "job.accept", "a job was submitted, or with `batch` a batch of jobs"
     JOB_RESUME = "job.resume", "a member let a waiting job go on"
     JOB_CANCEL = "job.cancel", "a job was cancelled"
     JOB_FINISH = (
@@ -109,6 +109,9 @@ class AuditAction(StrEnum):
         "a member removed an own job with its content, and how many documents went with it",
     )
     JOB_DELETE = "job.delete", "a job and its result were deleted because their time was over"
+
+    BATCH_SCHEDULE_CREATE = "batch_schedule.create", "a member let a batch come round again"
+    BATCH_SCHEDULE_DELETE = "batch_schedule.delete", "a member ended that"
 
     AUDIT_EXPORT = "audit.export", "the operator exported the tenant's entries"
     AUDIT_IDENTIFY = "audit.identify", "the operator looked up a member's pseudonym"

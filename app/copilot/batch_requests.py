@@ -14,6 +14,7 @@ from app.copilot.house_wording import with_wording
 from app.copilot.permissions import Asker, require_permission
 from app.copilot.sealed_json import seal_json
 from app.copilot.submit import attributes_for, check_inputs, checked_parameters, find_task_type
+from app.copilot.types import TaskType
 from app.core.crypto import Sealer
 from app.documents.service import DocumentView
 from app.identity.graph import DriveItemRef
@@ -56,6 +57,34 @@ class BatchSubmission:
     idempotency: tuple[str, bytes] | None = None
 
 
+@dataclass(frozen=True)
+class CheckedBatch:
+    """Work that can be done document by document, and its parameters with and without the organisation's words."""
+
+    task_type: TaskType
+    parameters: Mapping[str, Any]
+    worded: Mapping[str, Any]
+
+
+async def check_batch(
+    session: AsyncSession,
+    sealer: Sealer,
+    configuration: Configuration,
+    task_type_name: str,
+    parameters: Mapping[str, Any],
+    *,
+    asker: Asker,
+) -> CheckedBatch:
+    """Raises: `UnknownTaskType`, `TaskTypeNotPermitted`, `InvalidParameters`, `WrongInput`."""
+    task_type = find_task_type(task_type_name)
+    await require_permission(session, configuration, asker, task_type.name)
+    checked = checked_parameters(task_type, parameters)
+    # Each job takes the words of the day on which it is made; that they are there now is looked at all the same.
+    worded = await with_wording(session, sealer, task_type, checked)
+    check_inputs(task_type, 1, None)
+    return CheckedBatch(task_type, checked, worded)
+
+
 async def submit_batch(
     session: AsyncSession,
     sealer: Sealer,
@@ -72,12 +101,9 @@ async def submit_batch(
     `TooManyBatches`, `TooManyJobs`, `IdempotencyKeyReused`; what keeps every document from being done.
     """
     ids = {"tenant_id": tenant_id, "member_id": member_id}
-    task_type = find_task_type(new.task_type)
-    await require_permission(session, configuration, Asker(tenant_id, member_id, roles), task_type.name)
-    parameters = checked_parameters(task_type, new.parameters)
-    # Each job takes the words of the day on which it is made; that they are there now is looked at all the same.
-    worded = await with_wording(session, sealer, task_type, parameters)
-    check_inputs(task_type, 1, None)
+    asker = Asker(tenant_id, member_id, roles)
+    checked = await check_batch(session, sealer, configuration, new.task_type, new.parameters, asker=asker)
+    task_type = checked.task_type
     if await batches.open_batches(session, **ids) >= _MOST_BATCHES:
         raise TooManyBatches(_MOST_BATCHES)
     member = await attributes_for(session, configuration, task_type.name, **ids)
@@ -88,7 +114,7 @@ async def submit_batch(
         told = await estimate_batch(
             configuration,
             task_type,
-            worded,
+            checked.worded,
             tenant_id=tenant_id,
             host=new.host,
             documents=new.documents,
@@ -103,7 +129,7 @@ async def submit_batch(
             task_type=task_type.name,
             host=new.host,
             lane=Lane.BACKGROUND,
-            parameters=parameters,
+            parameters=checked.parameters,
             documents=[],
             pool_tenant_id=route.pool_tenant_id,
             pool_revision_id=route.revision_id,

@@ -7,6 +7,7 @@ from app.core.database import Database
 from app.identity.graph_errors import GraphSessionNotFound
 from app.identity.long_sessions import LongSessions
 from app.identity.principal import Principal
+from app.jobs import batch_schedules
 from app.jobs.resume import waiting_job
 from app.jobs.waiting import NEEDS_USER
 
@@ -33,8 +34,29 @@ async def renewed_session(
         )
     if waiting.reason != NEEDS_USER or waiting.graph_session_id is None:
         return None
+    old = waiting.graph_session_id
     try:
-        await sessions.renew(caller, raw_token, waiting.graph_session_id, actor=actor)
+        await sessions.renew(caller, raw_token, old, actor=actor)
     except GraphSessionNotFound:
-        return await sessions.start(caller, raw_token, actor=actor, days=_DAYS)
-    return waiting.graph_session_id
+        return await _replaced(database, sessions, caller, raw_token, old, actor=actor)
+    return old
+
+
+async def _replaced(
+    database: Database,
+    sessions: LongSessions,
+    caller: Principal,
+    raw_token: str,
+    old: UUID,
+    *,
+    actor: Actor,
+) -> UUID:
+    """Another session: for a day, or for as long as may be where schedules went by the old one, and go by it now."""
+    ids = {"tenant_id": caller.tenant_id, "member_id": caller.member_id}
+    async with database.tenant(caller.tenant_id) as session:
+        scheduled = await batch_schedules.needs_session(session, **ids, session_id=old)
+    new = await sessions.start(caller, raw_token, actor=actor, days=None if scheduled else _DAYS)
+    if scheduled:
+        async with database.tenant(caller.tenant_id) as session:
+            await batch_schedules.use_session(session, **ids, old=old, new=new)
+    return new

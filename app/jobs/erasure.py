@@ -12,6 +12,7 @@ from app.jobs.notify import notify_cancelled
 from app.jobs.states import FINAL_JOB_STATES, OPEN_JOB_STATES
 from app.jobs.tables import (
     BatchItem,
+    BatchSchedule,
     DispatchTurn,
     IdempotencyKey,
     Job,
@@ -30,6 +31,7 @@ TABLES: tuple[Erasable, ...] = (
     by_parent(JobInput, "job_id", Job),
     by_parent(JobFilePart, "job_id", Job),
     by_parent(BatchItem, "batch_id", Job),
+    by_member(BatchSchedule),
     of_tenant(DispatchTurn),
 )
 

@@ -48,6 +48,28 @@ class TooManyBatches(Throttled):
         )
 
 
+class BatchScheduleNotFound(NotFound):
+    """No such schedule for this caller."""
+
+    code = "batch_schedule_not_found"
+    title = "No such schedule"
+
+    def __init__(self, schedule_id: UUID) -> None:
+        super().__init__(
+            f"There is no schedule {schedule_id} that you may see; list yours with GET /addin/v1/batch-schedules."
+        )
+
+
+class TooManyBatchSchedules(Conflict):
+    """A member has as many schedules as they may."""
+
+    code = "too_many_batch_schedules"
+    title = "Too many schedules"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"You have {most} schedules, the most you may; delete one first.")
+
+
 class JobFileNotFound(NotFound):
     """The job has made no file."""
 

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.crypto import Sealer
+from app.jobs import batch_schedules
 from app.jobs.accept import parameters_place
 from app.jobs.batches import source_place
 from app.jobs.complete import result_place
@@ -64,6 +65,34 @@ async def export_jobs(
         return await asyncio.to_thread(
             lambda: [_opened(sealer, job, said.get(job.id), items.get(job.id)) for job in found]
         )
+
+    return opened
+
+
+async def export_schedules(
+    session: AsyncSession, sealer: Sealer, *, tenant_id: UUID, member_id: UUID, after: UUID | None, limit: int
+) -> Opening:
+    """Batches that come round again, as `export_jobs` gives jobs; all that a member may have are one page."""
+    found = await batch_schedules.page(session, tenant_id=tenant_id, member_id=member_id)
+    rows = (
+        []
+        if after is not None
+        else [
+            {
+                "id": one.id,
+                "task_type": one.task_type,
+                "at": f"{one.recurrence.at:%H:%M}",
+                "time_zone": one.recurrence.time_zone,
+                "weekdays": sorted(one.recurrence.weekdays),
+                "created_at": one.created_at,
+                "request": json.loads(sealer.open(batch_schedules.request_place(one.id), one.sealed_request)),
+            }
+            for one in found[:limit]
+        ]
+    )
+
+    async def opened() -> Sequence[dict[str, Any]]:
+        return rows
 
     return opened
 

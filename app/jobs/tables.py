@@ -1,6 +1,6 @@
 """Tables of the jobs room. The queued step is its own outbox row: Postgres is the queue of record."""
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -121,6 +121,33 @@ class BatchItem(Base):
     """The job is that of an earlier batch of the same schedule."""
     error: Mapped[dict[str, Any] | None]
     """Why no job could be made."""
+
+
+class BatchSchedule(TenantOwned, Base):
+    """A batch over a folder that comes round again; see batch_schedules.py."""
+
+    __tablename__ = "batch_schedules"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "member_id"], ["members.tenant_id", "members.id"]),
+        Index(None, "next_at"),
+        Index(None, "tenant_id", "member_id"),
+    )
+
+    member_id: Mapped[UUID]
+    task_type: Mapped[str]
+    sealed_request: Mapped[Sealed]
+    at: Mapped[time]
+    """Time of day in `time_zone`."""
+    time_zone: Mapped[str]
+    weekdays: Mapped[str]
+    """Digits from 1 (Monday) to 7."""
+    graph_session_id: Mapped[UUID]
+    """No foreign key, for it may be over or revoked: then its batches wait for their member."""
+    next_at: Mapped[datetime]
+    last_batch_id: Mapped[UUID | None]
+    last_error: Mapped[str | None]
+    """The code of why the last time was skipped."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class JobFilePart(Base):

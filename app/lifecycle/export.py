@@ -21,7 +21,8 @@ from app.core.database import Database
 from app.documents import originals
 from app.documents.export import export_documents
 from app.jobs import files
-from app.jobs.export import export_jobs
+from app.jobs.batch_schedules import MOST_SCHEDULES
+from app.jobs.export import export_jobs, export_schedules
 from app.tenants import members
 
 _JOBS_AT_ONCE = 50
@@ -36,7 +37,8 @@ Page = Callable[..., Awaitable[Callable[[], Opened]]]
 async def export_member(
     database: Database, sealer: Sealer, *, tenant_id: UUID, member_id: UUID, actor: Actor
 ) -> AsyncIterator[bytes]:
-    """Lines of JSON: the member's row, then each document and each job with its files, opened. That is recorded.
+    """Lines of JSON: the member's row, then each document and each job with its files, and each schedule of batches,
+    opened. That is recorded.
 
     Each page is a transaction of its own that is over before anything of it is opened, so neither a slow
     reader nor a large document holds a connection. Raises: `MemberNotFound`.
@@ -65,6 +67,8 @@ async def export_member(
             parts = _made(database, sealer, tenant_id, one["id"])
             async for line in _file_lines("job", one["id"], file, parts):
                 yield line
+    async for one in _all(database, sealer, export_schedules, tenant_id, member_id, MOST_SCHEDULES):
+        yield _line("batch_schedule", one)
 
 
 async def _all(

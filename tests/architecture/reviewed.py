@@ -72,6 +72,7 @@ SEALED = (
     ("upload_sessions", "sealed_name sealed_sha256"),
     ("upload_parts", "content"),
     ("batch_items", "sealed_source"),
+    ("batch_schedules", "sealed_request"),
     ("job_file_parts", "content"),
     ("jobs", "sealed_parameters sealed_result"),
     ("job_steps", "sealed_answer sealed_input sealed_output"),
@@ -107,6 +108,7 @@ NOT_CONTENT = (
     # Words of our own: states, kinds, codes, names of parts of the product; a language; a currency.
     ("app_clients", "permissions state"),
     ("audit_entries", "actor_kind action target_type target_id"),
+    ("batch_schedules", "task_type time_zone weekdays last_error"),
     ("budgets", "scope subject period currency"),
     ("dispatch_turns", "lane"),
     ("documents", "media_type language"),

@@ -16,6 +16,8 @@ RECORDS: dict[str, set[AuditAction]] = {
     "POST /addin/v1/jobs/{job_id}/cancel": {_CANCEL},
     "DELETE /addin/v1/jobs/{job_id}": {AuditAction.JOB_REMOVE},
     "POST /addin/v1/jobs/{job_id}/resume": {AuditAction.JOB_RESUME},
+    "POST /addin/v1/batch-schedules": {AuditAction.BATCH_SCHEDULE_CREATE},
+    "DELETE /addin/v1/batch-schedules/{schedule_id}": {AuditAction.BATCH_SCHEDULE_DELETE},
     "POST /addin/v1/batches": {_ACCEPT},
     "POST /addin/v1/batches/{batch_id}/cancel": {_CANCEL},
     "POST /addin/v1/batches/{batch_id}/resume": {AuditAction.JOB_RESUME},

@@ -211,6 +211,16 @@ async def in_the_pane(witness: Witness) -> None:
         )
         path = "/graph-sessions"
         leave = await witness.sees(client, ada, AuditAction.GRAPH_SESSION_BEGIN, "POST", path, json={})
+        nightly = {
+            "task_type": "summarize",
+            "folder": drive_item,
+            "graph_session": leave["id"],
+            "at": "02:00",
+        }
+        made = AuditAction.BATCH_SCHEDULE_CREATE
+        kept = await witness.sees(client, ada, made, "POST", "/batch-schedules", json=nightly)
+        ended = AuditAction.BATCH_SCHEDULE_DELETE
+        await witness.sees(client, ada, ended, "DELETE", f"/batch-schedules/{kept['id']}")
         own = f"{path}/{leave['id']}"
         await witness.sees(client, ada, AuditAction.GRAPH_SESSION_RENEW, "POST", f"{own}/renew")
         await witness.sees(client, ada, AuditAction.GRAPH_SESSION_REVOKE, "DELETE", own)

@@ -8,7 +8,7 @@ from tests.isolation.actors import ADA, Actor, Guard, Kind
 from tests.isolation.places import Entry, Handle, Plain, Shape, Whole, neighbour
 from tests.isolation.world import World
 
-_PATH = "/addin/v1/batches"
+_PATH, _SCHEDULES = "/addin/v1/batches", "/addin/v1/batch-schedules"
 _FETCHED_LATER = Plain(
     "Graph decides on it when the batch runs, by the tokens of the caller's own session; that is a handle here"
 )
@@ -73,6 +73,40 @@ async def beside_file(world: World, actor: Actor) -> Shape:
     return Shape(body=body)
 
 
+async def schedule(world: World, actor: Actor) -> str:
+    """That of the owner's, over the whole of a drive."""
+    folder = {"drive_id": await things.drive_id(world, actor), "item_id": "root"}
+    leave = await things.graph_session(world, actor)
+    body = {"task_type": "summarize", "folder": folder, "graph_session": leave, "at": "02:00"}
+    return str((await world.made(actor, "POST", _SCHEDULES, Shape(body=body)))["id"])
+
+
+def _schedules() -> dict[str, Entry]:
+    own = partial(Entry, Guard.PEOPLE, ADA, personal=True)
+    found = Handle(things.by(ADA, schedule))
+    nightly = {
+        "task_type": "summarize",
+        "folder": {"drive_id": "b!0", "item_id": "root"},
+        "at": "02:00",
+    }
+    return {
+        f"GET {_SCHEDULES}": own(whole=Whole()),
+        f"POST {_SCHEDULES}": own(
+            {
+                "body graph_session": Handle(things.graph_session, beside=things.beside(body=nightly)),
+                "body folder.drive_id": _FETCHED_LATER,
+                "body folder.item_id": _FETCHED_LATER,
+                "body parameters": _PARAMETERS,
+                "body task_type": _TASK_TYPE,
+                "body at": Plain("a time of day"),
+                "body time_zone": Plain("a name of a fixed list"),
+            }
+        ),
+        f"GET {_SCHEDULES}/{{schedule_id}}": own({"path schedule_id": found}),
+        f"DELETE {_SCHEDULES}/{{schedule_id}}": own({"path schedule_id": found}),
+    }
+
+
 def batches() -> dict[str, Entry]:
     """Each a member's own."""
     own = partial(Entry, Guard.PEOPLE, ADA, personal=True)
@@ -85,6 +119,7 @@ def batches() -> dict[str, Entry]:
         Handle(things.by(ADA, things.document), beside=things.beside_own_document),
     )
     return {
+        **_schedules(),
         f"GET {_PATH}": own({"query before": cursor}, whole=Whole()),
         f"POST {_PATH}": own(
             {

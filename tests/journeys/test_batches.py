@@ -131,3 +131,64 @@ async def test_a_batch_goes_on_where_it_was_when_its_worker_is_killed_and_does_n
     assert len(made) == 20
     # Only what was under way when the worker died was asked twice.
     assert len(vendor.asked) <= 20 + 8
+
+
+@pytest.mark.processes
+async def test_a_nightly_batch_does_what_is_new_and_waits_for_a_member_whose_leave_is_over(
+    house: House,
+) -> None:
+    graph, leave = house.entra.app.graph, await graph_session(house)
+    folder = graph.add_folder(ADA, "Reports")
+    kept = [graph.add(ADA, f"{n}.txt", TEXT.format(n=n).encode(), folder=folder) for n in range(2, 5)]
+    where = {"drive_id": folder.drive_id, "item_id": folder.id}
+    body = {"task_type": "summarize", "folder": where, "graph_session": leave, "at": "02:00"}
+    nightly = await house.client().post("/batch-schedules", json=body)
+    assert nightly.status_code == 201, nightly.text
+    path = f"/batch-schedules/{nightly.json()['id']}"
+    house.system.start_all()
+
+    async def comes_round() -> str:
+        """Let its time come, and the reaper look; gives the batch that it started."""
+        before = (await house.client().get(path)).json()["last_batch_id"]
+        await house.system.rows("UPDATE batch_schedules SET next_at = now() - interval '1 s' RETURNING 1")
+        await house.system.rows(
+            "UPDATE schedules SET last_started_at = now() - interval '1 h' WHERE name = 'batches' RETURNING 1"
+        )
+
+        async def started() -> bool:
+            return bool((await house.client().get(path)).json()["last_batch_id"] != before)
+
+        await until(started, house.system.autopsy)
+        found: str = (await house.client().get(path)).json()["last_batch_id"]
+        return found
+
+    first = await ended(house, await comes_round())
+    assert (first["state"], first["documents"]["succeeded"], first["documents"]["unchanged"]) == (
+        "succeeded",
+        3,
+        0,
+    )
+    graph.drives.change(kept[1].id, content=TEXT.format(n=40).encode())
+    graph.add(ADA, "new.txt", TEXT.format(n=50).encode(), folder=folder)
+    second = await ended(house, await comes_round())
+    assert (second["documents"]["succeeded"], second["documents"]["unchanged"]) == (4, 2)
+    done = await results(house, second["id"])
+    assert [one["is_unchanged"] for one in done] == [True, False, True, False]
+    assert ["2 days" in done[0]["result"]["text"], "40" in done[1]["result"]["text"]] == [True, True]
+
+    assert (await house.client().delete(f"/graph-sessions/{leave}")).status_code == 204
+    third = await comes_round()
+
+    async def waits() -> bool:
+        return (await batch(house, third))["waiting"] is not None
+
+    await until(waits, house.system.autopsy)
+    asked = (await batch(house, third))["waiting"]
+    assert (asked["reason"], asked["code"]) == ("needs_user", "graph_session_not_found")
+    assert (await house.client().post(f"/batches/{third}/resume")).status_code == 200
+    assert (await ended(house, third))["documents"]["unchanged"] == 4
+    # The schedule goes by the new leave, which lasts as long as one may.
+    schedule = (await house.client().get(path)).json()
+    (renewed,) = (await house.client().get("/graph-sessions")).json()["value"]
+    assert schedule["graph_session"] == renewed["id"] != leave
+    assert schedule["next_at"][11:16] == "02:00"

@@ -27,6 +27,7 @@ from tests.trust import PLAIN
 QUICK, DEEP = 2, 100
 BEYOND_CHANCE = {
     "POST /addin/v1/documents/drive-items",
+    "POST /addin/v1/batch-schedules",
     "POST /addin/v1/batches/{batch_id}/resume",
     "DELETE /addin/v1/batches/{batch_id}",
     "POST /addin/v1/jobs/{job_id}/resume",
@@ -187,6 +188,11 @@ class Doors:
             made[f"/addin/v1/{path} document_id"] = made["/addin/v1/jobs document_id"]
         batch = {"task_type": "summarize", "input": {"documents": [made["/addin/v1/jobs document_id"]]}}
         made["batch_id"] = await self._made("/addin/v1/batches", json=batch)
+        folder = {"drive_id": "b!0", "item_id": "root"}
+        again = {"task_type": "summarize", "folder": folder, "at": "02:00"}
+        made["/addin/v1/batch-schedules/{schedule_id} schedule_id"] = await self._made(
+            "/addin/v1/batch-schedules", json={**again, "graph_session": leave}
+        )
         # A stream ends only with its job.
         text = {"task_type": "summarize", "input": {"text": "Tea is late."}}
         over = await self._made("/addin/v1/jobs", json=text)
