@@ -1,11 +1,13 @@
 """What Graph's answers mean, and that the setting of its address cannot lead elsewhere."""
 
 import base64
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from app.identity.graph import DriveItemRef, challenged_claims, graph_scope
+from app.identity.graph import DriveItemRef, Graph, challenged_claims, graph_scope
+from app.identity.graph_errors import GraphUnavailable
 from app.settings import Settings
 
 PRODUCTION = {"env": "production", "entra_authority": "https://login.microsoftonline.com"}
@@ -65,3 +67,51 @@ def test_production_downloads_from_suffixes_of_two_labels_only(host: str) -> Non
 def test_the_permission_is_that_of_the_cloud(host: str) -> None:
     settings = Settings.model_validate({**PRODUCTION, "graph_url": f"https://{host}"})
     assert graph_scope(settings) == f"https://{host}/Files.Read.All"
+
+
+class TwoPages(Graph):
+    """Gives a folder in two pages, the second at an address that somebody else has chosen."""
+
+    asked: list[str]
+
+    async def read(self, token: str, path: str) -> dict[str, Any]:
+        self.asked.append(path)
+        entry = {"id": f"01{len(self.asked)}", "name": "a.txt", "eTag": "1", "file": {}}
+        more = {"@odata.nextLink": "https://evil.example/v1.0/me/messages?$skiptoken=2"}
+        notebook = {"id": "01N", "name": "Notes", "eTag": "1", "package": {"type": "oneNote"}}
+        return {"value": [entry, notebook], **(more if len(self.asked) == 1 else {})}
+
+
+async def test_the_next_page_of_a_folder_is_asked_of_that_folder_whatever_address_is_named() -> None:
+    graph = TwoPages(Settings.model_validate(PRODUCTION))
+    graph.asked = []
+    found = [one async for one in graph.children("token", DriveItemRef("b!a", "01F"))]
+    await graph.close()
+    assert [(one.ref, one.is_folder) for one in found] == [
+        (DriveItemRef("b!a", "011", "1"), False),
+        (DriveItemRef("b!a", "012", "1"), False),
+    ]
+    first, second = graph.asked
+    assert first.startswith("/v1.0/drives/b!a/items/01F/children?$select=")
+    assert second == "/v1.0/drives/b!a/items/01F/children?$skiptoken=2"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"id": "../x", "name": "a", "eTag": "1", "file": {}}],
+        [{"id": "01", "name": "a", "file": {}}],
+        ["x"],
+        None,
+    ],
+)
+async def test_a_page_that_cannot_be_read_is_no_page(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = Graph(Settings.model_validate(PRODUCTION))
+
+    async def read(_token: str, _path: str) -> dict[str, Any]:
+        return {"value": value}
+
+    monkeypatch.setattr(graph, "read", read)
+    with pytest.raises(GraphUnavailable):
+        _ = [one async for one in graph.children("token", DriveItemRef("b!a", "01F"))]
+    await graph.close()

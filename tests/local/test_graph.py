@@ -102,3 +102,30 @@ def test_refusals_are_given_as_often_as_asked(
     assert answers[0].headers["retry-after"] == "7"
     fresh_entra.app.graph.deny(ADA)
     assert ask(surfer, "/me/drive", token).json()["error"]["code"] == "accessDenied"
+
+
+def test_a_folder_is_listed_page_by_page_to_those_who_may_read_it(
+    fresh_entra: RunningEntra, surfer: httpx.Client, token: str
+) -> None:
+    graph = fresh_entra.app.graph
+    folder = graph.add_folder(ADA, "Reports")
+    graph.add_folder(ADA, "Old", folder=folder)
+    for n in range(4):
+        graph.add(ADA, f"{n}.txt", b"x", folder=folder)
+    path = f"/drives/{folder.drive_id}/items/{folder.id}"
+
+    first = ask(surfer, f"{path}/children?$select=name,file,folder&$top=3", token).json()
+    second = ask(surfer, first["@odata.nextLink"], token).json()
+
+    assert [one["name"] for one in first["value"] + second["value"]] == [
+        "Old",
+        *(f"{n}.txt" for n in range(4)),
+    ]
+    assert ["folder" in one for one in first["value"]] == [True, False, False]
+    assert "@odata.nextLink" not in second
+    top = ask(surfer, f"/drives/{folder.drive_id}/items/root/children?$select=name", token).json()
+    assert {one["name"] for one in top["value"]} == {"Reports", graph.items(ADA)[0].name}
+    assert ask(surfer, f"{path}/content", token).status_code == 400
+    theirs = graph.add_folder(ALAN, "Theirs")
+    answer = ask(surfer, f"/drives/{theirs.drive_id}/items/{theirs.id}/children", token)
+    assert answer.json()["error"]["code"] == "itemNotFound"
