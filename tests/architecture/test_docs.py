@@ -136,3 +136,4 @@ async def test_the_add_in_examples_run(house: House, tmp_path: Path) -> None:
     assert re.search(r"^[0-9a-f-]{36} \d+$", ran.stdout, re.MULTILINE)
     assert re.search(r"^at most \d+ micros for 1 documents$", ran.stdout, re.MULTILINE)
     assert re.search(r"^memo.docx \w+", ran.stdout, re.MULTILINE)
+    assert re.search(r"^next at 20\d\d-\d\d-\d\dT0[01]:00:00Z$", ran.stdout, re.MULTILINE)
