@@ -274,6 +274,8 @@ class ModelCaller:
         prepaid = scope.prepaid
         if prepaid is not None and covers(prepaid.intent, intent):
             scope.prepaid = None
+            # It was reckoned generously, before anybody knew the request.
+            prepaid.most_micros = intent.reserved_micros
             return prepaid
         scope.let_go()
         try:
@@ -314,14 +316,15 @@ class ModelCaller:
                 )
         except asyncio.CancelledError:
             # Nobody knows what the vendor did before its socket closed.
-            record.outcome, record.cost_micros = CallOutcome.CANCELLED, record.intent.reserved_micros
+            record.outcome = CallOutcome.CANCELLED
+            record.cost_most()
             raise
         except ProviderError as error:
             record.outcome, record.error_code = CallOutcome.FAILED, error.code
             if error.usage is not None:
                 count(record, error.usage, member)
             elif error.may_cost:
-                record.cost_micros = record.intent.reserved_micros
+                record.cost_most()
             raise
         count(record, result.usage, member)
         record.outcome = CallOutcome.SUCCEEDED

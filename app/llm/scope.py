@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.crypto import Sealer
+from app.core.logging import get_logger
 from app.llm.types import TokenUsage
 from app.pools.values import PoolMemberFacts, RevisionFacts
 from app.tenants.policy import Policy
@@ -17,6 +18,7 @@ from app.usage.errors import BudgetExhausted
 from app.usage.ledger import CallIntent, CallRecord, open_call
 from app.vocabulary import CallOutcome
 
+_log = get_logger(__name__)
 _PROMPT_TOKENS, _OUTPUT_TOKENS = 1000, 1500
 """What instructions and an answer are reckoned with before the request is made."""
 
@@ -125,3 +127,12 @@ def count(record: CallRecord, usage: TokenUsage, member: PoolMemberFacts) -> Non
     record.output_tokens = usage.output_tokens
     record.reasoning_tokens = usage.reasoning_tokens
     record.cost_micros = cost_micros(usage, member.deployment.price)
+    if record.cost_micros > record.reserved_micros:
+        _log.warning(
+            "a vendor counted more than was reserved",
+            tenant_id=str(record.intent.tenant_id),
+            call_id=str(record.intent.id),
+            deployment=member.deployment.name,
+            reserved_micros=record.reserved_micros,
+            cost_micros=record.cost_micros,
+        )

@@ -43,6 +43,7 @@ class Exclusion(StrEnum):
     PURPOSE = "purpose"
     CREDENTIAL = "credential"
     BUDGET = "budget"
+    CURRENCY = "currency"
     RESTING = "resting"
 
 
@@ -63,7 +64,8 @@ _WORDS = {
     Exclusion.CONTRACT: "has no contract any more",
     Exclusion.PURPOSE: "is only watched, it does not serve yet",
     Exclusion.CREDENTIAL: "has no usable key",
-    Exclusion.BUDGET: "costs more than the budget leaves, or is priced in another currency",
+    Exclusion.BUDGET: "costs more than the budget leaves",
+    Exclusion.CURRENCY: "is priced in another currency than the budget; bring both into one",
     Exclusion.RESTING: "rests after a failure",
 }
 
@@ -93,12 +95,18 @@ class Allowance:
     left_micros: int | None = None
     frugal: bool = False
 
-    def allows(self, deployment: DeploymentFacts, input_tokens: int, output_tokens: int) -> bool:
-        """Whether the most that such a call can cost is left. What has no price costs nothing."""
+    def exclusion(
+        self, deployment: DeploymentFacts, input_tokens: int, output_tokens: int
+    ) -> Exclusion | None:
+        """Why the most that such a call can cost may not be spent. What has no price costs nothing."""
         if self.left_micros is None or deployment.price is None:
-            return True
+            return None
         micros = deployment.estimate_micros(input_tokens, output_tokens)
-        return not micros or (deployment.price.currency == self.currency and micros <= self.left_micros)
+        if not micros:
+            return None
+        if deployment.price.currency != self.currency:
+            return Exclusion.CURRENCY
+        return Exclusion.BUDGET if micros > self.left_micros else None
 
 
 UNLIMITED = Allowance()
@@ -146,10 +154,10 @@ def select(
         reason = exclusion(member, policy, demand, now=now)
         if reason is None and member.deployment.provider.id in without_credential:
             reason = Exclusion.CREDENTIAL
-        if reason is None and not allowance.allows(
-            member.deployment, demand.input_tokens, member.output_tokens(demand.output_tokens)
-        ):
-            reason = Exclusion.BUDGET
+        if reason is None:
+            reason = allowance.exclusion(
+                member.deployment, demand.input_tokens, member.output_tokens(demand.output_tokens)
+            )
         if reason is None and resting.get(member.deployment.id, 0.0) > now.timestamp():
             reason = Exclusion.RESTING
         if reason is None:

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.pools.configuration import Configuration
 from app.pools.selection import Allowance
 from app.tenants.members import groups_of
-from app.usage.errors import BudgetExhausted
+from app.usage.errors import BudgetExhausted, BudgetInAnotherCurrency
 from app.usage.tables import Budget, BudgetPeriod
 from app.vocabulary import BudgetScope, Period
 
@@ -199,17 +199,18 @@ async def reserve(
 ) -> list[dict[str, Any]]:
     """Reserve money in the current period of each of these budgets, in all or in none.
 
-    Gives what the ledger keeps as `charges`. Raises: `BudgetExhausted`; then nothing is reserved, and the
+    Gives what the ledger keeps as `charges`. Raises: `BudgetExhausted`, `BudgetInAnotherCurrency`; then nothing is reserved, and the
     transaction may go on.
     """
     if not budgets:
         return []
     await _begin_periods(session, tenant_id, budgets, at)
     stand = await _standings(session, tenant_id, budgets, at, lock=True)
-    if micros and any(
-        one.left_micros is not None and (micros > one.left_micros or one.budget.currency != currency)
-        for one in stand
-    ):
+    limited = [(one, one.left_micros) for one in stand if one.left_micros is not None and micros]
+    for one, _ in limited:
+        if one.budget.currency != currency:
+            raise BudgetInAnotherCurrency(one.budget.whose, one.budget.currency, currency, one.ends_at)
+    if any(micros > left for _, left in limited):
         raise exhausted(stand)
     keys = [(one.budget.id, one.starts_at) for one in stand if one.budget.currency == currency]
     await session.execute(

@@ -17,15 +17,39 @@ class BudgetExhausted(Throttled):
     code = "budget_exhausted"
     title = "The budget is used up"
 
-    def __init__(self, whose: str, resets_at: datetime, limits: Mapping[UUID, int] | None = None) -> None:
+    def __init__(
+        self,
+        whose: str,
+        resets_at: datetime,
+        limits: Mapping[UUID, int] | None = None,
+        *,
+        message: str | None = None,
+    ) -> None:
         super().__init__(
-            f"The budget of {whose} is used up until {resets_at:%Y-%m-%d %H:%M} UTC. Wait until then, or ask"
+            message
+            or f"The budget of {whose} is used up until {resets_at:%Y-%m-%d %H:%M} UTC. Wait until then, or ask"
             " your administrator to raise it.",
             details=[ErrorDetail("resets_at", resets_at.isoformat())],
             retry_after_seconds=max(1.0, (resets_at - now()).total_seconds()),
         )
         self.resets_at = resets_at
         self.limits = dict(limits or {})
+
+
+class BudgetInAnotherCurrency(BudgetExhausted):
+    """A budget cannot count what a call costs, because its price is in another currency."""
+
+    code = "budget_currency"
+    title = "The budget is in another currency"
+
+    def __init__(self, whose: str, currency: str, priced_in: str, resets_at: datetime) -> None:
+        super().__init__(
+            whose,
+            resets_at,
+            message=f"The budget of {whose} is in {currency} and the model is priced in {priced_in}, so that nothing"
+            " can be reserved. Waiting does not help: ask your administrator for prices and budgets in one"
+            " currency.",
+        )
 
 
 class BudgetNotFound(NotFound):

@@ -61,6 +61,17 @@ class CallRecord:
     output_tokens: int = 0
     reasoning_tokens: int = 0
     cost_micros: int = 0
+    most_micros: int | None = None
+    """The most that the request which was made can cost, where that is less than was reserved."""
+
+    @property
+    def reserved_micros(self) -> int:
+        """What the ledger keeps as reserved when the call has ended: all of the reservation that its request needed."""
+        return self.intent.reserved_micros if self.most_micros is None else self.most_micros
+
+    def cost_most(self) -> None:
+        """Charge the most that it can have cost: the vendor may have worked, and nobody knows how much."""
+        self.cost_micros = self.reserved_micros
 
 
 @dataclass(frozen=True)
@@ -116,7 +127,8 @@ async def open_call(session: AsyncSession, intent: CallIntent, budgets: Sequence
 
 # Budgets' periods are locked in the order of their keys, as `budgets.reserve` does. A call counts once in
 # each of its periods: what was reserved for it is freed when it first ends, and what it cost is spent; a late
-# settling after `unknown` corrects what was spent.
+# settling after `unknown` corrects what was spent. `before` is what stood there: all of it is freed, though the call
+# keeps only what its request needed.
 _MOVE_MONEY = """
     before AS (
         SELECT c.tenant_id, c.id, c.outcome, c.reserved_micros, c.cost_micros, c.charges
@@ -163,9 +175,10 @@ _SETTLE = text(
     WITH ended AS (
         SELECT * FROM jsonb_to_recordset(:ended) AS e(
             tenant_id uuid, id uuid, outcome text, error_code text, input_tokens int,
-            cached_input_tokens int, output_tokens int, reasoning_tokens int, cost_micros bigint)
+            cached_input_tokens int, output_tokens int, reasoning_tokens int, cost_micros bigint,
+            reserved_micros bigint)
     ),
-    {_MOVE_MONEY}
+    {_MOVE_MONEY.replace("settled_at =", "reserved_micros = e.reserved_micros, settled_at =")}
     """  # noqa: S608 - both parts are constants
 ).bindparams(bindparam("ended", type_=JSONB))
 _SETTLE_ORPHANS = text(
@@ -194,6 +207,7 @@ async def settle(session: AsyncSession, records: Sequence[CallRecord]) -> None:
             "output_tokens": record.output_tokens,
             "reasoning_tokens": record.reasoning_tokens,
             "cost_micros": record.cost_micros,
+            "reserved_micros": record.reserved_micros,
         }
         for record in records
         if record.outcome is not CallOutcome.PENDING

@@ -10,6 +10,7 @@ from redis.asyncio.connection import AbstractConnection
 from sqlalchemy import event
 
 from app.core.clock import now
+from app.llm.errors import CallFailed
 from app.llm.scope import CallScope, prepay
 from app.pools.limits import Grant
 from app.pools.values import RevisionFacts
@@ -150,6 +151,21 @@ async def test_a_fallback_pays_for_itself_and_a_failed_call_costs_what_it_used(
     assert [hop.error_code for hop in accepted.hops] == ["truncated", None]
     assert [call.cost_micros for call in await bench.ledger()] == [180, 180]
     assert await purse.sums() == (0, 360)
+
+
+async def test_a_failed_call_without_a_count_costs_its_own_maximum_and_not_what_was_prepaid(
+    bench: Bench, purse: Purse
+) -> None:
+    """100 tokens in and 50 out cost at most 300 micros; the stream that breaks off counts none."""
+    await purse.budget(hard=10**9)
+    bench.vendor.script("alpha", Behaviour(usage=None))
+    scope = await loaded(bench, bench.pool("alpha"))
+    assert scope.prepaid is not None
+    assert scope.prepaid.intent.reserved_micros > 300
+    with pytest.raises(CallFailed):
+        await bench.caller.call(request(), scope=scope, verify=accept)
+    assert [call.cost_micros for call in await bench.ledger()] == [300]
+    assert await purse.sums() == (0, 300)
 
 
 async def test_what_was_prepaid_and_never_used_is_let_go(bench: Bench, purse: Purse) -> None:

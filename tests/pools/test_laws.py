@@ -16,7 +16,7 @@ from app.pools.selection import Allowance, Demand, Exclusion, select, stickiness
 from app.pools.values import RevisionFacts
 from app.tenants.policy import Policy
 from app.vocabulary import Lifecycle, MemberPurpose, ModelClass, StepKind
-from tests.pools.builders import deployment, member, provider, revision
+from tests.pools.builders import PRICE, deployment, member, provider, revision
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMAND = Demand("summarize", StepKind.FINAL, "en", 1000, 200, needs=frozenset({"json_schema"}))
@@ -111,6 +111,7 @@ def test_every_reason_is_named_for_its_member_and_explained_to_operators() -> No
         Exclusion.PURPOSE: deployment(),
         Exclusion.CREDENTIAL: deployment(),
         Exclusion.BUDGET: deployment(),
+        Exclusion.CURRENCY: deployment(price=replace(PRICE, currency="USD")),
         Exclusion.RESTING: deployment(price=None),
     }
     named = {reason: replace(of, name=f"the {reason}") for reason, of in places.items()}

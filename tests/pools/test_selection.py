@@ -207,11 +207,14 @@ def test_who_costs_more_than_is_left_is_excluded(allowance: Allowance, order: li
     assert names(tiers(dear=usual, cheap=usual), allowance) == order
 
 
-@pytest.mark.parametrize("allowance", [Allowance("EUR", 1_199), Allowance("USD", 10**9)])
-def test_when_money_excludes_everybody_each_member_says_so(allowance: Allowance) -> None:
+@pytest.mark.parametrize(
+    ("allowance", "reason"),
+    [(Allowance("EUR", 1_199), Exclusion.BUDGET), (Allowance("USD", 10**9), Exclusion.CURRENCY)],
+)
+def test_when_money_excludes_everybody_each_member_says_so(allowance: Allowance, reason: Exclusion) -> None:
     with pytest.raises(NoEligibleMember) as refused:
         names(tiers(cheap=ProviderKind.OPENAI_COMPATIBLE), allowance)
-    assert [detail.code for detail in refused.value.details] == [Exclusion.BUDGET]
+    assert [detail.code for detail in refused.value.details] == [reason]
 
 
 def test_what_costs_nothing_needs_no_money() -> None:

@@ -14,7 +14,8 @@ from sqlalchemy import text
 from app.core.clock import new_id
 from app.pools.configuration import Configuration
 from app.usage.budgets import BudgetFacts, Payer, allowance, budgets_of
-from app.usage.ledger import settle_orphans
+from app.usage.errors import BudgetInAnotherCurrency
+from app.usage.ledger import open_call, settle_orphans
 from app.vocabulary import BudgetScope, CallOutcome, Period
 from tests.conftest import TestDatabase
 from tests.forked import Forked
@@ -70,6 +71,9 @@ async def test_a_hard_limit_does_not_count_money_of_another_currency(purse: Purs
     await purse.budget(currency="EUR")
     budgets = await purse.budgets()
     assert not await purse.open(intent(purse.database, currency="USD"), budgets)
+    async with purse.database.app.tenant(purse.database.tenant_id) as session:
+        with pytest.raises(BudgetInAnotherCurrency, match="is in EUR and the model is priced in USD"):
+            await open_call(session, intent(purse.database, currency="USD"), budgets)
     assert await purse.open(intent(purse.database, currency="USD", reserved_micros=0), budgets)
 
 
