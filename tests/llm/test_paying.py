@@ -8,17 +8,21 @@ from typing import Any
 import pytest
 from redis.asyncio.connection import AbstractConnection
 from sqlalchemy import event
+from structlog.testing import capture_logs
 
 from app.core.clock import now
 from app.llm.errors import CallFailed
-from app.llm.scope import CallScope, prepay
+from app.llm.scope import CallScope, count, prepay
+from app.llm.types import TokenUsage
 from app.pools.limits import Grant
 from app.pools.values import RevisionFacts
 from app.usage.budgets import load_budgets, standings
 from app.usage.errors import BudgetExhausted
+from app.usage.ledger import CallRecord
 from app.vocabulary import CallOutcome, ModelClass, StepKind, Strategy
 from tests.llm.conftest import Bench, accept, request
-from tests.pools.builders import PRICE, revision
+from tests.pools.builders import PRICE, deployment, revision
+from tests.pools.builders import member as pool_member
 from tests.usage.money import Purse, intent
 from tests.wire_formats import Asked, Behaviour
 
@@ -166,6 +170,16 @@ async def test_a_failed_call_without_a_count_costs_its_own_maximum_and_not_what_
         await bench.caller.call(request(), scope=scope, verify=accept)
     assert [call.cost_micros for call in await bench.ledger()] == [300]
     assert await purse.sums() == (0, 300)
+
+
+async def test_an_overrun_is_logged_and_what_is_within_its_reservation_is_not(bench: Bench) -> None:
+    usage = TokenUsage(input_tokens=100, output_tokens=20)
+    for reserved, told in ((179, ["a vendor counted more than was reserved"]), (180, [])):
+        record = CallRecord(intent(bench.database, reserved_micros=reserved))
+        with capture_logs() as logs:
+            count(record, usage, pool_member(deployment("alpha")))
+        assert [line["event"] for line in logs] == told
+        assert record.cost_micros == 180
 
 
 async def test_what_was_prepaid_and_never_used_is_let_go(bench: Bench, purse: Purse) -> None:

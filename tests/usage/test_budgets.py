@@ -77,6 +77,18 @@ async def test_a_hard_limit_does_not_count_money_of_another_currency(purse: Purs
     assert await purse.open(intent(purse.database, currency="USD", reserved_micros=0), budgets)
 
 
+async def test_a_vendor_that_counts_more_than_was_reserved_is_paid_and_closes_the_budget_at_once(
+    purse: Purse,
+) -> None:
+    budget_id = await purse.budget(hard=2_000)
+    budgets, one = await purse.budgets(), intent(purse.database)
+    assert await purse.open(one, budgets)
+    await purse.settle(ended(one, cost_micros=2_500))
+    assert (await purse.stand())[budget_id].left_micros == -500
+    assert not await purse.open(intent(purse.database, reserved_micros=1), budgets)
+    assert await purse.sums() == (0, 2_500)
+
+
 async def test_a_budget_that_was_deleted_meanwhile_bounds_nobody(purse: Purse) -> None:
     await purse.budget(hard=0)
     budgets = await purse.budgets()
