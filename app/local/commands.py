@@ -23,6 +23,7 @@ from app.audit.anchors import AnchorsUnusable
 from app.core.crypto import SealBroken
 from app.core.errors import AppError, SeedError
 from app.core.wrapping import KeysUnavailable
+from app.identity.registrations import HOME_PATH
 from app.local import registrations as entra_registrations
 from app.local.client import ClientError, ServerEvent
 from app.local.demo import Progress, Task, perform, summary
@@ -93,6 +94,7 @@ def _welcome(running: Running, state: State) -> Any:
     rows = {
         "API": f"{running.api}/addin/v1",
         "Ready": f"{running.api}/health/ready",
+        "Portal": f"{running.api.replace('127.0.0.1', 'localhost')}{HOME_PATH}",
         "Entra": running.authority,
         "Log": running.log,
         "State": str(state.path),
