@@ -107,7 +107,9 @@ async def list_jobs(
     states: Annotated[
         list[JobState], Query(alias="state", max_length=len(JobState), description="In one of these states.")
     ] = [],  # noqa: B006 - FastAPI gives each request its own
-    task_type: Annotated[str | None, Query(max_length=64, description="Of this task type only.")] = None,
+    task_type: Annotated[
+        str | None, Query(max_length=64, pattern="^[a-z0-9_-]*$", description="Of this task type only.")
+    ] = None,
     before: Annotated[UUID | None, Query(description="Id of the last job of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> JobPage:

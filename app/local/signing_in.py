@@ -38,6 +38,12 @@ def program(environment: Mapping[str, str]) -> tuple[str, str]:
     return str(clients[0]), f"api://{environment['SWITCHBOARD_API_CLIENT_ID']}/{SCOPE_NAME}"
 
 
+def operator_settings(seed: Path) -> dict[str, str]:
+    """The variable that names the seed's directory of platform operators, if it has one. Raises: `SeedError`."""
+    operators = read_people(seed).operator_tenant_id
+    return {"SWITCHBOARD_OPERATOR_TENANT": operators} if operators else {}
+
+
 def is_development(environment: Mapping[str, str]) -> bool:
     """Whether a system started here signs people in at the development Entra."""
     return "SWITCHBOARD_ENTRA_AUTHORITY" not in environment or "SWITCHBOARD_ENTRA_CA" in environment

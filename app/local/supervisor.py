@@ -24,7 +24,6 @@ from typing import Self
 import httpx
 
 from app.core.keyring import LocalKeyring
-from app.local.entra.people import read_people
 from app.local.entra.registrations import development_settings
 from app.local.guarded import ServiceFailed
 from app.local.postgres import EmbeddedPostgres
@@ -40,7 +39,7 @@ from app.local.running import (
     running_file,
     write_running,
 )
-from app.local.signing_in import check_program, program
+from app.local.signing_in import check_program, operator_settings, program
 from app.local.state import ANCHORS, State, StateLocked
 from app.local.valkey import EmbeddedValkey
 from app.vocabulary import Environment
@@ -217,8 +216,7 @@ class Supervisor:
         if "SWITCHBOARD_ENTRA_AUTHORITY" not in self._given:
             authority = f"https://127.0.0.1:{ports.take('entra')}"
             defaults |= development_settings(authority, entra / "ca.pem")
-            if operators := read_people(seed_file(self._given)).operator_tenant_id:
-                defaults["SWITCHBOARD_OPERATOR_TENANT"] = operators
+            defaults |= operator_settings(seed_file(self._given))
         if "SWITCHBOARD_EMBEDDED_MODEL_URL" not in self._given:
             defaults["SWITCHBOARD_EMBEDDED_MODEL_URL"] = f"http://127.0.0.1:{ports.take('model')}/v1"
         self._environment = {

@@ -15,7 +15,7 @@ from app.http.routes import GuardedRoute
 from app.http.services import Services
 from app.identity import long_sessions
 from app.jobs.overview import job_counts
-from app.portal.schemas import ChangeMember, MemberResource, Page
+from app.portal.schemas import NO_NUL, ChangeMember, MemberResource, Page
 from app.tenants import members
 from app.tenants.members import MemberFacts
 from app.tenants.tombstones import tombstone
@@ -24,7 +24,11 @@ from app.vocabulary import MemberState, Role
 router = APIRouter(prefix="/members", tags=["members"], route_class=GuardedRoute)
 Search = Annotated[
     str,
-    Query(max_length=100, description="In the name or the department, whatever the case; or an object id."),
+    Query(
+        max_length=100,
+        pattern=NO_NUL,
+        description="In the name or the department, whatever the case; or an object id.",
+    ),
 ]
 _ASSIGNABLE = frozenset({Role.TENANT_ADMIN, Role.AUDITOR, Role.MEMBER})
 

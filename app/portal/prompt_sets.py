@@ -22,7 +22,9 @@ async def list_prompt_sets(
     desk: LooksAtConfiguration,
     session: ConfigurationSession,
     owner: Owner = Owner.TENANT,
-    task_type: Annotated[str | None, Query(max_length=63, description="Of this task type only.")] = None,
+    task_type: Annotated[
+        str | None, Query(max_length=63, pattern="^[a-z0-9_-]*$", description="Of this task type only.")
+    ] = None,
     after: Annotated[UUID | None, Query(description="Id of the last prompt set of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Page[PromptSetSummary]:

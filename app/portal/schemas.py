@@ -14,6 +14,8 @@ Name = Annotated[
     # One line of visible text: it is shown in lists and logs of administrators.
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"),
 ]
+NO_NUL = r"^[^\x00]*$"
+"""What may be searched for: no text of Postgres holds a NUL."""
 AssignableRole = Annotated[
     Role,
     Field(description="TenantAdmin, Auditor or Member. PlatformOperator is not a tenant's to give."),

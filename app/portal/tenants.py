@@ -17,6 +17,7 @@ from app.lifecycle import erasure
 from app.lifecycle.errors import CannotEraseOneself, NameDiffers, TenantNotErasable
 from app.portal.erasures import AT_ONCE, erasure_resource
 from app.portal.schemas import (
+    NO_NUL,
     ConfirmErasure,
     ErasureResource,
     Invitation,
@@ -35,7 +36,9 @@ router = APIRouter(prefix="/tenants", tags=["operator"], route_class=GuardedRout
 async def list_tenants(
     caller: Operator,
     services: InProcess,
-    search: Annotated[str, Query(max_length=100, description="In the name, whatever the case.")] = "",
+    search: Annotated[
+        str, Query(max_length=100, pattern=NO_NUL, description="In the name, whatever the case.")
+    ] = "",
     state: TenantState | None = None,
     after: Annotated[UUID | None, Query(description="Id of the last tenant of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,

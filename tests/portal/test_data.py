@@ -57,6 +57,11 @@ async def erase(database: TestDatabase, redis: Redis) -> None:
         await Erasing(database.system, database.eraser, redis, settle_seconds=0).run()
 
 
+@pytest.mark.parametrize("path", ["/members?search=a%00b", "/prompt-sets?task_type=a%00b"])
+async def test_a_search_that_no_text_can_meet_is_refused(admin: Browser, path: str) -> None:
+    assert code(await admin.get(path)) == (422, "malformed")
+
+
 async def test_an_administrator_erases_a_member_and_sees_the_proof(
     portal: Portal, admin: Browser, database: TestDatabase, redis: Redis
 ) -> None:
@@ -269,6 +274,8 @@ class TestOperator:
         self, operator: Browser, portal: Portal
     ) -> None:
         assert (await operator.get("/tenants")).status_code == 200
+        # No text of Postgres holds a NUL, so nothing can be found by one.
+        assert code(await operator.get("/tenants?search=a%00b")) == (422, "malformed")
         async with portal.browser() as foreign:
             await foreign.sign_in(EDSGER)
             assert code(await foreign.get("/tenants")) == (403, "role_missing")
