@@ -103,18 +103,18 @@ async def test_a_batch_goes_on_where_it_was_when_its_worker_is_killed_and_does_n
     vendor: ScriptedVendor, house: House
 ) -> None:
     await house.system.configure(base_url=vendor.base_url)
-    vendor.always("*", Behaviour(delay_seconds=0.3))
-    document_ids = await upload(house, 20)
+    vendor.always("*", Behaviour(delay_seconds=0.2))
+    document_ids = await upload(house, 14)
     (worker,) = house.system.start_all()
     batch_id = await accepted(house, input={"documents": document_ids})
 
     async def some_done() -> bool:
-        return bool((await batch(house, batch_id))["documents"]["succeeded"] >= 6)
+        return bool((await batch(house, batch_id))["documents"]["succeeded"] >= 2)
 
     await until(some_done, house.system.autopsy)
     worker.kill()
     before = (await batch(house, batch_id))["documents"]
-    assert before["succeeded"] < 20
+    assert before["succeeded"] < 14
     open_jobs = await house.system.rows(
         "SELECT count(*) AS open FROM jobs WHERE batch_id <> id AND state IN ('queued', 'running')"
     )
@@ -123,14 +123,14 @@ async def test_a_batch_goes_on_where_it_was_when_its_worker_is_killed_and_does_n
 
     told = await ended(house, batch_id)
 
-    assert told["documents"]["succeeded"] == 20, told
+    assert told["documents"]["succeeded"] == 14, told
     done = await results(house, batch_id)
     assert [one["document_id"] for one in done] == document_ids
     made = await house.system.rows("SELECT id FROM jobs WHERE batch_id <> id")
     assert {one["job_id"] for one in done} == {str(row["id"]) for row in made}
-    assert len(made) == 20
+    assert len(made) == 14
     # Only what was under way when the worker died was asked twice.
-    assert len(vendor.asked) <= 20 + 8
+    assert len(vendor.asked) <= 14 + 8
 
 
 @pytest.mark.processes
@@ -192,3 +192,21 @@ async def test_a_nightly_batch_does_what_is_new_and_waits_for_a_member_whose_lea
     (renewed,) = (await house.client().get("/graph-sessions")).json()["value"]
     assert schedule["graph_session"] == renewed["id"] != leave
     assert schedule["next_at"][11:16] == "02:00"
+
+
+@pytest.mark.processes
+async def test_a_batch_of_which_nothing_can_be_done_says_why_at_each_document(house: House) -> None:
+    batch_id = await accepted(house, input={"documents": await upload(house, 10)})
+    # Once it was accepted, the organisation thinks better of it.
+    await house.system.rows(
+        "INSERT INTO task_permissions (tenant_id, task_type, roles) SELECT tenant_id, task_type, '[]' FROM jobs"
+        " RETURNING 1"
+    )
+    house.system.start_all()
+
+    told = await ended(house, batch_id)
+
+    assert (told["state"], told["error"]["code"]) == ("failed", "no_document_done")
+    assert told["documents"]["failed"] == 10
+    assert {one["error"]["code"] for one in await results(house, batch_id)} == {"task_type_not_permitted"}
+    assert len(await house.system.rows("SELECT 1 FROM jobs")) == 1
