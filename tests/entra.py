@@ -64,6 +64,9 @@ class RunningEntra:
             self.app, ssl_certfile=files.server, log_level="error", access_log=False, lifespan="off"
         )
         config.timeout_graceful_shutdown = 1
+        # An idle client is hung up on only at the end: a transport of TLS that is closed twice can no longer be aborted,
+        # and a client whose loop was held up for seconds would send its next request into a closed connection.
+        config.timeout_keep_alive = 3600
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="entra", daemon=True)
 
