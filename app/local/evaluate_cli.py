@@ -12,11 +12,16 @@ _out = Console()
 
 
 class TaskTypeFirst(TyperGroup):
-    """`evaluate summarize ...` is `evaluate run summarize ...`."""
+    """`evaluate summarize ...` is `evaluate run summarize ...`.
+
+    `compare` is both: with `--members` the task type is meant.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `run` where no word of this group stands first."""
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
+        """Put `run` where a task type stands first."""
+        asks_members = any(each.partition("=")[0] == "--members" for each in args)
+        is_word = args[0] in self.commands if args else False
+        if args and not args[0].startswith("-") and (not is_word or (asks_members and args[0] != "run")):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 

@@ -41,6 +41,9 @@ async def called(*arguments: str) -> str:
         (("sing", "--members", "a"), "unknown_task_type"),
         (("summarize",), "bad_members"),
         (("summarize", "--members", "a,a"), "bad_members"),
+        # A task type, and the word for comparing runs.
+        (("compare", "--members", "a,a"), "bad_members"),
+        (("compare", "--members=a,a"), "bad_members"),
     ],
 )
 async def test_what_is_wrong_is_told_before_anything_starts(arguments: tuple[str, ...], code: str) -> None:
