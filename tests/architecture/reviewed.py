@@ -103,6 +103,7 @@ NOT_CONTENT = (
     ("evaluation_sets", "digest"),
     ("batch_items", "source_digest"),
     ("job_steps", "input_hash"),
+    ("jobs", "sticky_key"),
     ("idempotency_keys", "request_hash"),
     ("token_caches", "session_key"),
     # Words of our own: states, kinds, codes, names of parts of the product; a language; a currency.

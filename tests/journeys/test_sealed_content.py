@@ -70,9 +70,7 @@ SEALED = {
     "webhooks.sealed_secret",
     "wordings.sealed_body",
 }
-"""Documents, uploads, parameters, results, checkpoints, credentials, token caches, secrets of webhooks, cases and answers of evaluations.
-
-A new one stands here."""
+"""Documents, uploads, parameters, results, checkpoints, credentials, token caches, secrets, cases, answers. A new one stands here."""
 
 UNSEALED_BYTES = {
     "audit_chains.mac": "the head of a chain of keyed hashes",
@@ -88,6 +86,7 @@ UNSEALED_BYTES = {
     "evaluation_sets.digest": "keyed with the tenant's data key",
     "idempotency_keys.request_hash": "keyed with the tenant's data key",
     "job_steps.input_hash": "keyed with the tenant's data key",
+    "jobs.sticky_key": "keyed with the tenant's data key",
     "tenant_keys.wrapped": "wrapped by the key-encryption key",
 }
 """Bytes that are kept as they are, and why that gives nothing away."""
