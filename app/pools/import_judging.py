@@ -3,13 +3,16 @@
 from collections.abc import Set as AbstractSet
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.clock import now
 from app.pools.file_schema import ConfigurationFile
 from app.pools.import_rows import ImportRows
-from app.pools.tables import Deployment, ModelPool, PoolRevision, Provider, Route
-from app.pools.validating import validate
+from app.pools.pool_repository import PoolAdministration
+from app.pools.repository import PoolRepository
+from app.pools.tables import Deployment, ModelPool, Provider, Route
+from app.pools.validating import problems_of
+from app.tenants.policy import load_policy
 
 _ARCHIVED = frozenset({"archived_deployment", "archived_provider"})
 
@@ -25,17 +28,16 @@ async def judge(
     """What would serve afterwards: nothing of it may be in the archive, and what is new must be sound."""
     places = {one.name: f"pools[{position}].members" for position, one in enumerate(file.pools)}
     pools = {row.id: row for row in await rows.own(ModelPool)}
-    for pool in pools.values():
-        if pool.archived_at is not None or pool.published_revision_id is None:
-            continue
-        number = (
-            await session.scalars(
-                select(PoolRevision.number).where(
-                    PoolRevision.tenant_id == tenant_id, PoolRevision.id == pool.published_revision_id
-                )
-            )
-        ).one()
-        for problem in await validate(session, tenant_id=tenant_id, pool_id=pool.id, number=number):
+    served = {
+        pool.published_revision_id: pool
+        for pool in pools.values()
+        if pool.archived_at is None and pool.published_revision_id is not None
+    }
+    policy, at = await load_policy(session, tenant_id), now()
+    revisions = await PoolRepository(session, tenant_id).revisions(served.keys())
+    made_of = await PoolAdministration(session, tenant_id).made_of(tenant_id, served.keys())
+    for revision_id, pool in served.items():
+        for problem in problems_of(revisions[revision_id], made_of, policy, at=at):
             if pool.id in changed or problem.code in _ARCHIVED:
                 rows.say(problem.code, problem.message, places.get(pool.name, "pools"))
     for row in await rows.own(Route):

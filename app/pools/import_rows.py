@@ -41,6 +41,9 @@ class ImportRows:
         self._tenant_id = tenant_id
         self.changes: list[Change] = []
         self.wrong: list[ErrorDetail] = []
+        self._noted: set[Change] = set()
+        self._known: dict[Any, dict[str, Any]] = {}
+        self._own_prices: dict[UUID, PriceRevision] | None = None
 
     def stop_if_wrong(self) -> None:
         """Raises: `InvalidConfiguration`."""
@@ -57,15 +60,20 @@ class ImportRows:
         archived: bool = False,
         fixed: str = "",
     ) -> Any:
-        """The tenant's row of this name with these values; a `fixed` place is where they may not change."""
-        row = await self._session.scalar(select(table).filter_by(tenant_id=self._tenant_id, name=name))
+        """The tenant's row of this name with these values; a `fixed` place is where they may not change.
+
+        It is written with the next flush: of hundreds at once, not one after another.
+        """
+        known = await self._by_name(table)
+        row = known.get(name)
         if row is None:
-            stored = {key: _stored(key, value) for key, value in values.items()}
-            row = table(tenant_id=self._tenant_id, id=new_id(), name=name, **stored)
+            # What is not said is SQL's null.
+            stored = {key: value for key, value in values.items() if value is not None}
+            row = known[name] = table(tenant_id=self._tenant_id, id=new_id(), name=name, **stored)
             if archived:
                 row.archived_at = now()
             self._session.add(row)
-            self.changes.append(Change(kind, name, "created"))
+            self._note(Change(kind, name, "created"))
         else:
             differing = {key: value for key, value in values.items() if getattr(row, key) != value}
             if differing and fixed:
@@ -80,24 +88,28 @@ class ImportRows:
                 row.archived_at = now() if archived else None
             if differing or is_archived != archived:
                 self.touched(row, kind)
-        await self._session.flush()
         return row
 
     def touched(self, row: Any, kind: str) -> None:
         """A row that is there was changed: its version rises, once for an import."""
         change = Change(kind, row.name, "changed")
-        if change not in self.changes and Change(kind, row.name, "created") not in self.changes:
+        if self._noted.isdisjoint((change, Change(kind, row.name, "created"))):
             row.version += 1
-            self.changes.append(change)
+            self._note(change)
+
+    def _note(self, change: Change) -> None:
+        self._noted.add(change)
+        self.changes.append(change)
+
+    async def _by_name(self, table: Any) -> dict[str, Any]:
+        """The tenant's rows of a table as this import knows them, read once."""
+        if table not in self._known:
+            self._known[table] = {row.name: row for row in await self.own(table)}
+        return self._known[table]
 
     async def price(self, row: Any, price: dict[str, Any], name: str) -> None:
         """The tenant's own price of a deployment: a new revision where the newest says something else."""
-        newest = await self._session.scalar(
-            select(PriceRevision)
-            .where(PriceRevision.tenant_id == self._tenant_id, PriceRevision.deployment_id == row.id)
-            .order_by(PriceRevision.created_at.desc(), PriceRevision.id.desc())
-            .limit(1)
-        )
+        newest = (await self._prices()).get(row.id)
         if newest is not None and all(getattr(newest, key) == value for key, value in price.items()):
             return
         self._session.add(
@@ -109,6 +121,17 @@ class ImportRows:
             )
         )
         self.changes.append(Change("price", name, "created" if newest is None else "changed"))
+
+    async def _prices(self) -> dict[UUID, PriceRevision]:
+        """The tenant's newest own price of each deployment, as it was before the import."""
+        if self._own_prices is None:
+            rows = await self._session.scalars(
+                select(PriceRevision)
+                .where(PriceRevision.tenant_id == self._tenant_id)
+                .order_by(PriceRevision.created_at, PriceRevision.id)
+            )
+            self._own_prices = {row.deployment_id: row for row in rows}
+        return self._own_prices
 
     async def own(self, table: Any) -> list[Any]:
         """The tenant's rows of a table, by name."""

@@ -12,20 +12,17 @@ from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.record import Actor
-from app.core.clock import new_id, now
 from app.core.errors import ErrorDetail
 from app.pools.deployments import check as check_deployment
-from app.pools.file_schema import ConfigurationFile, FileDeployment, FilePool, InvalidConfiguration
+from app.pools.file_schema import ConfigurationFile, FileDeployment, InvalidConfiguration
 from app.pools.import_judging import judge
+from app.pools.import_publishing import ImportPublishing
 from app.pools.import_rows import Change, ImportRows
-from app.pools.pool_repository import PoolAdministration
 from app.pools.prompt_sets import check as check_prompts
 from app.pools.providers import check as check_provider
 from app.pools.tables import (
     Deployment,
     ModelPool,
-    PoolMember,
-    PoolRevision,
     PromptSet,
     Provider,
     Route,
@@ -119,9 +116,13 @@ class _Import:
 
     async def providers(self, file: ConfigurationFile) -> None:
         """Vendor accounts; the keys that they have stay."""
-        for position, one in enumerate(file.providers):
+        for one in file.providers:
             values = one.model_dump(exclude={"name", "archived"})
-            row = await self._rows.put(Provider, "provider", one.name, values, archived=one.archived)
+            await self._rows.put(Provider, "provider", one.name, values, archived=one.archived)
+        await self._session.flush()
+        accounts = await self._rows.by_reference(Provider)
+        for position, one in enumerate(file.providers):
+            row = accounts[one.name]
             with self._rows.checked(f"providers[{position}]"):
                 check_provider(row)
 
@@ -146,6 +147,7 @@ class _Import:
                 "provider_id": provider.id,
             }
             await self._rows.put(Deployment, "deployment", one.name, values, archived=one.archived)
+        await self._session.flush()
         await self._followers_and_prices(file)
 
     async def _followers_and_prices(self, file: ConfigurationFile) -> None:
@@ -176,11 +178,16 @@ class _Import:
 
     async def prompt_sets(self, file: ConfigurationFile) -> None:
         """Prompt sets are history: one that is there stays as it is, and another revision is another row."""
+        own = {(row.task_type, row.name, row.revision): row for row in await self._rows.own(PromptSet)}
+        sound: set[tuple[str, frozenset[str]]] = set()
         for position, one in enumerate(file.prompt_sets):
             key = {"task_type": one.task_type, "name": one.name, "revision": one.revision}
-            row = await self._session.scalar(select(PromptSet).filter_by(tenant_id=self._tenant_id, **key))
+            row = own.get((one.task_type, one.name, one.revision))
+            shape = (one.task_type, frozenset(one.prompts))
             with self._rows.checked(f"prompt_sets[{position}]"):
-                await check_prompts(self._session, one.task_type, one.prompts)
+                if shape not in sound:
+                    await check_prompts(self._session, one.task_type, one.prompts)
+                    sound.add(shape)
             if row is None:
                 digest = hashlib.sha256(json.dumps(one.prompts, sort_keys=True).encode()).hexdigest()
                 self._session.add(
@@ -232,6 +239,7 @@ class _Import:
         """Pools; a revision is published where the published one differs, after it was judged."""
         deployments = await self._rows.by_reference(Deployment)
         prompt_sets = await self._rows.prompts_by_reference()
+        publishing = ImportPublishing(self._session, self._rows, self._tenant_id)
         for position, one in enumerate(file.pools):
             place = f"pools[{position}]"
             row = await self._rows.put(ModelPool, "pool", one.name, {"task_type": one.task_type}, fixed=place)
@@ -240,7 +248,8 @@ class _Import:
                 for at, member in enumerate(one.members)
             ]
             if row is not None and None not in members:
-                await self._publish(row, one, [found for found in members if found is not None])
+                await publishing.want(row, one.strategy, [found for found in members if found is not None])
+        self._changed_pools = await publishing.publish()
 
     async def judge(self, file: ConfigurationFile) -> None:
         """Say what would serve afterwards and may not."""
@@ -266,6 +275,7 @@ class _Import:
                 "pool_id": pool.id,
             }
             await self._rows.put(Route, "route", one.name, values)
+        await self._session.flush()
         named = {one.name for one in file.routes}
         for row in await self._rows.own(Route):
             if row.name not in named:
@@ -318,53 +328,6 @@ class _Import:
             "purpose": member.purpose.value,
         }
 
-    async def _publish(self, pool: Any, wanted: FilePool, members: list[dict[str, Any]]) -> None:
-        queries = PoolAdministration(self._session, self._tenant_id)
-        published = await self._session.scalar(
-            select(PoolRevision).where(
-                PoolRevision.tenant_id == self._tenant_id, PoolRevision.id == pool.published_revision_id
-            )
-        )
-        if not members:
-            if published is not None:
-                pool.published_revision_id = None
-                self._rows.touched(pool, "pool")
-            return
-        if published is not None and published.strategy == wanted.strategy:
-            before = [
-                {key: getattr(row, key) for key in members[0]} for row in await queries.member_rows(published)
-            ]
-            if sorted(map(_key, before)) == sorted(map(_key, members)):
-                return
-        revision = PoolRevision(
-            tenant_id=self._tenant_id,
-            id=new_id(),
-            pool_id=pool.id,
-            number=await queries.newest_number(pool.id) + 1,
-            strategy=wanted.strategy,
-            note="imported",
-        )
-        self._session.add(revision)
-        await self._session.flush()
-        self._session.add_all(
-            PoolMember(tenant_id=self._tenant_id, revision_id=revision.id, **one) for one in members
-        )
-        await self._session.flush()
-        self._changed_pools.add(pool.id)
-        revision.published_at = now()
-        await self._session.flush()
-        pool.published_revision_id = revision.id
-        pool.version += 1
-        self._rows.changes.append(Change("pool", f"{wanted.name} revision {revision.number}", "published"))
-        await self._session.flush()
-
 
 def _deployment_values(one: FileDeployment) -> dict[str, Any]:
     return one.model_dump(exclude={"name", "provider", "price", "successor", "archived"})
-
-
-def _key(member: Mapping[str, Any]) -> str:
-    return json.dumps(
-        {name: str(value) if name != "parameters" else value for name, value in member.items()},
-        sort_keys=True,
-    )

@@ -74,6 +74,16 @@ class PoolAdministration:
         )
         return await self._session.scalar(query) or 0
 
+    async def newest_numbers(self) -> dict[UUID, int]:
+        """The same of every own pool that has revisions."""
+        query = (
+            select(PoolRevision.pool_id, func.max(PoolRevision.number).label("number"))
+            .where(PoolRevision.tenant_id == self._tenant_id)
+            .group_by(PoolRevision.pool_id)
+        )
+        rows = await self._session.execute(query)
+        return {row.pool_id: row.number for row in rows}
+
     async def revisions(self, pool: PoolView, *, before: int | None, limit: int) -> list[RevisionView]:
         """Revisions without their members, the newest first."""
         query = self._revisions(pool.tenant_id, pool.id).order_by(PoolRevision.number.desc()).limit(limit)
@@ -146,14 +156,16 @@ class PoolAdministration:
         )
         return list(await self._session.scalars(query))
 
-    async def made_of(self, tenant_id: UUID, revision_id: UUID) -> dict[UUID, tuple[bool, bool, str]]:
-        """By member: whether its deployment and its provider are archived, and its prompt set's task type."""
+    async def made_of(
+        self, tenant_id: UUID, revision_ids: Collection[UUID]
+    ) -> dict[UUID, tuple[bool, bool, str]]:
+        """By member of these revisions: whether its deployment and its provider are archived, and its prompt set's task type."""
         rows = await self._session.execute(
             select(PoolMember.id, Deployment.archived_at, Provider.archived_at, PromptSet.task_type)
             .join(Deployment, _refers(PoolMember.deployment_tenant_id, PoolMember.deployment_id, Deployment))
             .join(Provider, _refers(Deployment.provider_tenant_id, Deployment.provider_id, Provider))
             .join(PromptSet, _refers(PoolMember.prompt_set_tenant_id, PoolMember.prompt_set_id, PromptSet))
-            .where(PoolMember.tenant_id == tenant_id, PoolMember.revision_id == revision_id)
+            .where(PoolMember.tenant_id == tenant_id, PoolMember.revision_id.in_(revision_ids))
         )
         return {id_: (gone is not None, left is not None, task) for id_, gone, left, task in rows}
 

@@ -1,6 +1,7 @@
 """Every query of the pools room for one tenant, which sees its own rows and the platform's."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -77,6 +78,10 @@ class PoolRepository:
 
     async def revision(self, revision_id: UUID) -> RevisionFacts | None:
         """One revision with its members as they are now; None if it is not there for this tenant."""
+        return (await self.revisions([revision_id])).get(revision_id)
+
+    async def revisions(self, revision_ids: Collection[UUID]) -> dict[UUID, RevisionFacts]:
+        """Those of these revisions that are there for this tenant, in as many statements as for one."""
         found = (
             await self._session.execute(
                 select(PoolRevision, ModelPool)
@@ -84,24 +89,29 @@ class PoolRepository:
                     ModelPool,
                     and_(ModelPool.tenant_id == PoolRevision.tenant_id, ModelPool.id == PoolRevision.pool_id),
                 )
-                .where(self._seen(PoolRevision.tenant_id), PoolRevision.id == revision_id)
+                .where(self._seen(PoolRevision.tenant_id), PoolRevision.id.in_(revision_ids))
             )
-        ).one_or_none()
-        if found is None:
-            return None
-        revision, pool = found
-        rows = (await self._session.execute(self._members(revision))).all()
-        prices = await self.newest_prices(row[1].id for row in rows)
-        return RevisionFacts(
-            id=revision.id,
-            tenant_id=revision.tenant_id,
-            pool_id=pool.id,
-            pool_name=pool.name,
-            number=revision.number,
-            task_type=pool.task_type,
-            strategy=Strategy(revision.strategy),
-            members=tuple(_member_facts(row, prices) for row in rows),
-        )
+        ).all()
+        if not found:
+            return {}
+        rows = (await self._session.execute(self._members(revision_ids))).all()
+        prices = await self.newest_prices({row[1].id for row in rows})
+        members: defaultdict[tuple[UUID, UUID], list[PoolMemberFacts]] = defaultdict(list)
+        for row in rows:
+            members[row[0].tenant_id, row[0].revision_id].append(_member_facts(row, prices))
+        return {
+            revision.id: RevisionFacts(
+                id=revision.id,
+                tenant_id=revision.tenant_id,
+                pool_id=pool.id,
+                pool_name=pool.name,
+                number=revision.number,
+                task_type=pool.task_type,
+                strategy=Strategy(revision.strategy),
+                members=tuple(members[revision.tenant_id, revision.id]),
+            )
+            for revision, pool in found
+        }
 
     async def own_deployments(self) -> tuple[DeploymentFacts, ...]:
         """Deployments of this session's own tenant that are not archived, without their prices."""
@@ -139,7 +149,7 @@ class PoolRepository:
     def _seen(self, column: InstrumentedAttribute[UUID]) -> Any:
         return column.in_(self._visible)
 
-    def _members(self, revision: PoolRevision) -> Any:
+    def _members(self, revision_ids: Collection[UUID]) -> Any:
         return (
             select(PoolMember, Deployment, Provider, PromptSet)
             .join(
@@ -163,8 +173,8 @@ class PoolRepository:
                 ),
             )
             .where(
-                PoolMember.tenant_id == revision.tenant_id,
-                PoolMember.revision_id == revision.id,
+                self._seen(PoolMember.tenant_id),
+                PoolMember.revision_id.in_(revision_ids),
                 self._seen(Deployment.tenant_id),
                 self._seen(Provider.tenant_id),
                 self._seen(PromptSet.tenant_id),

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import now
 from app.core.errors import ErrorDetail
+from app.pools.pool_errors import RevisionNotFound
 from app.pools.pool_repository import PoolAdministration
 from app.pools.repository import PoolRepository
 from app.pools.selection import in_words, standing_exclusion
@@ -27,9 +28,9 @@ async def validate(
     pool = await queries.pool(pool_id)
     revision = await queries.revision(pool, number)
     facts = await PoolRepository(session, tenant_id).revision(revision.id)
-    if facts is None or not facts.members:
-        return [ErrorDetail("no_members", "the revision has no members", "members")]
-    made_of = await queries.made_of(pool.tenant_id, revision.id)
+    if facts is None:
+        raise RevisionNotFound(number)
+    made_of = await queries.made_of(pool.tenant_id, [revision.id])
     policy = await load_policy(session, tenant_id)
     return problems_of(facts, made_of, policy, at=now())
 
@@ -42,6 +43,8 @@ def problems_of(
     at: datetime,
 ) -> list[ErrorDetail]:
     """The same from facts; `made_of` is what `PoolAdministration.made_of` gives."""
+    if not revision.members:
+        return [ErrorDetail("no_members", "the revision has no members", "members")]
     found: list[ErrorDetail] = []
     for position, member in enumerate(revision.members):
         found += _of_member(f"members[{position}]", member, made_of[member.id], revision.task_type)
