@@ -13,7 +13,8 @@ from app.core.crypto import Sealer
 from app.documents.segments import Segment
 from app.jobs.events import EventWriter
 from app.jobs.leases import ClaimedStep
-from app.llm.loop import Accepted, ModelCaller
+from app.llm.accepted import Accepted
+from app.llm.loop import ModelCaller
 from app.llm.scope import CallScope
 from app.llm.types import ModelRequest
 from app.vocabulary import JobState, Lane, StepKind

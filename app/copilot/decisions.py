@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from app.documents.suspicion import Finding, totals
-from app.llm.loop import Accepted
+from app.llm.accepted import Accepted
 from app.pools.values import RevisionFacts
 from app.usage.ledger import CallView
 from app.vocabulary import CallOutcome

@@ -11,7 +11,7 @@ from app.core.database import Database
 from app.jobs import service as jobs
 from app.jobs.complete import StepAnswer, answer_place
 from app.jobs.leases import ClaimedStep
-from app.llm.loop import Accepted
+from app.llm.accepted import Accepted
 from app.llm.scope import CallScope
 from app.llm.types import ModelRequest, ModelResult
 from app.pools.values import PoolMemberFacts

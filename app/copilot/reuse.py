@@ -18,8 +18,9 @@ from uuid import UUID
 
 from app.copilot.chunking import CHUNKER_VERSION
 from app.core.crypto import Sealer
+from app.llm.accepted import Accepted
 from app.llm.errors import InvalidOutput
-from app.llm.loop import Accepted, demand_of
+from app.llm.loop import demand_of
 from app.llm.scope import CallScope
 from app.llm.types import ModelRequest, ModelResult, TokenUsage
 from app.pools.selection import exclusion

@@ -49,7 +49,7 @@ from app.jobs.leases import ClaimedStep
 from app.jobs.service import Predecessor
 from app.jobs.states import FINAL_JOB_STATES
 from app.jobs.waiting import Waiting, wait
-from app.llm.loop import Accepted
+from app.llm.accepted import Accepted
 from app.llm.scope import CallScope, prepay
 from app.usage import ledger
 from app.usage.budgets import Payer, budgets_of, soft_warnings, standings

@@ -10,13 +10,14 @@ model thinks. Records are settled by the caller, with the checkpoint.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from app.core.clock import new_id, now
 from app.core.database import Database
+from app.llm.accepted import Accepted, Attempts, accepted
 from app.llm.clients import Clients
 from app.llm.errors import (
     AllResting,
@@ -37,7 +38,7 @@ from app.pools.dispatching import OUTPUT_TOKENS, figures_for, reserved_grant
 from app.pools.errors import NoEligibleMember
 from app.pools.limits import Grant, Limits, Refusal
 from app.pools.retry_budget import RetryBudget
-from app.pools.selection import Demand, Exclusion, Selection, select, stickiness
+from app.pools.selection import Demand, Exclusion, select, stickiness
 from app.pools.traffic import Pace
 from app.pools.values import PoolMemberFacts
 from app.usage.budgets import allowance, exhausted
@@ -45,7 +46,6 @@ from app.usage.errors import BudgetExhausted
 from app.usage.ledger import CallIntent, CallRecord, open_call, settle
 from app.vocabulary import CallOutcome, ModelClass, StepKind
 
-_NO_PLACE = "busy_or_resting"
 TIMEOUT_SECONDS = {ModelClass.GENERAL: 120.0, ModelClass.REASONING: 300.0}
 """How long one request may take in all, by model class."""
 _TRY_LATER = "Try again later"
@@ -56,45 +56,6 @@ _ADVICE = {
 """What a member can do where trying again would not help."""
 _FREE_HOPS = 2
 """The first attempt and the first fallback; more come out of the retry budget."""
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """An answer that passed its checks, who gave it, and how it came to be."""
-
-    value: Any
-    result: ModelResult
-    member: Mapping[str, Any]
-    pool_member_id: UUID
-    hops: tuple[Hop, ...]
-    candidates: tuple[str, ...]
-    excluded: tuple[Mapping[str, str], ...]
-    cost_micros: int
-    price_revision_id: UUID | None
-    call_id: UUID
-    """Of the ledger."""
-    tokens: int
-    """Of that call, as the vendor counted."""
-    reused: bool = False
-    """Whether the call was made for an earlier step: then this one cost nothing."""
-    frugal: bool = False
-    """Whether a soft limit was passed, so that a cheaper tier was asked first."""
-
-
-@dataclass
-class _Attempts:
-    """What one call has tried so far."""
-
-    request: ModelRequest
-    scope: CallScope
-    selection: Selection
-    left: list[PoolMemberFacts]
-    holder: str
-    reserved: Grant | None = None
-    hops: list[Hop] = field(default_factory=list)
-    records: list[CallRecord] = field(default_factory=list)
-    last_error: ProviderError | None = None
-    too_dear: BudgetExhausted | None = None
 
 
 class ModelCaller:
@@ -170,7 +131,7 @@ class ModelCaller:
         if grant is not None:
             await self._limits.release(grant, used_tokens=None)
 
-    async def _begin(self, request: ModelRequest, scope: CallScope) -> _Attempts:
+    async def _begin(self, request: ModelRequest, scope: CallScope) -> Attempts:
         members = scope.revision.members
         try:
             selection = select(
@@ -190,7 +151,7 @@ class ModelCaller:
             if any(detail.code == Exclusion.BUDGET for detail in nobody.details):
                 raise exhausted(scope.standings) from nobody
             raise
-        attempts = _Attempts(request, scope, selection, list(selection.order), str(new_id()))
+        attempts = Attempts(request, scope, selection, list(selection.order), str(new_id()))
         first = _first(scope)
         # Stable: that member moves to the front if it is still eligible, the others stay.
         attempts.left.sort(key=lambda member: member.id != first)
@@ -200,7 +161,7 @@ class ModelCaller:
             attempts.holder = attempts.reserved.holder if attempts.reserved is not None else attempts.holder
         return attempts
 
-    async def _admit(self, attempts: _Attempts) -> tuple[PoolMemberFacts, Grant]:
+    async def _admit(self, attempts: Attempts) -> tuple[PoolMemberFacts, Grant]:
         """A place at the first member that is free. Raises: `AllResting`, `CallFailed`."""
         request, left = attempts.request, attempts.left
         answer = await self._limits.reserve(
@@ -227,7 +188,7 @@ class ModelCaller:
 
     async def _attempt(
         self,
-        attempts: _Attempts,
+        attempts: Attempts,
         member: PoolMemberFacts,
         grant: Grant,
         verify: Callable[[ModelResult], Any],
@@ -259,9 +220,9 @@ class ModelCaller:
             await self._limits.release(grant, used_tokens=used)
         await self._breakers.answered(member.deployment, probe=grant.probe)
         attempts.hops.append(Hop(member.deployment.name, CallOutcome.SUCCEEDED))
-        return _accepted(attempts, member, result, value)
+        return accepted(attempts, member, result, value)
 
-    async def _open(self, attempts: _Attempts, member: PoolMemberFacts) -> CallRecord | None:
+    async def _open(self, attempts: Attempts, member: PoolMemberFacts) -> CallRecord | None:
         """The intent of an attempt, in the ledger; None if the member is too dear for what is left."""
         scope, request = attempts.scope, attempts.request
         intent = scope.intent(
@@ -297,7 +258,7 @@ class ModelCaller:
 
     async def _ask(
         self,
-        attempts: _Attempts,
+        attempts: Attempts,
         member: PoolMemberFacts,
         record: CallRecord,
         verify: Callable[[ModelResult], Any],
@@ -347,7 +308,7 @@ class ModelCaller:
         left = scope.deadline - asyncio.get_running_loop().time()
         return max(0.1, min(left, TIMEOUT_SECONDS[member.deployment.model_class]))
 
-    def _end(self, attempts: _Attempts) -> AllResting | BudgetExhausted | CallFailed:
+    def _end(self, attempts: Attempts) -> AllResting | BudgetExhausted | CallFailed:
         """What to tell the runner when nobody is left: wait where waiting helps, else it failed."""
         error = attempts.last_error
         if attempts.too_dear is not None and not attempts.hops:
@@ -395,46 +356,3 @@ def _first(scope: CallScope) -> UUID | None:
 
 def _is_among(members: Iterable[PoolMemberFacts], grant: Grant) -> bool:
     return any(member.deployment.id == grant.deployment.id for member in members)
-
-
-def _passed_over(attempts: _Attempts, member: PoolMemberFacts) -> list[PoolMemberFacts]:
-    """Those that come before the one that answered and were not asked: at their limit, or they rest.
-
-    This process may know nothing of that: the place was reserved by another one, or found in Redis.
-    """
-    asked = {record.intent.pool_member_id for record in attempts.records}
-    order = attempts.selection.order
-    return [one for one in order[: order.index(member)] if one.id not in asked]
-
-
-def _accepted(attempts: _Attempts, member: PoolMemberFacts, result: ModelResult, value: Any) -> Accepted:
-    deployment, won = member.deployment, attempts.records[-1]
-    return Accepted(
-        value=value,
-        result=result,
-        member={
-            "deployment": deployment.name,
-            "provider_name": deployment.provider.name,
-            "vendor": deployment.provider.vendor,
-            "request_model": deployment.model_name,
-            "prompt_set": member.prompt_name,
-            "prompt_revision": member.prompt_revision,
-            "method": result.method,
-        },
-        pool_member_id=member.id,
-        hops=tuple(attempts.hops),
-        candidates=tuple(candidate.deployment.name for candidate in attempts.selection.order),
-        excluded=tuple(
-            {"deployment": excluded.deployment.name, "reason": reason.value}
-            for excluded, reason in attempts.selection.excluded
-        )
-        + tuple(
-            {"deployment": passed.deployment.name, "reason": _NO_PLACE}
-            for passed in _passed_over(attempts, member)
-        ),
-        cost_micros=sum(record.cost_micros for record in attempts.records),
-        price_revision_id=deployment.price.id if deployment.price is not None else None,
-        call_id=won.intent.id,
-        tokens=won.input_tokens + won.output_tokens,
-        frugal=allowance(attempts.scope.standings).frugal,
-    )

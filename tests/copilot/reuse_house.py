@@ -11,7 +11,7 @@ from app.core.clock import new_id, now
 from app.core.crypto import Sealer
 from app.documents.segments import Segment
 from app.documents.tokens import estimate_tokens
-from app.llm.loop import Accepted
+from app.llm.accepted import Accepted
 from app.llm.scope import CallScope
 from app.llm.types import Message, ModelRequest, ModelResult, TokenUsage
 from app.pools.values import PoolMemberFacts

@@ -119,6 +119,10 @@ def rules_and_questions() -> dict[str, Entry]:
         "body group": listed,
         "body department": listed,
         "body parameters": Plain("checked by the task type's closed schema, which names no thing"),
+        **dict.fromkeys(
+            ("body document_name", "body drive_item.drive_id", "body drive_item.item_id"),
+            Plain("hashed under the caller's own key for the draw; nothing is looked up or fetched by it"),
+        ),
     }
     file = Plain("a file of names, each found among the caller's own things and the platform's")
     return {

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import httpx
 
@@ -73,6 +74,9 @@ class Replay:
     async def _prepare(self, todo: list[Case]) -> None:
         if any("/portal/" in operation for operation in self.table):
             await self.world.sign_everybody_in()
+        # The first use of a tenant's key makes it, whoever asks.
+        for tenant_id in self.world.tenants.values():
+            await self.world.portal.services.keys.sealer(UUID(tenant_id))
         for operation, entry in self.table.items():
             for number, (_, handle) in enumerate(entry.handles):
                 if not handle.once:

@@ -10,9 +10,10 @@ from redis.asyncio import Redis
 
 from app.core.clock import new_id
 from app.core.crypto import Sealer
+from app.llm.accepted import Accepted
 from app.llm.clients import Clients
 from app.llm.errors import InvalidOutput
-from app.llm.loop import Accepted, ModelCaller
+from app.llm.loop import ModelCaller
 from app.llm.scope import CallScope
 from app.llm.types import Block, Message, ModelRequest, ModelResult
 from app.pools.breakers import Breakers
