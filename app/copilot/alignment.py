@@ -1,17 +1,20 @@
 """What differs between two documents, by code: paragraphs that were changed, added, removed or moved.
 
-Paragraphs that say the same (after the normalisation of quotes) are paired first, in order; what is left
-between them is paired by likeness. What was removed here and added there in almost the same words was moved.
+Paragraphs that say the same (after the normalisation of quotes) are paired first, in order: those that stand once
+in each document (patience diff), then a longest common subsequence of what lies between. What is left is paired by
+likeness. What was removed here and added there in almost the same words was moved.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
 from rapidfuzz import fuzz, process
+from rapidfuzz.distance import LCSseq
 
 from app.copilot.figures import SourceFigures, written_figures
 from app.documents.normalize import normalize
@@ -22,6 +25,8 @@ _CHANGED = 55.0
 _MOVED = 90.0
 _MOVED_CHARACTERS = 24
 """What is shorter stands in a document twice anyhow."""
+_MOST_ALIGNED = 400_000_000
+"""Pairs of one gap in which the same paragraphs are looked for, a bit of memory each: 50 MB."""
 _MOST_COMPARED = 400_000
 """Pairs of one gap that are compared; what is larger was written anew."""
 
@@ -51,14 +56,56 @@ def find_changes(segments: Sequence[Segment]) -> list[Change]:
         if segment.document in {0, 1} and segment.text.strip():
             sides[segment.document].append(at)
     texts = {at: normalize(segments[at].text) for side in sides for at in side}
-    matcher = SequenceMatcher(
-        None, [texts[at] for at in sides[0]], [texts[at] for at in sides[1]], autojunk=False
-    )
     changes: list[Change] = []
-    for tag, low, high, start, end in matcher.get_opcodes():
-        if tag != "equal":
-            changes += _gap(sides[0][low:high], sides[1][start:end], texts)
+    for before, after in _between_same(*sides, texts):
+        changes += _gap(before, after, texts)
     return _in_order(_with_moves(changes, texts))
+
+
+def _between_same(
+    before: Sequence[int], after: Sequence[int], texts: dict[int, str]
+) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+    """What stands between paragraphs that are the same, in time near the number of paragraphs where most are."""
+    low = start = 0
+    for high, end in [*_same_once(before, after, texts), (len(before), len(after))]:
+        old, new = before[low:high], after[start:end]
+        low, start = high + 1, end + 1
+        if len(old) * len(new) > _MOST_ALIGNED:
+            yield old, new
+            continue
+        i = j = 0
+        said = [texts[at] for at in old], [texts[at] for at in new]
+        for same in LCSseq.opcodes(*said):
+            if same.tag == "equal":
+                yield old[i : same.src_start], new[j : same.dest_start]
+                i, j = same.src_end, same.dest_end
+        yield old[i:], new[j:]
+
+
+def _same_once(before: Sequence[int], after: Sequence[int], texts: dict[int, str]) -> list[tuple[int, int]]:
+    """Most positions of texts that stand once on each side, none crossing another: a longest rising subsequence."""
+    counts = [Counter(texts[at] for at in side) for side in (before, after)]
+    place = {texts[at]: number for number, at in enumerate(after) if counts[1][texts[at]] == 1}
+    once = [
+        (number, place[texts[at]])
+        for number, at in enumerate(before)
+        if counts[0][texts[at]] == 1 and texts[at] in place
+    ]
+    once.reverse()  # From the end, so that of equally many the first paragraph stays and the later one was moved.
+    # Of the subsequences of each length: the last position, negated and the lowest there is, and whose it is.
+    ends: list[int] = []
+    last: list[int] = []
+    next_of: list[int | None] = []
+    for pair, (_, position) in enumerate(once):
+        length = bisect_left(ends, -position)
+        ends[length : length + 1], last[length : length + 1] = [-position], [pair]
+        next_of.append(last[length - 1] if length else None)
+    found: list[tuple[int, int]] = []
+    pair_at = last[-1] if last else None
+    while pair_at is not None:
+        found.append(once[pair_at])
+        pair_at = next_of[pair_at]
+    return found
 
 
 def figures_changed(before: str, after: str) -> tuple[list[str], list[str]]:
@@ -125,7 +172,8 @@ def _with_moves(changes: Sequence[Change], texts: dict[int, str]) -> list[Change
         if same:
             moves[at] = same.pop(0)
     rest = [at for at in removed if at not in moves]
-    free = [at for at in added if at not in set(moves.values())]
+    taken = set(moves.values())
+    free = [at for at in added if at not in taken]
     if rest and free and len(rest) * len(free) <= _MOST_COMPARED:
         for at in rest:
             best = process.extractOne(
@@ -148,8 +196,7 @@ def _in_order(changes: Sequence[Change]) -> list[Change]:
     def place(one: Change) -> tuple[int, int]:
         if one.after is not None:
             return one.after, 1
-        before = one.before or 0
-        later = [after for start, after in anchors if start < before]
-        return (later[-1] if later else -1), 0 if not later else 2
+        earlier = bisect_left(anchors, (one.before or 0, -1))
+        return (anchors[earlier - 1][1], 2) if earlier else (-1, 0)
 
     return sorted(changes, key=lambda one: (*place(one), one.before or 0))

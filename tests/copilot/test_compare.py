@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from time import process_time
 from typing import Any
 
 import pytest
@@ -96,6 +97,24 @@ def test_every_paragraph_is_the_same_or_in_exactly_one_change(before: list[str],
     assert rest[0] == rest[1]
     assert all((one.before is None) == (one.kind is ChangeKind.ADDED) for one in changes)
     assert all((one.after is None) == (one.kind is ChangeKind.REMOVED) for one in changes)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda n: [("OK." if at % 2 else f"Item {at} is new.") for at in range(n)],
+        lambda n: [f"Item {n - at} was here before." for at in range(n)],
+        lambda n: [f"Point {at}: nothing of the other document." for at in range(n)],
+    ],
+    ids=["alternating", "reversed", "unrelated"],
+)
+def test_documents_that_have_little_in_common_are_compared_in_no_time(other: Any) -> None:
+    """4,000 paragraphs a side: minutes, where each pair of equal ones had the whole looked through again."""
+    old = [("OK." if at % 2 else f"Item {at} was here before.") for at in range(4_000)]
+    segments = pair(old, other(4_000))
+    begun = process_time()
+    assert find_changes(segments)
+    assert process_time() - begun < 5
 
 
 async def test_the_summary_cites_changes_and_changes_have_places_on_both_sides() -> None:

@@ -1,12 +1,16 @@
 """rewrite: what comes back, what must not, and long documents part by part."""
 
 from collections.abc import Callable
+from time import process_time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.copilot.rewrite import RewriteParameters
+from app.copilot.written import words_that_differ
 from app.documents.inline import InlineSegment, read_inline_segments
 from app.documents.normalize import text_hash
 from app.documents.segments import Run, RunKind, Segment
@@ -29,6 +33,23 @@ async def test_a_selection_comes_back_as_text_with_what_changed() -> None:
     assert "".join(text for what, text in result["diff"] if what != "insert") == TEXT
     assert "".join(text for what, text in result["diff"] if what != "delete") == GOOD
     assert (result["operations"], result["coverage"]["ratio"], result["method"]) == ([], 1.0, "generative")
+
+
+@settings(max_examples=100, deadline=None)
+@given(*[st.text(st.sampled_from("ab \n.é"), max_size=40)] * 2)
+def test_a_diff_holds_both_texts(before: str, after: str) -> None:
+    said = words_that_differ([before], [after])
+    assert "".join(text for what, text in said if what != "insert") == before
+    assert "".join(text for what, text in said if what != "delete") == after
+    assert all(text for _, text in said)
+
+
+def test_word_lists_that_share_nothing_but_spaces_are_told_apart_in_no_time() -> None:
+    """The step's event loop, and the leases of other steps with it, wait for this."""
+    old, new = (" ".join(f"{letter}{n}" for n in range(1_600)) for letter in "ab")
+    begun = process_time()
+    assert [what for what, _ in words_that_differ([old], [new])] == ["delete", "insert"]
+    assert process_time() - begun < 1
 
 
 async def test_the_panes_segments_come_back_as_operations_with_their_names_runs_and_guard() -> None:
