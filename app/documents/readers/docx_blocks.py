@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from app.documents.readers.docx_inline import choice, is_placeholder
-from app.documents.readers.xml import Element, attribute, child, name_of
+from app.documents.readers.xml import Element, attribute, child, name_of, whole_number
 
 LAYOUT_ROW_CHARACTERS = 4_000
 """A table row with more text than this lays out a page; it is read as paragraphs."""
@@ -90,9 +90,8 @@ def _cells(row: Element, counts: Counter[str]) -> Iterator[Element | None]:
 
 
 def _span(element: Element | None) -> int:
-    value = None if element is None else attribute(element, "w:val")
     # Word has at most 63 columns; a hostile file may claim any number.
-    return min(int(value), 63) if value is not None and value.isascii() and value.isdigit() else 0
+    return 0 if element is None else min(whole_number(attribute(element, "w:val")) or 0, 63)
 
 
 def _unwrapped(container: Element, wanted: frozenset[str], counts: Counter[str]) -> Iterator[Element]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.documents.readers.xml import Element, attribute, child, name_of, on
+from app.documents.readers.xml import Element, attribute, child, name_of, on, whole_number
 
 _HEADING_NAME = re.compile(r"heading ([1-9])")
 _BODY_TEXT = 9
@@ -127,8 +127,7 @@ def _value(element: Element | None) -> str | None:
 
 
 def _number(element: Element | None) -> int | None:
-    value = _value(element)
-    return int(value) if value is not None and value.isascii() and value.isdigit() else None
+    return whole_number(_value(element))
 
 
 def _outline(properties: Element) -> int | None:

@@ -5,7 +5,7 @@ White text in a table, a text box or above any shading is read: its ground may b
 
 from app.documents.readers.docx_styles import Styles
 from app.documents.readers.hiding import SMALLEST_POINTS, is_white
-from app.documents.readers.xml import Element, attribute, child, name_of
+from app.documents.readers.xml import Element, attribute, child, name_of, whole_number
 
 _GROUNDS = frozenset({"w:tc", "w:txbxContent", "w:background"})
 _NO_FILL = frozenset({"auto", "ffffff", "none", ""})
@@ -30,8 +30,8 @@ def is_unseen(run: Element, paragraph: Element, styles: Styles) -> bool:
     properties = child(run, "w:rPr")
     if properties is None:
         return False
-    size = _value(child(properties, "w:sz"))
-    if size.isascii() and size.isdigit() and len(size) < 5 and int(size) <= _SMALLEST_HALF_POINTS:
+    size = whole_number(_value(child(properties, "w:sz")))
+    if size is not None and size <= _SMALLEST_HALF_POINTS:
         return True
     if not is_white(_value(child(properties, "w:color"))):
         return False

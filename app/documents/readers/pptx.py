@@ -16,7 +16,7 @@ from app.documents.readers.labels import package_labels
 from app.documents.readers.package import Package
 from app.documents.readers.pptx_shapes import Shape, is_listed, links, paragraphs, shapes, text_of
 from app.documents.readers.pptx_unseen import UnseenRuns, text_of_runs
-from app.documents.readers.xml import Element, attribute, child, name_of
+from app.documents.readers.xml import Element, attribute, child, name_of, whole_number
 from app.documents.segments import Extracted, PowerPointAnchor
 from app.vocabulary import SegmentKind
 
@@ -56,9 +56,9 @@ def slide_parts(package: Package, main: str) -> list[tuple[int, str]]:
     found: list[tuple[int, str]] = []
     for each in () if listed is None else listed:
         part = targets.get(attribute(each, "r:id") or "", "")
-        number = each.get("id", "")
-        if package.has(part) and number.isascii() and number.isdigit() and len(number) < 12:
-            found.append((int(number), part))
+        number = whole_number(each.get("id"))
+        if package.has(part) and number is not None:
+            found.append((number, part))
     return found
 
 

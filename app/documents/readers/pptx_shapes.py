@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from app.documents.readers.docx_inline import choice
-from app.documents.readers.xml import Element, attribute, child, name_of
+from app.documents.readers.xml import Element, attribute, child, name_of, whole_number
 
 _SHAPES = {
     "p:sp": "p:nvSpPr",
@@ -54,10 +54,9 @@ def _within(group: Element) -> Iterator[Shape]:
 def _shape(element: Element, named: str) -> Shape:
     properties = child(element, named, "p:cNvPr")
     holder = child(element, named, "p:nvPr", "p:ph")
-    number = "" if properties is None else properties.get("id", "")
     return Shape(
         element=element,
-        id=int(number) if number.isascii() and number.isdigit() and len(number) < 12 else 0,
+        id=0 if properties is None else whole_number(properties.get("id")) or 0,
         placeholder="" if holder is None else holder.get("type", "obj"),
         description="" if properties is None else properties.get("descr", ""),
         is_hidden=properties is not None and _is_on(properties.get("hidden")),

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from app.documents.readers.hiding import SMALLEST_POINTS, is_white
 from app.documents.readers.package import Package
 from app.documents.readers.pptx_shapes import Shape
-from app.documents.readers.xml import Element, child, name_of
+from app.documents.readers.xml import Element, child, name_of, whole_number
 
 _SMALLEST_HUNDREDTHS = int(100 * SMALLEST_POINTS)
 _FILLS = frozenset({"a:gradFill", "a:blipFill", "a:pattFill", "a:grpFill"})
@@ -122,8 +122,8 @@ def text_of_runs(runs: Collection[Element]) -> list[str]:
 
 
 def _is_minute(properties: Element) -> bool:
-    size = properties.get("sz", "")
-    return size.isascii() and size.isdigit() and len(size) < 7 and int(size) <= _SMALLEST_HUNDREDTHS
+    size = whole_number(properties.get("sz"))
+    return size is not None and size <= _SMALLEST_HUNDREDTHS
 
 
 def _is_clear(fill: Element | None) -> bool:

@@ -9,7 +9,7 @@ from app.documents.readers.collecting import Collector
 from app.documents.readers.hiding import count_instructions, text_within
 from app.documents.readers.package import Package
 from app.documents.readers.xlsx_parts import Sheet, SheetFacts
-from app.documents.readers.xml import Element, attribute, child, name_of
+from app.documents.readers.xml import Element, attribute, child, name_of, whole_number
 from app.documents.segments import ExcelAnchor
 from app.vocabulary import SegmentKind
 
@@ -121,7 +121,5 @@ def cell_of(anchored: Element) -> str:
     """The cell at which a drawing begins."""
     start = child(anchored, "xdr:from")
     place = {} if start is None else {name_of(each): each.text or "" for each in start}
-    row, column = place.get("xdr:row", ""), place.get("xdr:col", "")
-    if row.isdigit() and column.isdigit() and len(row) < 8 and len(column) < 6:
-        return f"{column_name(int(column))}{int(row) + 1}"
-    return "A1"
+    row, column = (whole_number(place.get(name)) for name in ("xdr:row", "xdr:col"))
+    return "A1" if row is None or column is None else f"{column_name(column)}{row + 1}"

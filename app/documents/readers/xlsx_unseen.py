@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from app.documents.readers.hiding import SMALLEST_POINTS, is_white
 from app.documents.readers.package import Package
-from app.documents.readers.xml import Element, child, name_of
+from app.documents.readers.xml import Element, child, name_of, whole_number
 
 _NOTHING = ";;;"
 _BACKGROUND = "0"
@@ -62,8 +62,8 @@ def _listed(root: Element, name: str) -> list[Element]:
 
 
 def _at(found: list[Element], number: str | None) -> Element | None:
-    at = int(number) if number is not None and number.isascii() and number.isdigit() else -1
-    return found[at] if 0 <= at < len(found) else None
+    at = whole_number(number)
+    return found[at] if at is not None and at < len(found) else None
 
 
 def _is_minute(font: Element | None) -> bool:

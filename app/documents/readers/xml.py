@@ -139,6 +139,11 @@ def attribute(element: Element, name: str) -> str | None:
     return None
 
 
+def whole_number(text: str | None) -> int | None:
+    """What an id, a count or a size says; None for what is none, and for more digits than any of them has."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 12 else None
+
+
 def child(element: Element, *names: str) -> Element | None:
     """The first child of that name, then its first child of the next, and so on."""
     found = element

@@ -17,7 +17,7 @@ from app.documents.readers.package import Package
 from app.documents.readers.xlsx_asides import cell_of
 from app.documents.readers.xlsx_parts import SheetFacts, look_at, sheets
 from app.documents.readers.xlsx_unseen import UnseenFormats, unseen_formats
-from app.documents.readers.xml import Element, attribute, child, name_of, walk
+from app.documents.readers.xml import Element, attribute, child, name_of, walk, whole_number
 from app.documents.runs import Stretch, runs_of, shown_text, stretches
 from app.documents.segments import ExcelAnchor, Run, Segment
 from app.documents.writers import cell_text
@@ -94,9 +94,9 @@ class _Book:
                 added[runs] = len(self.strings)
                 self.strings.append(new)
             moved[cell.part][cell.a1] = added[runs]
-        unique = root.get("uniqueCount")
-        if unique is not None and unique.isdigit():
-            root.set("uniqueCount", str(int(unique) + len(added)))
+        unique = whole_number(root.get("uniqueCount"))
+        if unique is not None:
+            root.set("uniqueCount", str(unique + len(added)))
 
     def _write_sheet(self, part: str, moved: dict[str, int], own: dict[str, tuple[Run, ...]]) -> None:
         root = self.package.xml(part)
@@ -145,8 +145,8 @@ def _cell_spots(
         value, string = child(cell, "x:v"), child(cell, "x:is")
         is_formula = child(cell, "x:f") is not None
         kind = cell.get("t")
-        if kind == "s" and value is not None and (value.text or "").isdigit():
-            number = int(value.text or "")
+        number = None if value is None or kind != "s" else whole_number(value.text)
+        if number is not None:
             if number >= len(book.strings):
                 continue
             here = _Cell(part, a1, number)
@@ -224,8 +224,8 @@ def _cells(rows: Iterable[Element]) -> Iterator[tuple[str, Element]]:
     """The cells of these rows by name; where a file leaves names out they are counted."""
     row_number = 0
     for row in rows:
-        told = row.get("r", "")
-        row_number = int(told) if told.isdigit() else row_number + 1
+        told = whole_number(row.get("r"))
+        row_number = row_number + 1 if told is None else told
         column = -1
         for cell in row:
             if name_of(cell) != "x:c":

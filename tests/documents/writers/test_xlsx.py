@@ -171,3 +171,14 @@ def test_texts_that_stand_in_the_sheet_itself_are_written_there(named: bool) -> 
     produced = apply(content, [_answered(segment, "In der Zelle")])
     assert _values(produced.content)["Docks"]["A2"] == "In der Zelle"
     assert b"rPh" not in parts(produced.content)["xl/worksheets/sheet1.xml"]
+
+
+@pytest.mark.parametrize(
+    "number", ["²", "9" * 5_000, "-1", ""], ids=["superscript", "long", "negative", "none"]
+)
+def test_an_odd_number_in_the_sheet_names_no_text(number: str) -> None:
+    odd = '<c r="A2" t="s"><v>' + number + "</v></c>"
+    content = _with(_BOOK, "xl/worksheets/sheet1.xml", b'<c r="A2" t="s"><v>2</v></c>', odd.encode())
+    places = [_place(each) for each in writable(content).segments if isinstance(each.anchor, ExcelAnchor)]
+    assert ("Docks", "A2") not in places
+    assert places
