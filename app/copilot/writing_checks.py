@@ -30,6 +30,11 @@ _TITLED = re.compile(
 )
 _ALIKE = 75.0
 _SHORTEST_STEM = 4
+_LONGEST_ENDING = 5
+"""As in `-innen`."""
+_LONGEST_OF_SHORT = 2
+"""As in `Amtes`; with more, most short words begin a longer one."""
+_SHORTEST_IN_COMPOUND = 5
 
 
 def check_figures(source: str, target: str, language: str, where: str, allowed: str = "") -> None:
@@ -84,21 +89,20 @@ def check_length(source: str, target: str, least: float, most: float, where: str
 def has_term(term: str, text: str) -> bool:
     """Whether a term stands in a text, its words inflected or not."""
     words = [word.casefold() for word in _WORD.findall(text)]
-    stems = [_stem(word.casefold()) for word in _WORD.findall(term)]
-    if not stems:
-        return term.casefold() in text.casefold()
-    size = len(stems)
-    if any(
-        all(word.startswith(stem) for word, stem in zip(words[at : at + size], stems, strict=True))
-        for at in range(len(words) - size + 1)
+    wanted = [word.casefold() for word in _WORD.findall(term)]
+    if wanted and any(
+        all(map(_is_form, words[at : at + len(wanted)], wanted)) for at in range(len(words) - len(wanted) + 1)
     ):
         return True
-    # Written without spaces, or as a part of a compound.
-    return term.casefold() in text.casefold()
+    # Written without spaces, or as a part of a compound: of short words in an alphabet that would be chance.
+    is_told_apart = term.upper() == term.lower() or len(term) >= _SHORTEST_IN_COMPOUND
+    return is_told_apart and term.casefold() in text.casefold()
 
 
-def _stem(word: str) -> str:
-    return word[: max(_SHORTEST_STEM, len(word) - 2)]
+def _is_form(word: str, term: str) -> bool:
+    stem = term[: max(_SHORTEST_STEM, len(term) - 2)]
+    ending = _LONGEST_ENDING if len(term) > _SHORTEST_STEM else _LONGEST_OF_SHORT
+    return word.startswith(stem) and len(word) <= len(term) + ending
 
 
 def _is_idiom(figure: Figure) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from app.copilot.translate import TranslateParameters
+from app.copilot.writing_checks import has_term
 from app.documents.segments import Segment
 from app.vocabulary import SegmentKind
 from tests.copilot.conftest import MemoryJob, NobodyAnswered, ScriptedProvider, document
@@ -64,6 +65,26 @@ async def test_a_term_of_the_glossary_is_used_inflected_or_not(word: str) -> Non
     system = asked.providers[0].seen[0][0].content  # type: ignore[attr-defined]
     assert "purchase order = Bestellauftrag" in system
     assert "Fahrkorb" not in system, "only the terms that occur are sent"
+
+
+@pytest.mark.parametrize(
+    ("term", "text", "stands"),
+    [
+        ("art", "The party was fun.", False),
+        ("Amt", "Es waren insgesamt drei.", False),
+        ("cat", "The category is new.", False),
+        ("Amt", "Die Leiterin des Amtes kommt.", True),
+        ("Aufzug", "In den Aufzügen hängt ein Plan.", True),
+        ("Kunde", "Unsere Kundinnen warten.", True),
+        ("Fahrkorb", "Der Aufzugsfahrkorb steht.", True),
+        ("合同", "请签署本合同。", True),
+        ("C++", "Written in C++.", True),
+    ],
+)
+def test_short_terms_stand_alone_and_long_ones_may_stand_in_compounds(
+    term: str, text: str, *, stands: bool
+) -> None:
+    assert has_term(term, text) is stands
 
 
 async def test_a_term_that_is_not_used_is_rejected() -> None:
