@@ -184,7 +184,6 @@ def _foot() -> str:
   sight is summarized with that claim, cited.
 - **An address that stands in the document**, unchanged, may come back in an answer. It carries nothing away by itself.
 - The prompts in other words, in another language or encoded. They hold no secret.
-- Whole-file translation reads every text of an Office file, what is white or minute on a slide or in a cell included.
 - The description of a picture, speaker notes, headers and footnotes are read: people need them.
 
 Rewrite and translate refuse a text that itself holds an address without a scheme (`//host/path`).
