@@ -34,6 +34,7 @@ from app.jobs.leases import ClaimedStep
 _NOT_IN_NAMES = re.compile(r'[<>:"|?*\\/]')
 """What Windows takes in no name."""
 _LONGEST_STEM = 200
+_TABLES = frozenset({"text/csv", *(kind for kind, ending in originals.ENDINGS.items() if ending == "xlsx")})
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,19 @@ async def check_file_wanted(
         kept = await originals.is_kept(session, tenant_id=tenant_id, member_id=member_id, document_id=view.id)
         if not kept:
             raise OriginalNotKept
+
+
+def check_operations_wanted(
+    task_type: str, parameters: Mapping[str, Any], documents: Sequence[DocumentView]
+) -> None:
+    """Whether a pane could carry operations out. What is read of a workbook is rows and our own statistics of
+    columns, at ranges of cells that hold other texts. Raises: `WrongInput`.
+    """
+    if parameters.get("output") == "operations" and any(view.media_type in _TABLES for view in documents):
+        raise WrongInput(
+            task_type,
+            "gives no operations over uploaded tables: ask for output file, or send the pane's cells as segments",
+        )
 
 
 async def writable_segments(runtime: Runtime, step: ClaimedStep, sealer: Sealer) -> Sequence[Segment]:

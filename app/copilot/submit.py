@@ -17,7 +17,7 @@ from app.copilot.errors import InvalidParameters, UnknownTaskType, WrongInput
 from app.copilot.estimating import Estimate, estimate
 from app.copilot.house_wording import with_wording
 from app.copilot.permissions import Asker, require_permission
-from app.copilot.produced_files import check_file_wanted, wants_file
+from app.copilot.produced_files import check_file_wanted, check_operations_wanted, wants_file
 from app.copilot.types import InlineKind, TaskType
 from app.copilot.windows import context_tokens
 from app.copilot.work import WorkFacts
@@ -228,8 +228,9 @@ async def place(
 ) -> Placement:
     """Choose the pool and the first step; `stand` is where the payer's budgets do, `member` who asks.
 
-    Raises: `BudgetExhausted`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`.
+    Raises: `WrongInput`, `BudgetExhausted`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`.
     """
+    check_operations_wanted(task_type.name, parameters, documents)
     language = main_language(documents)
     tokens = sum(document.estimated_tokens for document in documents)
     job = Wanted(task_type, parameters, language, tokens, lane, host, member)

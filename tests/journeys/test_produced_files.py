@@ -16,6 +16,7 @@ from app.documents.writing import writable
 from tests.documents.formatted import elements, parts, rich_word_file
 from tests.documents.uploading import begin
 from tests.documents.writers.test_libreoffice import pages
+from tests.documents.writers.test_xlsx import workbook
 from tests.entra import ALAN, GRACE
 from tests.house import House
 from tests.processes import SEED
@@ -167,6 +168,14 @@ async def test_what_no_file_can_be_made_of_is_refused_at_the_door(
         answer = await house.submit(body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (422, "wrong_input")
         assert "Word, Excel and PowerPoint" in answer.json()["error"]["message"]
+    tables = [await house.upload("a.csv", b"place,state\nNorth,open\nSouth,shut\n")]
+    tables.append(await house.upload("a.xlsx", workbook()))
+    for table in tables:
+        # Rows and statistics at ranges of cells: whoever carried such operations out would write over other texts.
+        body = {**_order(table), "parameters": {**_order(table)["parameters"], "output": "operations"}}
+        answer = await house.submit(body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "wrong_input")
+        assert "output file" in answer.json()["error"]["message"]
     document = await house.upload("a.docx", rich_word_file(1))
     accepted = await house.submit(_order(document))
     assert accepted.status_code == 202, accepted.text
