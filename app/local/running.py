@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,10 +54,15 @@ def log_file(state: State) -> Path:
 
 
 def write_running(state: State, running: Running) -> None:
-    """Publish the addresses in one step, so that a reader never sees half a file."""
-    scratch = private_file(state.path / "running.json.new")
-    scratch.write_text(json.dumps(asdict(running), indent=2))
-    scratch.replace(running_file(state))
+    """Publish the addresses."""
+    _publish(running_file(state), asdict(running))
+
+
+def _publish(file: Path, content: Mapping[str, object]) -> None:
+    """Write in one step, so that a reader never sees half a file."""
+    scratch = private_file(file.with_name(f"{file.name}.new"))
+    scratch.write_text(json.dumps(content, indent=2))
+    scratch.replace(file)
 
 
 def read_running(state: State) -> Running | None:
@@ -158,6 +163,8 @@ class Ports:
     def __init__(self, state: State, *, patient: bool = False) -> None:
         """`patient` waits a little for a port that an earlier, killed system may still hold."""
         self._file = state.path / "ports.json"
+        # Services start side by side, and each takes its own port.
+        self._lock = threading.Lock()
         self._patience = _PATIENCE_SECONDS if patient else 0.0
         try:
             known: dict[str, int] = json.loads(self._file.read_text())
@@ -198,8 +205,9 @@ class Ports:
         return True
 
     def _remember(self, name: str, port: int) -> int:
-        self._known[name] = port
-        private_file(self._file).write_text(json.dumps(self._known, indent=2, sort_keys=True))
+        with self._lock:
+            self._known[name] = port
+            _publish(self._file, self._known)
         return port
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -107,6 +108,20 @@ def test_two_installations_remember_apart(tmp_path: Path) -> None:
 def test_a_damaged_file_of_ports_is_begun_anew(state: State) -> None:
     (state.path / "ports.json").write_text("{")
     assert Ports(state).take("api") > 0
+
+
+def test_ports_taken_side_by_side_are_all_remembered_and_never_read_in_halves(state: State) -> None:
+    ports = Ports(state)
+    names = [f"service-{'x' * (number % 7)}{number}" for number in range(40)]
+    taken: dict[str, int] = {}
+
+    def take(name: str) -> None:
+        taken[name] = ports.replace(name)
+        assert Ports(state).known(name) == taken[name]
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(take, names))
+    assert {name: Ports(state).known(name) for name in names} == taken
 
 
 def test_a_running_system_is_found_by_its_file(state: State) -> None:
