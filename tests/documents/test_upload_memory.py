@@ -11,8 +11,11 @@ from tests.house import House
 _SIZE_BYTES = 40 * 2**20
 _AT_ONCE = 3
 """As many as one person may send."""
-_MOST_MB_EACH = 30
-"""Pieces of 4 MiB on their way: arriving, cut, sealed, and in the buffers of the database's client."""
+_MOST_MB_EACH = 36
+"""Pieces of 4 MiB on their way: arriving, cut, sealed, and in the buffers of the database's client.
+
+26 to 32 MB were seen: how many freed pieces the allocator keeps varies. A file that was whole would be more.
+"""
 
 
 @pytest.mark.processes
