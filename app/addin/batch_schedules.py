@@ -7,6 +7,7 @@ from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.addin.batch_schemas import DriveFolder
 from app.addin.jobs import own_session
@@ -20,9 +21,11 @@ from app.core.crypto import Sealer
 from app.http.contract import refused
 from app.http.guards import Caller, InProcess, TenantSealer, TenantSession, actor
 from app.http.routes import GuardedRoute
+from app.http.services import Services
 from app.identity.graph_errors import GraphSessionNotFound
+from app.identity.principal import Principal
 from app.jobs import batch_schedules
-from app.jobs.batch_schedules import ScheduleView
+from app.jobs.batch_schedules import ScheduleView, WantedSchedule
 from app.jobs.recurrence import ALL_DAYS, Recurrence
 from app.vocabulary import OfficeHost
 
@@ -95,26 +98,13 @@ async def create_batch_schedule(
     sealer: TenantSealer,
 ) -> BatchScheduleResource:
     """Let a batch run at a time of day over what is new or has changed in a folder, while the caller is away."""
-    asker = Asker(caller.tenant_id, caller.member_id, caller.roles)
-    checked = await check_batch(
-        session, sealer, state.configuration, body.task_type, body.parameters, asker=asker
-    )
-    found = await own_session(session, caller, body.graph_session, None)
-    if found is None:
-        raise GraphSessionNotFound(body.graph_session)
     schedule_id = new_id()
-    wanted = ScheduledRequest(
-        body.task_type, checked.parameters, body.host, body.folder.folder(), caller.roles
-    )
     await batch_schedules.create(
         session,
+        await _wanted(body, schedule_id, caller, state, session, sealer),
         tenant_id=caller.tenant_id,
         member_id=caller.member_id,
         schedule_id=schedule_id,
-        task_type=body.task_type,
-        sealed_request=seal_json(sealer, batch_schedules.request_place(schedule_id), wanted.as_json()),
-        recurrence=Recurrence(time.fromisoformat(body.at), body.time_zone, frozenset(body.weekdays)),
-        graph_session_id=found,
         now=now(),
         actor=actor(request, caller),
     )
@@ -142,6 +132,33 @@ async def get_batch_schedule(
     return _resource(sealer, found)
 
 
+@router.put("/{schedule_id}", responses=refused(404, 409))
+async def replace_batch_schedule(
+    request: Request,
+    schedule_id: UUID,
+    body: NewBatchSchedule,
+    caller: Caller,
+    state: InProcess,
+    session: TenantSession,
+    sealer: TenantSealer,
+) -> BatchScheduleResource:
+    """Change what a schedule does, where or when, from its next time on.
+
+    A batch that is under way stays as it is. Files that were done are done again only if the task type or its
+    parameters are others now.
+    """
+    await batch_schedules.replace(
+        session,
+        await _wanted(body, schedule_id, caller, state, session, sealer),
+        tenant_id=caller.tenant_id,
+        member_id=caller.member_id,
+        schedule_id=schedule_id,
+        now=now(),
+        actor=actor(request, caller),
+    )
+    return await get_batch_schedule(schedule_id, caller, session, sealer)
+
+
 @router.delete("/{schedule_id}", status_code=204)
 async def delete_batch_schedule(
     request: Request, schedule_id: UUID, caller: Caller, session: TenantSession
@@ -153,6 +170,33 @@ async def delete_batch_schedule(
         member_id=caller.member_id,
         schedule_id=schedule_id,
         actor=actor(request, caller),
+    )
+
+
+async def _wanted(
+    body: NewBatchSchedule,
+    schedule_id: UUID,
+    caller: Principal,
+    state: Services,
+    session: AsyncSession,
+    sealer: Sealer,
+) -> WantedSchedule:
+    """Checked and sealed. Raises: what `check_batch` does, `GraphSessionNotFound`."""
+    asker = Asker(caller.tenant_id, caller.member_id, caller.roles)
+    checked = await check_batch(
+        session, sealer, state.configuration, body.task_type, body.parameters, asker=asker
+    )
+    found = await own_session(session, caller, body.graph_session, None)
+    if found is None:
+        raise GraphSessionNotFound(body.graph_session)
+    wanted = ScheduledRequest(
+        body.task_type, checked.parameters, body.host, body.folder.folder(), caller.roles
+    )
+    return WantedSchedule(
+        body.task_type,
+        seal_json(sealer, batch_schedules.request_place(schedule_id), wanted.as_json()),
+        Recurrence(time.fromisoformat(body.at), body.time_zone, frozenset(body.weekdays)),
+        found,
     )
 
 

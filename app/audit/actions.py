@@ -111,6 +111,7 @@ class AuditAction(StrEnum):
     JOB_DELETE = "job.delete", "a job and its result were deleted because their time was over"
 
     BATCH_SCHEDULE_CREATE = "batch_schedule.create", "a member let a batch come round again"
+    BATCH_SCHEDULE_CHANGE = "batch_schedule.change", "a member changed what or when that is"
     BATCH_SCHEDULE_DELETE = "batch_schedule.delete", "a member ended that"
 
     AUDIT_EXPORT = "audit.export", "the operator exported the tenant's entries"

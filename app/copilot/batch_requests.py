@@ -1,5 +1,6 @@
 """Accepting a batch: the job whose only step makes the others, and the documents that are known already."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -160,8 +161,15 @@ def _input(new: BatchSubmission, roles: Collection[Role]) -> dict[str, Any]:
     return {
         "roles": sorted(roles),
         "folder": None if new.folder is None else asdict(new.folder),
-        "schedule_id": None if new.schedule_id is None else str(new.schedule_id),
+        "same_work": _same_work(new),
     }
+
+
+def _same_work(new: BatchSubmission) -> str | None:
+    """What the runs of a schedule have in common until somebody changes it: a file done so need not be done again."""
+    if new.schedule_id is None:
+        return None
+    return json.dumps([str(new.schedule_id), new.task_type, new.parameters], sort_keys=True)
 
 
 def _items(sealer: Sealer, new: BatchSubmission, batch_id: UUID) -> list[batches.NewItem]:

@@ -102,7 +102,7 @@ async def _list(
             most=MOST_DOCUMENTS,
         )
     readable = [one for one in entries if is_readable_name(one.name)]
-    digests = _digests(sealer, asked["schedule_id"], readable)
+    digests = _digests(sealer, asked.get("same_work"), readable)
     listed = {**asked, "left_out": len(entries) - len(readable)}
     async with runtime.database.tenant(step.tenant_id) as session:
         await lock_job(session, step.tenant_id, step.job_id)
@@ -127,14 +127,14 @@ async def _list(
         )
 
 
-def _digests(sealer: Sealer, schedule_id: str | None, entries: Sequence[DriveEntry]) -> list[bytes | None]:
+def _digests(sealer: Sealer, same_work: str | None, entries: Sequence[DriveEntry]) -> list[bytes | None]:
     """By these the next run of the same schedule knows what has not changed; none for a batch of no schedule."""
-    if schedule_id is None:
+    if same_work is None:
         return [None] * len(entries)
     return [
         sealer.digest(
             "batch_item",
-            "|".join((schedule_id, one.ref.drive_id, one.ref.item_id, one.ref.etag or "")).encode(),
+            "|".join((same_work, one.ref.drive_id, one.ref.item_id, one.ref.etag or "")).encode(),
         )
         for one in entries
     ]

@@ -9,6 +9,7 @@ A time that was missed is made up once, however many were missed.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, text, update
@@ -29,6 +30,28 @@ _LET_IN = text(
     "EXISTS (SELECT 1 FROM tenants o JOIN members m ON m.tenant_id = o.id WHERE o.id = batch_schedules.tenant_id"
     " AND m.id = batch_schedules.member_id AND o.state = 'active' AND m.state = 'active')"
 )
+
+
+@dataclass(frozen=True)
+class WantedSchedule:
+    """What a member asks for; the request is sealed for the schedule's place."""
+
+    task_type: str
+    sealed_request: Sealed
+    recurrence: Recurrence
+    graph_session_id: UUID
+
+    def as_row(self, now: datetime) -> dict[str, Any]:
+        """The columns, with the first time after now."""
+        return {
+            "task_type": self.task_type,
+            "sealed_request": self.sealed_request,
+            "at": self.recurrence.at,
+            "time_zone": self.recurrence.time_zone,
+            "weekdays": "".join(map(str, sorted(self.recurrence.weekdays))),
+            "graph_session_id": self.graph_session_id,
+            "next_at": self.recurrence.following(now),
+        }
 
 
 @dataclass(frozen=True)
@@ -54,34 +77,18 @@ def request_place(schedule_id: UUID) -> Place:
 
 async def create(
     session: AsyncSession,
+    wanted: WantedSchedule,
     *,
     tenant_id: UUID,
     member_id: UUID,
     schedule_id: UUID,
-    task_type: str,
-    sealed_request: Sealed,
-    recurrence: Recurrence,
-    graph_session_id: UUID,
     now: datetime,
     actor: Actor,
 ) -> None:
     """Write a schedule whose first time is the first after now. Raises: `TooManyBatchSchedules`."""
     if len(await page(session, tenant_id=tenant_id, member_id=member_id)) >= MOST_SCHEDULES:
         raise TooManyBatchSchedules(MOST_SCHEDULES)
-    session.add(
-        BatchSchedule(
-            tenant_id=tenant_id,
-            id=schedule_id,
-            member_id=member_id,
-            task_type=task_type,
-            sealed_request=sealed_request,
-            at=recurrence.at,
-            time_zone=recurrence.time_zone,
-            weekdays="".join(map(str, sorted(recurrence.weekdays))),
-            graph_session_id=graph_session_id,
-            next_at=recurrence.following(now),
-        )
-    )
+    session.add(BatchSchedule(tenant_id=tenant_id, id=schedule_id, member_id=member_id, **wanted.as_row(now)))
     await session.flush()
     await record(
         session,
@@ -90,7 +97,42 @@ async def create(
         action=AuditAction.BATCH_SCHEDULE_CREATE,
         target_type="batch_schedule",
         target_id=str(schedule_id),
-        detail={"task_type": task_type},
+        detail={"task_type": wanted.task_type},
+    )
+
+
+async def replace(
+    session: AsyncSession,
+    wanted: WantedSchedule,
+    *,
+    tenant_id: UUID,
+    member_id: UUID,
+    schedule_id: UUID,
+    now: datetime,
+    actor: Actor,
+) -> None:
+    """From the first time after now on a member's own schedule does this. Raises: `BatchScheduleNotFound`."""
+    changed = await session.execute(
+        update(BatchSchedule)
+        .where(
+            BatchSchedule.tenant_id == tenant_id,
+            BatchSchedule.id == schedule_id,
+            BatchSchedule.member_id == member_id,
+        )
+        .values(**wanted.as_row(now), last_error=None)
+        .returning(BatchSchedule.id)
+        .execution_options(synchronize_session=False)
+    )
+    if changed.scalar_one_or_none() is None:
+        raise BatchScheduleNotFound(schedule_id)
+    await record(
+        session,
+        tenant_id=tenant_id,
+        actor=actor,
+        action=AuditAction.BATCH_SCHEDULE_CHANGE,
+        target_type="batch_schedule",
+        target_id=str(schedule_id),
+        detail={"task_type": wanted.task_type},
     )
 
 

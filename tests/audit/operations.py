@@ -17,6 +17,7 @@ RECORDS: dict[str, set[AuditAction]] = {
     "DELETE /addin/v1/jobs/{job_id}": {AuditAction.JOB_REMOVE},
     "POST /addin/v1/jobs/{job_id}/resume": {AuditAction.JOB_RESUME},
     "POST /addin/v1/batch-schedules": {AuditAction.BATCH_SCHEDULE_CREATE},
+    "PUT /addin/v1/batch-schedules/{schedule_id}": {AuditAction.BATCH_SCHEDULE_CHANGE},
     "DELETE /addin/v1/batch-schedules/{schedule_id}": {AuditAction.BATCH_SCHEDULE_DELETE},
     "POST /addin/v1/batches": {_ACCEPT},
     "POST /addin/v1/batches/{batch_id}/cancel": {_CANCEL},

@@ -219,7 +219,8 @@ async def in_the_pane(witness: Witness) -> None:
         }
         made = AuditAction.BATCH_SCHEDULE_CREATE
         kept = await witness.sees(client, ada, made, "POST", "/batch-schedules", json=nightly)
-        ended = AuditAction.BATCH_SCHEDULE_DELETE
+        changed, ended = AuditAction.BATCH_SCHEDULE_CHANGE, AuditAction.BATCH_SCHEDULE_DELETE
+        await witness.sees(client, ada, changed, "PUT", f"/batch-schedules/{kept['id']}", json=nightly)
         await witness.sees(client, ada, ended, "DELETE", f"/batch-schedules/{kept['id']}")
         own = f"{path}/{leave['id']}"
         await witness.sees(client, ada, AuditAction.GRAPH_SESSION_RENEW, "POST", f"{own}/renew")

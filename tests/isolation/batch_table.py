@@ -14,6 +14,7 @@ _FETCHED_LATER = Plain(
 )
 _NOT_FETCHED = Plain("files to fetch are refused here before anything is looked up")
 _PARAMETERS = Plain("checked by the task type's closed schema, which names no thing")
+_NIGHTLY = {"task_type": "summarize", "folder": {"drive_id": "b!0", "item_id": "root"}, "at": "02:00"}
 _TASK_TYPE = Plain("a word of the catalogue, the same for everybody")
 _ELSEWHERE = (
     "body input.drive_items[].drive_id",
@@ -75,34 +76,46 @@ async def beside_file(world: World, actor: Actor) -> Shape:
 
 async def schedule(world: World, actor: Actor) -> str:
     """That of the owner's, over the whole of a drive."""
-    folder = {"drive_id": await things.drive_id(world, actor), "item_id": "root"}
-    leave = await things.graph_session(world, actor)
-    body = {"task_type": "summarize", "folder": folder, "graph_session": leave, "at": "02:00"}
-    return str((await world.made(actor, "POST", _SCHEDULES, Shape(body=body)))["id"])
+    return str((await world.made(actor, "POST", _SCHEDULES, await beside_leave(world, actor)))["id"])
+
+
+async def beside_leave(world: World, actor: Actor) -> Shape:
+    """Nightly work by a session of the caller's own."""
+    reader = actor if actor.kind is Kind.PERSON else ADA
+    folder = {"drive_id": await things.drive_id(world, reader), "item_id": "root"}
+    leave = await things.graph_session(world, reader)
+    return Shape(body={**_NIGHTLY, "folder": folder, "graph_session": leave})
+
+
+async def beside_schedule(world: World, actor: Actor) -> Shape:
+    """A schedule of the caller's own, which another session is to be used for."""
+    reader = actor if actor.kind is Kind.PERSON else ADA
+    return Shape(path={"schedule_id": await schedule(world, reader)}, body=_NIGHTLY)
 
 
 def _schedules() -> dict[str, Entry]:
     own = partial(Entry, Guard.PEOPLE, ADA, personal=True)
     found = Handle(things.by(ADA, schedule))
-    nightly = {
-        "task_type": "summarize",
-        "folder": {"drive_id": "b!0", "item_id": "root"},
-        "at": "02:00",
+    asked: dict[str, Handle | Plain | tuple[Handle, ...]] = {
+        "body graph_session": Handle(things.graph_session, beside=things.beside(body=_NIGHTLY)),
+        "body folder.drive_id": _FETCHED_LATER,
+        "body folder.item_id": _FETCHED_LATER,
+        "body parameters": _PARAMETERS,
+        "body task_type": _TASK_TYPE,
+        "body at": Plain("a time of day"),
+        "body time_zone": Plain("a name of a fixed list"),
     }
     return {
         f"GET {_SCHEDULES}": own(whole=Whole()),
-        f"POST {_SCHEDULES}": own(
+        f"POST {_SCHEDULES}": own(asked),
+        f"GET {_SCHEDULES}/{{schedule_id}}": own({"path schedule_id": found}),
+        f"PUT {_SCHEDULES}/{{schedule_id}}": own(
             {
-                "body graph_session": Handle(things.graph_session, beside=things.beside(body=nightly)),
-                "body folder.drive_id": _FETCHED_LATER,
-                "body folder.item_id": _FETCHED_LATER,
-                "body parameters": _PARAMETERS,
-                "body task_type": _TASK_TYPE,
-                "body at": Plain("a time of day"),
-                "body time_zone": Plain("a name of a fixed list"),
+                **asked,
+                "path schedule_id": Handle(things.by(ADA, schedule), beside=beside_leave),
+                "body graph_session": Handle(things.graph_session, beside=beside_schedule),
             }
         ),
-        f"GET {_SCHEDULES}/{{schedule_id}}": own({"path schedule_id": found}),
         f"DELETE {_SCHEDULES}/{{schedule_id}}": own({"path schedule_id": found}),
     }
 

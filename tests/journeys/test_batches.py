@@ -176,6 +176,15 @@ async def test_a_nightly_batch_does_what_is_new_and_waits_for_a_member_whose_lea
     assert [one["is_unchanged"] for one in done] == [True, False, True, False]
     assert ["2 days" in done[0]["result"]["text"], "40" in done[1]["result"]["text"]] == [True, True]
 
+    # Another time changes nothing of what was done; other work does all of it again.
+    later = await house.client().put(path, json={**body, "at": "03:30", "weekdays": [7]})
+    assert (later.status_code, later.json()["at"], later.json()["weekdays"]) == (200, "03:30", [7])
+    assert later.json()["next_at"][11:16] == "03:30"
+    assert (await ended(house, await comes_round()))["documents"]["unchanged"] == 4
+    shorter = {**body, "parameters": {"length": "sentence"}}
+    assert (await house.client().put(path, json=shorter)).json()["parameters"]["length"] == "sentence"
+    assert (await ended(house, await comes_round()))["documents"]["unchanged"] == 0
+
     assert (await house.client().delete(f"/graph-sessions/{leave}")).status_code == 204
     third = await comes_round()
 

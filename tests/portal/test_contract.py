@@ -28,6 +28,7 @@ QUICK, DEEP = 2, 100
 BEYOND_CHANCE = {
     "POST /addin/v1/documents/drive-items",
     "POST /addin/v1/batch-schedules",
+    "PUT /addin/v1/batch-schedules/{schedule_id}",
     "POST /addin/v1/batches/{batch_id}/resume",
     "DELETE /addin/v1/batches/{batch_id}",
     "POST /addin/v1/jobs/{job_id}/resume",
