@@ -34,9 +34,12 @@ def items(paragraph: Element, unseen: Collection[Element] = ()) -> list[Item]:
 
 
 def chart_texts(root: Element, *, with_names: bool) -> Iterator[Element]:
-    """The texts of a chart in their order: paragraphs of titles and labels, and names kept from its data."""
+    """The texts of a chart in their order: paragraphs of titles and labels, names that stand in it alone, and
+    with `with_names` those kept from its data.
+    """
+    wanted = {"c:strLit", "c:tx", *(("c:strCache", "c:lvl") if with_names else ())}
     for element in root.iter("{*}p", "{*}v"):
-        if name_of(element) == "a:p" or (with_names and name_of(element) == "c:v" and _is_name(element)):
+        if name_of(element) == "a:p" or (name_of(element) == "c:v" and _holder(element) in wanted):
             yield element
 
 
@@ -46,14 +49,13 @@ def paragraphs(containers: Sequence[Element]) -> Iterator[Element]:
         yield from (each for each in container.iter("{*}p") if name_of(each) == "a:p")
 
 
-def _is_name(value: Element) -> bool:
-    """Whether a value kept from a chart's data is a text."""
+def _holder(value: Element) -> str:
+    """What a value of a chart is a text of: the name of it; "" for a number."""
     point = value.getparent()
-    cache = None if point is None else point.getparent()
-    if cache is None or name_of(cache) not in {"c:strCache", "c:lvl"}:
-        # A name that stands in the chart alone.
-        return point is not None and name_of(point) == "c:tx"
-    return any(character.isalpha() for character in value.text or "")
+    if point is None or not any(character.isalpha() for character in value.text or ""):
+        return ""
+    cache = point.getparent()
+    return "c:tx" if name_of(point) == "c:tx" else "" if cache is None else name_of(cache)
 
 
 def _text(element: Element) -> str:

@@ -11,7 +11,7 @@ from app.documents.readers.package import Package
 from app.documents.readers.xml import Element, child, name_of
 from app.documents.segments import Run, WordAnchor
 from app.documents.writers.docx_paragraph import rewrite
-from app.documents.writers.graphics import drawing_spot, graphic_texts, reachable
+from app.documents.writers.graphics import diagrams, drawing_spot, graphic_texts, reachable
 from app.documents.writers.pieces import Spot, Writable, by_paragraph, source_paragraphs
 from app.vocabulary import SegmentKind
 
@@ -22,7 +22,10 @@ def open_document(package: Package, notes: Counter[str]) -> Writable:
     for segment, places in docx.places(package):
         parts = tuple(dict.fromkeys(place.part for place in places))
         found.append(Spot(segment, parts, partial(_write, places, notes)))
-    for part, texts in graphic_texts(package, reachable(package, package.main_part() or "")):
+    main = package.main_part() or ""
+    reached = list(reachable(package, main))
+    shown = diagrams(package, [main, *(part for _, part in reached)])
+    for part, texts in graphic_texts(package, reached, shown):
         for ordinal, text in enumerate(texts):
             spot = drawing_spot(
                 text,

@@ -1,7 +1,8 @@
 """Texts in DrawingML as spots, and the charts and diagrams whose texts lie in parts of their own."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from app.documents.readers.drawing import chart_texts, items, paragraphs
 from app.documents.readers.package import Package
@@ -36,9 +37,13 @@ def drawing_spot(
         return None
     every = [text, *text.copies]
 
+    own = [each.run for each in found]
+
     def write(runs: Sequence[Run]) -> None:
         for each in every:
-            _write(each, runs)
+            is_alike = [one.run for one in _stretches(each)] == own
+            # What was drawn may be formatted otherwise; then there is no place in it for the text's tags.
+            _write(each, runs if is_alike else [Run(shown_text(runs))])
 
     segment = Segment(0, kind, shown, anchor(shown), heading_path=path, runs=runs_of(found))
     return Spot(segment, tuple(dict.fromkeys(each.part for each in every)), write)
@@ -56,36 +61,75 @@ def reachable(package: Package, part: str) -> Iterator[tuple[str, str]]:
                 yield target.kind, target.part
 
 
+def diagrams(package: Package, hosts: Iterable[str]) -> dict[str, list[Text]]:
+    """The texts of the diagrams that these parts show, by the part of each, with what was drawn of them.
+
+    A diagram names its own drawing. Where none does, a text goes with the next that was drawn of the same words.
+    """
+    said: dict[str, list[Text]] = {}
+    nameless: list[Text] = []
+    drawings: dict[str, None] = {}
+    for host in hosts:
+        related = [each for each in package.relationships(host) if package.has(each.part)]
+        drawings.update(dict.fromkeys(each.part for each in related if each.kind == "diagramDrawing"))
+        named = {each.id: each.part for each in related if each.kind == "diagramDrawing"}
+        for part in [each.part for each in related if each.kind == "diagramData"]:
+            if part in said:
+                continue
+            root = package.xml(part)
+            said[part] = _texts_of(package, part)
+            drawing = next((named.get(each.get("relId", "")) for each in root.iter("{*}dataModelExt")), None)
+            if drawing is None:
+                nameless += said[part]
+            elif drawing in drawings:
+                del drawings[drawing]
+                _pair(said[part], _texts_of(package, drawing))
+    _pair(nameless, [text for drawing in drawings for text in _texts_of(package, drawing)])
+    return said
+
+
 def graphic_texts(
-    package: Package, parts: Iterable[tuple[str, str]], *, with_names: bool = True
+    package: Package,
+    parts: Iterable[tuple[str, str]],
+    shown: Mapping[str, list[Text]],
+    *,
+    with_names: bool = True,
 ) -> Iterator[tuple[str, list[Text]]]:
-    """The texts of the charts and diagrams among these parts (kind, name), by part.
+    """The texts of the charts and diagrams among these parts (kind, name), by part; `shown` are all `diagrams`.
 
     `with_names`: also what a chart keeps of its data's names, which a workbook renews from its cells.
     """
-    listed = list(parts)
-    drawn = [
-        Text(part, each)
-        for kind, part in listed
-        if kind == "diagramDrawing"
-        for each in paragraphs([package.xml(part)])
-    ]
-    for kind, part in listed:
+    for kind, part in parts:
         if kind in {"chart", "chartEx"}:
             found = chart_texts(package.xml(part), with_names=with_names)
             yield part, [Text(part, each) for each in found]
+            for each in package.relationships(part):
+                if each.kind == "chartUserShapes" and package.has(each.part):
+                    yield each.part, _texts_of(package, each.part)
         elif kind == "diagramData":
-            said = [Text(part, each) for each in paragraphs([package.xml(part)])]
-            yield part, [replace(each, copies=_copies(each, drawn)) for each in said]
+            yield part, shown.get(part, [])
 
 
-def _copies(text: Text, drawn: list[Text]) -> list[Text]:
-    """The first text drawn of that text that no other has taken."""
-    wanted = _stretches(text)
-    for number, each in enumerate(drawn):
-        if [one.run for one in _stretches(each)] == [one.run for one in wanted]:
-            return [drawn.pop(number)]
-    return []
+def _texts_of(package: Package, part: str) -> list[Text]:
+    return [Text(part, each) for each in paragraphs([package.xml(part)])]
+
+
+def _pair(said: Sequence[Text], drawn: Sequence[Text]) -> None:
+    """Give each drawn text to the next of the same words, what is drawn oftener than said to the last."""
+    by_words: dict[str, list[Text]] = {}
+    for text in said:
+        by_words.setdefault(_words(text), []).append(text)
+    taken: Counter[str] = Counter()
+    for text in drawn:
+        words = _words(text)
+        of_them = by_words.get(words, [])
+        if words and of_them:
+            of_them[min(taken[words], len(of_them) - 1)].copies.append(text)
+            taken[words] += 1
+
+
+def _words(text: Text) -> str:
+    return " ".join(shown_text([each.run for each in _stretches(text)]).split())
 
 
 def _stretches(text: Text) -> list[Stretch]:

@@ -15,7 +15,7 @@ from app.documents.readers.pptx_shapes import Shape, shapes
 from app.documents.readers.pptx_unseen import UnseenRuns, text_of_runs
 from app.documents.readers.xml import attribute, name_of
 from app.documents.segments import PowerPointAnchor
-from app.documents.writers.graphics import Text, drawing_spot, graphic_texts
+from app.documents.writers.graphics import Text, diagrams, drawing_spot, graphic_texts
 from app.documents.writers.pieces import Spot, Writable
 from app.vocabulary import SegmentKind
 
@@ -25,20 +25,24 @@ _NUMBERS = frozenset({"sldNum", "dt", "sldImg"})
 def open_document(package: Package, notes: Counter[str]) -> Writable:
     """Every text of the slides that are shown. Raises: documents.errors."""
     found: list[Spot] = []
+    graphics: set[str] = set()
     for slide, part in slide_parts(package, package.main_part() or ""):
         if package.xml(part).get("show") in {"0", "false"}:
             notes["hidden_slides"] += 1
             continue
-        found += _spots(package, part, slide, None, notes)
+        found += _spots(package, part, slide, None, notes, graphics)
         for other in package.relationships(part):
             if other.kind == "notesSlide" and package.has(other.part):
-                found += _spots(package, other.part, slide, "notes", notes)
+                found += _spots(package, other.part, slide, "notes", notes, graphics)
     return Writable(found)
 
 
-def _spots(package: Package, part: str, slide: int, story: str | None, notes: Counter[str]) -> Iterator[Spot]:
+def _spots(
+    package: Package, part: str, slide: int, story: str | None, notes: Counter[str], graphics: set[str]
+) -> Iterator[Spot]:
+    """The spots of a part; `graphics` are the charts and diagrams met so far, which slides may share."""
     relationships = {each.id: (each.kind, each.part) for each in package.relationships(part)}
-    drawn = [each for each in relationships.values() if each[0] == "diagramDrawing" and package.has(each[1])]
+    drawn = diagrams(package, [part])
     kind = SegmentKind.PARAGRAPH if story is None else SegmentKind.NOTES
     unseen = UnseenRuns(package, part)
     for shape in shapes(package.xml(part)):
@@ -52,7 +56,9 @@ def _spots(package: Package, part: str, slide: int, story: str | None, notes: Co
             for each in shape.element.iter("{*}chart", "{*}relIds")
         ]
         held = [each for each in shown if each is not None and package.has(each[1])]
-        for _, more in graphic_texts(package, [*held, *drawn] if held else []):
+        held = [each for each in dict.fromkeys(held) if each[1] not in graphics]
+        graphics.update(name for _, name in held)
+        for _, more in graphic_texts(package, held, drawn):
             texts += more
         for number, text in enumerate(texts):
             spot = drawing_spot(text, kind, partial(_same, PowerPointAnchor(slide, shape.id, number, story)))

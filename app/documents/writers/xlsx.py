@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from app.documents.readers.cells import column_name, column_number
+from app.documents.readers.drawing import paragraphs
 from app.documents.readers.package import Package
 from app.documents.readers.xlsx_asides import cell_of
 from app.documents.readers.xlsx_parts import SheetFacts, look_at, sheets
@@ -21,7 +22,7 @@ from app.documents.readers.xml import Element, attribute, child, name_of, walk, 
 from app.documents.runs import Stretch, runs_of, shown_text, stretches
 from app.documents.segments import ExcelAnchor, Run, Segment
 from app.documents.writers import cell_text
-from app.documents.writers.graphics import Text, drawing_spot, graphic_texts
+from app.documents.writers.graphics import Text, diagrams, drawing_spot, graphic_texts
 from app.documents.writers.pieces import Spot, Writable
 from app.vocabulary import SegmentKind
 
@@ -202,18 +203,27 @@ def _drawing_spots(package: Package, sheet: str, part: str) -> Iterator[Spot]:
     for drawing in [each.part for each in package.relationships(part) if each.kind == "drawing"]:
         if not package.has(drawing):
             continue
-        charts = {each.id: (each.kind, each.part) for each in package.relationships(drawing)}
+        related = {each.id: (each.kind, each.part) for each in package.relationships(drawing)}
+        drawn = diagrams(package, [drawing])
         for anchored in package.xml(drawing):
             anchor = ExcelAnchor(sheet, cell_of(anchored))
-            texts = [Text(drawing, each) for each in anchored.iter("{*}p") if name_of(each) == "a:p"]
-            shown = [charts.get(attribute(each, "r:id") or "") for each in anchored.iter("{*}chart")]
+            texts = [Text(drawing, each) for each in paragraphs([anchored]) if not _falls_back(each)]
+            shown = [
+                related.get(attribute(each, "r:dm" if name_of(each) == "dgm:relIds" else "r:id") or "")
+                for each in anchored.iter("{*}chart", "{*}relIds")
+            ]
             held = [each for each in shown if each is not None and package.has(each[1])]
-            for _, more in graphic_texts(package, held, with_names=False):
+            for _, more in graphic_texts(package, dict.fromkeys(held), drawn, with_names=False):
                 texts += more
             for text in texts:
                 spot = drawing_spot(text, SegmentKind.PARAGRAPH, partial(_same, anchor), (sheet,))
                 if spot is not None:
                     yield spot
+
+
+def _falls_back(element: Element) -> bool:
+    """Whether only older programs show it: they say there what they cannot show."""
+    return any(True for _ in element.iterancestors("{*}Fallback"))
 
 
 def _same(anchor: ExcelAnchor, _: str) -> ExcelAnchor:
