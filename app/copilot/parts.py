@@ -60,7 +60,9 @@ def parts_of(
         segment = segments[piece.segment]
         text = segment.text[piece.start : piece.end]
         if any(map(str.isalpha, text)) if letters_only else text.strip():
-            found.append(Part(f"B{len(found) + 1}", piece, segment, _runs(segment, piece)))
+            found.append(
+                Part(f"B{len(found) + 1}", piece, segment, runs_between(segment, piece.start, piece.end))
+            )
     return found
 
 
@@ -115,23 +117,22 @@ def written_tokens(parts: Sequence[Part], *, times: int = 3) -> int:
     return 200 + sum(times * estimate_tokens(part.tagged) + 24 for part in parts)
 
 
-def _runs(segment: Segment, piece: Piece) -> tuple[Run, ...]:
-    """The runs of a piece. Breaks and tabs of a text without runs are opaque, so that a model keeps them."""
+def runs_between(segment: Segment, start: int, end: int) -> tuple[Run, ...]:
+    """The runs of these characters. Breaks and tabs of a text without runs are opaque, so that a model keeps them."""
     if not segment.runs:
-        return _plain(segment.text[piece.start : piece.end])
-    if (piece.start, piece.end) == (0, len(segment.text)):
+        return _plain(segment.text[start:end])
+    if (start, end) == (0, len(segment.text)):
         return segment.runs
     found: list[Run] = []
     at = 0
     for run in segment.runs:
-        start, end = max(piece.start - at, 0), min(piece.end - at, len(run.text))
-        within = piece.start <= at < piece.end
+        first, last = max(start - at, 0), min(end - at, len(run.text))
         if run.kind is not RunKind.TEXT:
-            found += [run] * within
-        elif start < end:
-            found.append(Run(run.text[start:end], run.tag))
+            found += [run] * (start <= at < end)
+        elif first < last:
+            found.append(Run(run.text[first:last], run.tag))
         at += len(run.text)
-    if piece.end == len(segment.text):
+    if end == len(segment.text):
         found += _at_the_end(segment)
     return tuple(found)
 

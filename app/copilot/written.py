@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 from rapidfuzz.distance import LCSseq
 
-from app.copilot.parts import Part
+from app.copilot.parts import Part, runs_between
 from app.copilot.result_schemas import COVERAGE, METHODS, list_of
 from app.copilot.stepwise import Joined, described
 from app.copilot.types import NewFile, Outcome, StepContext
 from app.documents.normalize import text_hash
 from app.documents.operations import Operation, dump_operations
-from app.documents.runs import shown_text
-from app.documents.segments import PaneAnchor, Run, RunKind, Segment, load_runs, runs_json
+from app.documents.runs import joined, shown_text
+from app.documents.segments import PaneAnchor, Run, Segment, load_runs, runs_json
 from app.documents.tags import Answer, Kept, from_tags
 from app.llm.errors import InvalidOutput
 
@@ -164,15 +164,16 @@ def _segment_runs(segment: Segment, items: Sequence[Mapping[str, Any]]) -> tuple
     at = 0
     for item in items:
         _, start, end = item["piece"]
-        runs += [Run(segment.text[at:start])] * (start > at)
+        # Pieces without a letter are asked about nowhere and stay with all that is in them.
+        runs += runs_between(segment, at, start) if start > at else ()
         runs += load_runs(item["runs"])
         at = end
-    runs += [Run(segment.text[at:])] * (at < len(segment.text))
+    runs += runs_between(segment, at, len(segment.text)) if at < len(segment.text) else ()
     worst = max((Kept(item["kept"]) for item in items), key=list(Kept).index)
     if not segment.runs:
         # Breaks were tags for the model alone.
         return (Run(shown_text(runs)),), Kept.OK if worst is Kept.REPAIRED else worst
-    return tuple(run for run in runs if run.text or run.kind is not RunKind.TEXT), worst
+    return tuple(joined(runs)), worst
 
 
 def words_that_differ(before: Sequence[str], after: Sequence[str]) -> list[list[str]]:

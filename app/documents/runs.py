@@ -4,7 +4,7 @@ Text of the same formatting is one run. The formatting that most of a paragraph 
 needs no tag; what stands out, and what is opaque, is numbered through the segment in reading order.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from app.documents.segments import Run, RunKind
@@ -73,6 +73,22 @@ def runs_of(found: Sequence[Stretch]) -> tuple[Run, ...]:
 def shown_text(parts: Sequence[Run]) -> str:
     """What a reader sees of these runs."""
     return "".join(run.text for run in parts)
+
+
+def joined(pieces: Sequence[Run]) -> Iterator[Run]:
+    """These runs without empty text, neighbours of one tag together."""
+    held: Run | None = None
+    for piece in pieces:
+        if piece.kind is RunKind.TEXT and not piece.text:
+            continue
+        if held is not None and piece.kind is held.kind is RunKind.TEXT and piece.tag == held.tag:
+            held = Run(held.text + piece.text, held.tag)
+            continue
+        if held is not None:
+            yield held
+        held = piece
+    if held is not None:
+        yield held
 
 
 def _merged(rows: Sequence[tuple[int, Item]]) -> list[tuple[int, list[Item]]]:

@@ -9,6 +9,9 @@ ends are not shown: they go back where they were.
     an opaque tag lost                    repaired    put back where it stood in proportion
     a formatting tag lost                 repaired    if its text occurs word for word, else degraded
     doubled, unknown, malformed           degraded    each paragraph in its usual formatting, opaque things kept
+    an opaque tag in another paragraph    repaired    put back into its own, where it stood in proportion
+    a formatting tag in another           degraded    that text in its own paragraph's usual formatting
+    a paragraph or cell without its text  degraded    written so
     borders of cells lost or reordered    refused     no runs: the text belongs to no cell
 """
 
@@ -17,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from app.documents.runs import shown_text
+from app.documents.runs import joined, shown_text
 from app.documents.segments import Run, RunKind
 
 _TAG = re.compile(r"<\s*(/?)\s*([gx])(\d{1,6})\s*(/?)\s*>")
@@ -39,7 +42,9 @@ class Kept(StrEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """Runs in the answer's order, and what was found wrong: lost, doubled, unknown, malformed, borders, empty."""
+    """Runs in the answer's order, and what was found wrong: lost, doubled, unknown, malformed,
+    moved, borders, emptied, empty.
+    """
 
     runs: tuple[Run, ...]
     kept: Kept
@@ -87,27 +92,29 @@ def from_tags(answer: str, runs: Sequence[Run]) -> Answer:
     faults = reading.faults
     if reading.borders != [run.tag for run in inner if run.kind is RunKind.JOINT]:
         return Answer((), Kept.REFUSED, tuple(dict.fromkeys((*faults, "borders"))))
-    pieces = _with_ends(reading.pieces, inner)
-    kept = Kept.OK
+    pieces, moved = _at_home(reading.pieces, inner)
+    pieces = _with_ends(pieces, inner)
+    kept = Kept.DEGRADED if any(run.kind is RunKind.TEXT for run in moved) else Kept.OK
     if faults:
         kept = Kept.DEGRADED
         pieces = [piece if piece.kind is not RunKind.TEXT else Run(piece.text) for piece in pieces]
     else:
         lost = [run for run in inner if run.tag and run.kind is RunKind.TEXT and run.tag not in reading.seen]
         for run in lost:
-            found = _wrapped(pieces, run)
+            found = _wrapped(pieces, run, inner)
             kept = Kept.DEGRADED if found is None or kept is Kept.DEGRADED else Kept.REPAIRED
             pieces = pieces if found is None else found
         faults += ["lost"] * bool(lost)
-    missing = [run for run in inner if run.kind is not RunKind.TEXT and run.tag not in reading.seen]
+    there = {piece.tag for piece in (*before, *pieces, *after)}
+    missing = [run for run in inner if run.kind is not RunKind.TEXT and run.tag not in there]
     for run in missing:
         pieces = _put_back(pieces, run, inner)
-    if missing:
-        faults.append("lost")
-        kept = Kept.REPAIRED if kept is Kept.OK else kept
-    if kept is Kept.OK and reading.emptied:
-        kept, faults = Kept.REPAIRED, ["emptied"]
-    return Answer(tuple(_joined([*before, *pieces, *after])), kept, tuple(dict.fromkeys(faults)))
+    faults += ["lost"] * any(run.tag not in reading.seen for run in missing) + ["moved"] * bool(moved)
+    if _have_words(inner) - _have_words(pieces):
+        kept, faults = Kept.DEGRADED, [*faults, "emptied"]
+    elif kept is Kept.OK and (missing or reading.emptied):
+        kept, faults = Kept.REPAIRED, faults or ["emptied"]
+    return Answer(tuple(joined([*before, *pieces, *after])), kept, tuple(dict.fromkeys(faults)))
 
 
 class _Reading:
@@ -192,6 +199,42 @@ def _edges(runs: Sequence[Run]) -> tuple[Sequence[Run], Sequence[Run], Sequence[
     return runs[:first], runs[first:last], runs[last:]
 
 
+def _at_home(pieces: Sequence[Run], source: Sequence[Run]) -> tuple[list[Run], list[Run]]:
+    """The pieces without what does not belong to its paragraph, and that: opaque things, and formatted text.
+
+    Such text stays where it is, in the usual formatting of the place.
+    """
+    homes = dict(_placed(source))
+    found: list[Run] = []
+    moved: list[Run] = []
+    for piece, (_, paragraph) in zip(pieces, _placed(pieces), strict=True):
+        if not piece.tag or piece.kind is RunKind.JOINT or homes[piece.tag] == paragraph:
+            found.append(piece)
+            continue
+        if piece.kind is RunKind.TEXT:
+            found.append(Run(piece.text))
+        if piece.kind is not RunKind.TEXT or piece.text.strip():
+            moved.append(piece)
+    return found, moved
+
+
+def _placed(runs: Sequence[Run]) -> Iterator[tuple[int, int]]:
+    """The tag and the paragraph of each run."""
+    paragraph = 0
+    for run in runs:
+        paragraph += run.kind is RunKind.JOINT
+        yield run.tag, paragraph
+
+
+def _have_words(runs: Sequence[Run]) -> set[int]:
+    """The paragraphs that say something in text that can be written."""
+    return {
+        paragraph
+        for run, (_, paragraph) in zip(runs, _placed(runs), strict=True)
+        if run.kind is RunKind.TEXT and any(map(str.isalnum, run.text))
+    }
+
+
 def _with_ends(pieces: list[Run], source: Sequence[Run]) -> list[Run]:
     """The pieces with the white space that the source has at its ends: models drop it."""
     if source and source[0].kind is RunKind.TEXT:
@@ -211,19 +254,18 @@ def _with_ends(pieces: list[Run], source: Sequence[Run]) -> list[Run]:
     return pieces
 
 
-def _wrapped(pieces: Sequence[Run], run: Run) -> list[Run] | None:
-    """The pieces with the text of a lost run formatted again, if it stands there once and word for word."""
+def _wrapped(pieces: Sequence[Run], run: Run, source: Sequence[Run]) -> list[Run] | None:
+    """The pieces with the text of a lost run formatted again, if it stands once and word for word in its paragraph."""
     wanted = run.text.strip()
-    if not wanted or sum(piece.text.count(wanted) for piece in pieces) != 1:
+    start, end = _span(pieces, dict(_placed(source))[run.tag])
+    if not wanted or sum(piece.text.count(wanted) for piece in pieces[start:end]) != 1:
         return None
-    found: list[Run] = []
-    for piece in pieces:
+    for at in range(start, end):
+        piece = pieces[at]
         if piece.tag == 0 and wanted in piece.text:
             before, _, after = piece.text.partition(wanted)
-            found += [Run(before), Run(wanted, run.tag), Run(after)]
-        else:
-            found.append(piece)
-    return found if any(piece.tag == run.tag for piece in found) else None
+            return [*pieces[:at], Run(before), Run(wanted, run.tag), Run(after), *pieces[at + 1 :]]
+    return None
 
 
 def _put_back(pieces: Sequence[Run], run: Run, source: Sequence[Run]) -> list[Run]:
@@ -259,19 +301,3 @@ def _word_end(text: str, at: int) -> int:
     while at < len(text) and not text[at].isspace():
         at += 1
     return at
-
-
-def _joined(pieces: Sequence[Run]) -> Iterator[Run]:
-    """Without empty text, neighbours of one tag together."""
-    held: Run | None = None
-    for piece in pieces:
-        if piece.kind is RunKind.TEXT and not piece.text:
-            continue
-        if held is not None and piece.kind is held.kind is RunKind.TEXT and piece.tag == held.tag:
-            held = Run(held.text + piece.text, held.tag)
-            continue
-        if held is not None:
-            yield held
-        held = piece
-    if held is not None:
-        yield held

@@ -12,7 +12,8 @@ from app.documents.segments import Segment
 from app.documents.writing import apply, writable
 from tests.copilot.conftest import MemoryJob, document
 from tests.copilot.scripted import answers, writes
-from tests.documents.formatted import elements, parts, rich_word_file
+from tests.documents.files import word_file
+from tests.documents.formatted import elements, parts, rich_word_file, run
 from tests.documents.writers.test_pptx import presentation
 from tests.documents.writers.test_xlsx import workbook
 
@@ -99,6 +100,35 @@ async def test_a_document_is_rewritten_or_corrected_as_a_file(task_type: str) ->
     made = apply(content, outcome.file.operations)
     assert len(made.applied) == 1
     assert any("approved the idea\t" in each.text for each in writable(made.content).segments)
+
+
+async def test_what_has_no_letters_in_a_long_text_keeps_its_formatting_and_the_text_is_written() -> None:
+    rows = "".join(
+        f"<w:r><w:t>{number}, </w:t></w:r><w:r><w:tab/></w:r>{run(f'{number * 7}', '<w:b/>')}"
+        for number in range(1_000, 1_600)
+    )
+    note = '<w:r><w:footnoteReference w:id="1"/></w:r>'
+    content = word_file(f"<w:p>{run('The harbour counts. ')}{rows}{run(' That is the report.')}{note}</w:p>")
+    segments = writable(content).segments
+    parameters = translate.TranslateParameters.model_validate({"language": "de", "output": "file"})
+    provider = writes(
+        lambda text: text.replace("The harbour counts", "Der Hafen zählt").replace(
+            "That is the report", "Das ist der Bericht"
+        )
+    )
+    job = MemoryJob(segments, parameters, providers=[provider], task_type="translate")
+    outcome = await job.run()
+    asked = {piece for step in job.steps for piece in map(tuple, step.input.get("pieces", ()))}
+    assert len(asked) > 1
+    assert outcome.file is not None
+    made = apply(content, outcome.file.operations)
+    assert (made.refused, made.degraded, len(made.applied)) == ((), (), 1)
+    (segment,) = writable(made.content).segments
+    assert segment.text.startswith("Der Hafen zählt. 1000, \t7000")
+    assert segment.text.endswith("Das ist der Bericht.")
+    assert elements(made.content, ("b", "tab", "footnoteReference")) == elements(
+        content, ("b", "tab", "footnoteReference")
+    )
 
 
 async def test_white_space_at_the_ends_stays_whatever_a_model_makes_of_it() -> None:

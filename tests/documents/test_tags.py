@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from app.documents.runs import Item, runs_of, shown_text, stretches
 from app.documents.segments import Run, RunKind, load_runs, runs_json
 from app.documents.tags import Kept, escape, from_tags, unescape, with_tags
+from app.documents.writers.pieces import fits
 
 _TAG = re.compile(r"</?[gx]\d+/?>")
 _TEXTS = st.text(st.sampled_from("ab c&;<>/gxlt12é\u00a0\n"), min_size=1, max_size=12) | st.sampled_from(
@@ -191,6 +192,61 @@ def test_cells_keep_their_order_or_nothing_is_written() -> None:
         found = from_tags(answer, runs)
         assert (found.kept, found.runs) == (Kept.REFUSED, ())
         assert "borders" in found.faults
+
+
+_CELLS = (
+    Run("Rent"), Run("", 1, RunKind.NOTE), Run(" is "), Run("due", 2), Run(" | ", 3, RunKind.JOINT), Run("on "),
+    Run("Friday", 4),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept", "faults", "runs"),
+    [
+        (
+            "Miete ist <g2>fällig</g2><x3/>am<x1/> <g4>Freitag</g4>",
+            Kept.REPAIRED,
+            ("moved",),
+            [("Miete ist", 0), ("", 1), (" ", 0), ("fällig", 2), (" | ", 3), ("am ", 0), ("Freitag", 4)],
+        ),
+        (
+            "Miete<x1/> ist <g4>fällig</g4><x3/>am <g2>Freitag</g2>",
+            Kept.DEGRADED,
+            ("moved",),
+            [("Miete", 0), ("", 1), (" ist fällig", 0), (" | ", 3), ("am Freitag", 0)],
+        ),
+        (
+            "Miete<x1/> ist <g2>fällig<x3/>am</g2> <g4>Freitag</g4>",
+            Kept.DEGRADED,
+            ("moved",),
+            [("Miete", 0), ("", 1), (" ist ", 0), ("fällig", 2), (" | ", 3), ("am ", 0), ("Freitag", 4)],
+        ),
+        (
+            "Rent<x1/> is due<x3/>due on <g4>Friday</g4>",
+            Kept.REPAIRED,
+            ("lost",),
+            [("Rent", 0), ("", 1), (" is ", 0), ("due", 2), (" | ", 3), ("due on ", 0), ("Friday", 4)],
+        ),
+        (
+            "Miete am <g4>Freitag</g4><x3/>",
+            Kept.DEGRADED,
+            ("lost", "moved", "emptied"),
+            [("Miete am", 0), ("", 1), (" Freitag", 0), (" | ", 3)],
+        ),
+    ],
+)
+def test_nothing_goes_from_one_cell_into_another_unnoticed(
+    answer: str, kept: Kept, faults: tuple[str, ...], runs: list[tuple[str, int]]
+) -> None:
+    found = from_tags(answer, _CELLS)
+    assert (found.kept, found.faults) == (kept, faults)
+    assert [(run.text, run.tag) for run in found.runs] == runs
+    assert fits(found.runs, _CELLS)
+
+
+def test_a_place_takes_no_runs_that_bring_a_thing_into_another_cell() -> None:
+    assert fits(_CELLS, _CELLS)
+    assert not fits((*_CELLS[:1], *_CELLS[2:], _CELLS[1]), _CELLS)
 
 
 @given(_RUNS)

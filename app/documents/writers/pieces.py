@@ -35,17 +35,19 @@ class Writable:
 
 
 def fits(runs: Sequence[Run], source: Sequence[Run]) -> bool:
-    """Whether all that is opaque in the source is there once, borders in order, and no other tag."""
-    opaque = {run.tag: run.kind for run in source if run.kind is not RunKind.TEXT}
+    """Whether all that is opaque in the source is there once and in its paragraph, and no other tag."""
     formatted = {run.tag for run in source if run.kind is RunKind.TEXT} | {0}
-    found = [(run.tag, run.kind) for run in runs if run.kind is not RunKind.TEXT]
-    borders = [tag for tag, kind in found if kind is RunKind.JOINT]
+    new, old = by_paragraph(runs), by_paragraph(source)
     return (
-        dict(found) == opaque
-        and len(found) == len(opaque)
-        and borders == sorted(borders)
+        _opaque([run for run in runs if run.kind is RunKind.JOINT])
+        == _opaque([run for run in source if run.kind is RunKind.JOINT])
+        and all(sorted(_opaque(here)) == sorted(_opaque(there)) for here, there in zip(new, old, strict=True))
         and all(run.tag in formatted for run in runs if run.kind is RunKind.TEXT)
     )
+
+
+def _opaque(runs: Sequence[Run]) -> list[tuple[int, str]]:
+    return [(run.tag, run.kind) for run in runs if run.kind is not RunKind.TEXT]
 
 
 def by_paragraph(runs: Sequence[Run]) -> list[list[Run]]:
