@@ -92,6 +92,10 @@ class AuditAction(StrEnum):
 
     WEBHOOK_CREATE = "webhook.create", "a webhook was made, with a fresh secret"
     WEBHOOK_CHANGE = "webhook.change", "a webhook's address, events or state was changed"
+    WEBHOOK_ROTATE = (
+        "webhook.rotate",
+        "a webhook was given a fresh secret, with how long the one before signs too",
+    )
     WEBHOOK_DELETE = "webhook.delete", "a webhook was deleted"
     WEBHOOK_TEST = "webhook.test", "a test message was sent to a webhook"
 

@@ -19,7 +19,7 @@ from app.core.wrapping import KeysUnavailable
 from app.notices import outbox
 from app.notices.outbox import Message
 from app.notices.signing import encode, signed_headers
-from app.notices.webhooks import secret_place
+from app.notices.webhooks import previous_secret_place, secret_place
 from app.tenants.keys import TenantKeys
 from app.vocabulary import DeliveryState
 
@@ -66,7 +66,9 @@ class Delivering:
         try:
             async with places:
                 async with self.app.tenant(tenant_id) as session:
-                    taken = await outbox.message(session, tenant_id=tenant_id, delivery_id=delivery_id)
+                    taken = await outbox.message(
+                        session, tenant_id=tenant_id, delivery_id=delivery_id, now=now()
+                    )
                 if taken is None:
                     return None
                 status, error = await self._send(client, tenant_id, taken)
@@ -97,12 +99,15 @@ class Delivering:
             return None, "paused"
         try:
             sealer = await self.keys.sealer(tenant_id)
-            secret = sealer.open(secret_place(taken.webhook_id), taken.sealed_secret).decode()
+            secrets = [sealer.open(secret_place(taken.webhook_id), taken.sealed_secret).decode()]
+            if taken.sealed_previous_secret is not None:
+                place = previous_secret_place(taken.webhook_id)
+                secrets.append(sealer.open(place, taken.sealed_previous_secret).decode())
         except (KeysUnavailable, SealBroken) as failed:
             return None, failed.code
         body = encode(taken.payload)
         headers = signed_headers(
-            secret, message_id=str(taken.id), timestamp=int(now().timestamp()), body=body
+            secrets, message_id=str(taken.id), timestamp=int(now().timestamp()), body=body
         )
         headers |= {"Content-Type": "application/json", "User-Agent": "Switchboard-Webhooks/1"}
         try:

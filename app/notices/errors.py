@@ -1,8 +1,9 @@
 """What can go wrong with notices, in words."""
 
+from datetime import datetime
 from uuid import UUID
 
-from app.core.errors import Conflict, NotFound
+from app.core.errors import Conflict, ErrorDetail, NotFound
 
 
 class NoticeNotFound(NotFound):
@@ -33,3 +34,18 @@ class TooManyWebhooks(Conflict):
 
     def __init__(self, most: int) -> None:
         super().__init__(f"A tenant has at most {most} webhooks; delete one that is not needed any more.")
+
+
+class SecretStillRotating(Conflict):
+    """The secret before still signs: a third one would cut off receivers that have not changed over."""
+
+    code = "secret_still_rotating"
+    title = "The last change of secrets is not over"
+
+    def __init__(self, expires_at: datetime) -> None:
+        super().__init__(
+            f"The secret before signs until {expires_at:%Y-%m-%d %H:%M} UTC, and at most two sign at once. Wait until"
+            " then, or end both now with `keep_previous_seconds` 0.",
+            target="keep_previous_seconds",
+            details=[ErrorDetail("previous_secret_expires_at", expires_at.isoformat())],
+        )

@@ -59,6 +59,8 @@ class Message:
     url: str | None
     payload: Mapping[str, Any]
     sealed_secret: Sealed
+    sealed_previous_secret: Sealed | None
+    """The one before, until it expires."""
     created_at: datetime
     attempts: int
 
@@ -139,7 +141,9 @@ async def claim(session: AsyncSession, *, limit: int) -> Sequence[tuple[UUID, UU
     return [(tenant_id, delivery_id) for tenant_id, delivery_id in keys]
 
 
-async def message(session: AsyncSession, *, tenant_id: UUID, delivery_id: UUID) -> Message | None:
+async def message(
+    session: AsyncSession, *, tenant_id: UUID, delivery_id: UUID, now: datetime
+) -> Message | None:
     """What was taken; None if it has gone since."""
     found = (
         await session.execute(
@@ -163,6 +167,7 @@ async def message(session: AsyncSession, *, tenant_id: UUID, delivery_id: UUID) 
         webhook.url if is_open else None,
         row.payload,
         webhook.sealed_secret,
+        webhook.sealed_previous_secret if webhook.previous_signs(now) else None,
         row.created_at,
         row.attempts,
     )

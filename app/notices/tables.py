@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func, text
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -44,15 +44,27 @@ class Webhook(TenantOwned, Base):
     """Where a tenant's notices are sent."""
 
     __tablename__ = "webhooks"
-    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),)
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
+        CheckConstraint(
+            "(sealed_previous_secret IS NULL) = (previous_secret_expires_at IS NULL)", name="previous_expires"
+        ),
+    )
 
     url: Mapped[str]
     events: Mapped[list[str]]
     """Kinds of notices."""
     state: Mapped[str] = mapped_column(default=WebhookState.ACTIVE)
     sealed_secret: Mapped[Sealed]
+    sealed_previous_secret: Mapped[Sealed | None]
+    """Signs too until it expires, so that receivers can change over without losing a message."""
+    previous_secret_expires_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    def previous_signs(self, at: datetime) -> bool:
+        """Whether the secret before the last change signs beside the newest one."""
+        return self.previous_secret_expires_at is not None and self.previous_secret_expires_at > at
 
 
 class Delivery(TenantOwned, Base):

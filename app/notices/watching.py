@@ -9,6 +9,7 @@ from app.core.database import Database
 from app.core.logging import get_logger
 from app.notices.outbox import remove_old
 from app.notices.service import write
+from app.notices.webhooks import forget_previous_secrets
 from app.tenants.erasure import kept_days
 
 _log = get_logger(__name__)
@@ -16,7 +17,7 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Watching:
-    """Writes the notices that are due and forgets old messages, a transaction for each tenant; run twice at once, it writes nothing twice."""
+    """Writes the notices that are due and forgets old messages and expired secrets, a transaction for each tenant; run twice at once, it writes nothing twice."""
 
     system: Database
     app: Database
@@ -31,6 +32,7 @@ class Watching:
                 async with self.app.tenant(tenant_id) as session:
                     written += len(await write(session, tenant_id=tenant_id, now=now()))
                     await remove_old(session, tenant_id=tenant_id, now=now())
+                    await forget_previous_secrets(session, tenant_id=tenant_id, now=now())
             except (SQLAlchemyError, OSError) as error:
                 _log.info("notices interrupted", tenant_id=str(tenant_id), reason=type(error).__name__)
                 failed = error

@@ -2,19 +2,19 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.actions import AuditAction
 from app.audit.record import Actor, record
-from app.core.clock import new_id
+from app.core.clock import new_id, now
 from app.core.crypto import Place, Sealer
 from app.core.endpoints import tenant_endpoint
 from app.core.errors import ChangedMeanwhile
-from app.notices.errors import TooManyWebhooks, WebhookNotFound
+from app.notices.errors import SecretStillRotating, TooManyWebhooks, WebhookNotFound
 from app.notices.signing import new_secret
 from app.notices.tables import Webhook
 from app.vocabulary import NoticeKind, WebhookState
@@ -33,6 +33,8 @@ class WebhookView:
     state: WebhookState
     version: int
     created_at: datetime
+    previous_secret_expires_at: datetime | None
+    """Until then the secret before the last change signs too; None where only one signs."""
 
 
 async def create(
@@ -100,6 +102,53 @@ async def change(
     return _view(row)
 
 
+async def rotate(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    webhook_id: UUID,
+    keep_previous_seconds: int,
+    sealer: Sealer,
+    actor: Actor,
+) -> tuple[WebhookView, str]:
+    """Give it a fresh secret; the one until now signs too for so many seconds. Gives the webhook with its secret.
+
+    Without such seconds nothing that was known before signs any more, whoever knew it. Raises: `WebhookNotFound`,
+    `SecretStillRotating`.
+    """
+    row, at = await _row(session, tenant_id, webhook_id), now()
+    if keep_previous_seconds and row.previous_secret_expires_at and row.previous_signs(at):
+        raise SecretStillRotating(row.previous_secret_expires_at)
+    before = sealer.open(secret_place(webhook_id), row.sealed_secret)
+    secret = new_secret()
+    row.sealed_secret = sealer.seal(secret_place(webhook_id), secret.encode())
+    row.sealed_previous_secret = row.previous_secret_expires_at = None
+    if keep_previous_seconds:
+        row.sealed_previous_secret = sealer.seal(previous_secret_place(webhook_id), before)
+        row.previous_secret_expires_at = at + timedelta(seconds=keep_previous_seconds)
+    row.version += 1
+    await session.flush()
+    await record(
+        session,
+        tenant_id=tenant_id,
+        actor=actor,
+        action=AuditAction.WEBHOOK_ROTATE,
+        target_type="webhook",
+        target_id=str(row.id),
+        detail={"keep_previous_seconds": keep_previous_seconds},
+    )
+    return _view(row), secret
+
+
+async def forget_previous_secrets(session: AsyncSession, *, tenant_id: UUID, now: datetime) -> None:
+    """Remove secrets that have expired; they have not signed since."""
+    await session.execute(
+        update(Webhook)
+        .where(Webhook.tenant_id == tenant_id, Webhook.previous_secret_expires_at <= now)
+        .values(sealed_previous_secret=None, previous_secret_expires_at=None)
+    )
+
+
 async def delete(session: AsyncSession, *, tenant_id: UUID, webhook_id: UUID, actor: Actor) -> None:
     """Delete a webhook with its deliveries. Raises: `WebhookNotFound`."""
     row = await _row(session, tenant_id, webhook_id)
@@ -125,6 +174,11 @@ async def list_webhooks(session: AsyncSession, *, tenant_id: UUID) -> Sequence[W
 def secret_place(webhook_id: UUID) -> Place:
     """Where a webhook's sealed secret lives."""
     return Place("webhooks", webhook_id, "sealed_secret")
+
+
+def previous_secret_place(webhook_id: UUID) -> Place:
+    """Where the one before it lives."""
+    return Place("webhooks", webhook_id, "sealed_previous_secret")
 
 
 async def _row(session: AsyncSession, tenant_id: UUID, webhook_id: UUID) -> Webhook:
@@ -154,4 +208,5 @@ def _view(row: Webhook) -> WebhookView:
         state=WebhookState(row.state),
         version=row.version,
         created_at=row.created_at,
+        previous_secret_expires_at=row.previous_secret_expires_at if row.previous_signs(now()) else None,
     )

@@ -63,6 +63,19 @@ class ChangeWebhook(Closed):
     state: WebhookState | None = None
 
 
+class RotateSecret(Closed):
+    """How receivers change over to a fresh secret."""
+
+    keep_previous_seconds: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=7 * 86_400,
+            description="So long messages are signed with both secrets. 0 ends the old one at once: do so when somebody else knows it.",
+        ),
+    ] = 86_400
+
+
 class WebhookResource(BaseModel):
     """Where notices are sent; the ETag of the answer goes into `If-Match` of a change."""
 
@@ -71,10 +84,12 @@ class WebhookResource(BaseModel):
     events: list[NoticeKind]
     state: WebhookState
     created_at: datetime
+    previous_secret_expires_at: datetime | None
+    """Until then messages are signed with the secret before the last change too; null where only one signs."""
 
 
 class WebhookWithSecret(WebhookResource):
-    """A webhook that was just made."""
+    """A webhook that was just made, or just given another secret."""
 
     secret: str
     """Signs what is sent, as Standard Webhooks says; shown this once."""

@@ -20,6 +20,7 @@ from app.portal.notice_schemas import (
     ChangeWebhook,
     DeliveryResource,
     NewWebhook,
+    RotateSecret,
     WebhookResource,
     WebhookWithSecret,
 )
@@ -87,6 +88,28 @@ async def change_webhook(
         **body.model_dump(exclude_none=True),
     )
     return _shown(changed, response)
+
+
+@router.post("/{webhook_id}/secret/rotate", responses=refused(409))
+async def rotate_secret(
+    webhook_id: UUID,
+    body: RotateSecret,
+    request: Request,
+    response: Response,
+    caller: TenantAdmin,
+    session: PortalSession,
+    state: InProcess,
+) -> WebhookWithSecret:
+    """Sign with a fresh secret, shown this once, and for a while with the one until now as well."""
+    changed, secret = await webhooks.rotate(
+        session,
+        tenant_id=caller.tenant_id,
+        webhook_id=webhook_id,
+        keep_previous_seconds=body.keep_previous_seconds,
+        sealer=await state.keys.sealer(caller.tenant_id),
+        actor=actor(request, caller),
+    )
+    return WebhookWithSecret(**_shown(changed, response).model_dump(), secret=secret)
 
 
 @router.delete("/{webhook_id}", status_code=204)

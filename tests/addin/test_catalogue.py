@@ -61,6 +61,7 @@ PORTALS = frozenset(
         "revision_not_found",
         "revision_published",
         "route_not_found",
+        "secret_still_rotating",
         "session_required",
         "sign_in_refused",
         "still_in_use",

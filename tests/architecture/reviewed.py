@@ -78,7 +78,7 @@ SEALED = (
     ("job_steps", "sealed_answer sealed_input sealed_output"),
     ("provider_credentials", "sealed"),
     ("token_caches", "sealed_cache"),
-    ("webhooks", "sealed_secret"),
+    ("webhooks", "sealed_secret sealed_previous_secret"),
     ("evaluation_sets", "sealed_cases"),
     ("evaluation_answers", "sealed_answer"),
     ("job_feedback", "sealed_comment"),

@@ -52,6 +52,7 @@ RECORDS: dict[str, set[AuditAction]] = {
     "POST /portal/v1/notices/{notice_id}/acknowledge": {AuditAction.NOTICE_ACKNOWLEDGE},
     "POST /portal/v1/webhooks": {AuditAction.WEBHOOK_CREATE},
     "PATCH /portal/v1/webhooks/{webhook_id}": {AuditAction.WEBHOOK_CHANGE},
+    "POST /portal/v1/webhooks/{webhook_id}/secret/rotate": {AuditAction.WEBHOOK_ROTATE},
     "DELETE /portal/v1/webhooks/{webhook_id}": {AuditAction.WEBHOOK_DELETE},
     "POST /portal/v1/webhooks/{webhook_id}/test": {AuditAction.WEBHOOK_TEST},
     "PATCH /portal/v1/settings": {AuditAction.TENANT_SETTINGS},

@@ -317,6 +317,7 @@ async def with_a_webhook(witness: Witness, admin: Browser, alan: Who) -> None:
         json={"state": "paused"},
         headers={"If-Match": (await admin.get(path)).headers["ETag"]},
     )
+    await witness.sees(admin, alan, AuditAction.WEBHOOK_ROTATE, "POST", f"{path}/secret/rotate", json={})
     await witness.sees(admin, alan, AuditAction.WEBHOOK_TEST, "POST", f"{path}/test")
     await witness.sees(admin, alan, AuditAction.WEBHOOK_DELETE, "DELETE", path)
 

@@ -312,6 +312,9 @@ def _administration() -> dict[str, Entry]:
                 "body url": address,
             }
         ),
+        "POST /portal/v1/webhooks/{webhook_id}/secret/rotate": acts(
+            {"path webhook_id": Handle(things.webhook, things.beside(body={"keep_previous_seconds": 0}))}
+        ),
         "POST /portal/v1/webhooks/{webhook_id}/test": acts({"path webhook_id": Handle(things.webhook)}),
         "GET /portal/v1/webhooks/{webhook_id}/deliveries": looks(
             {

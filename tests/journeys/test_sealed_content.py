@@ -67,6 +67,7 @@ SEALED = {
     "upload_parts.content",
     "upload_sessions.sealed_name",
     "upload_sessions.sealed_sha256",
+    "webhooks.sealed_previous_secret",
     "webhooks.sealed_secret",
     "wordings.sealed_body",
 }
@@ -468,17 +469,17 @@ class Story:
                 )
                 await session.execute(
                     text(
-                        "INSERT INTO webhooks (tenant_id, id, url, events, state, sealed_secret)"
-                        " VALUES (:t, :id, 'https://hooks.example.com/', '[]', 'active', :sealed)"
+                        "INSERT INTO webhooks (tenant_id, id, url, events, state, sealed_secret,"
+                        " sealed_previous_secret, previous_secret_expires_at)"
+                        " VALUES (:t, :id, 'https://hooks.example.com/', '[]', 'active', :sealed_secret,"
+                        " :sealed_previous_secret, now() + interval '1 day')"
                     ),
-                    {
-                        **values,
-                        "sealed": bytes(
-                            sealer.seal(
-                                Place("webhooks", values["id"], "sealed_secret"),
-                                one.words["password"].encode(),
-                            )
-                        ),
+                    values
+                    | {
+                        name: bytes(
+                            sealer.seal(Place("webhooks", values["id"], name), one.words["password"].encode())
+                        )
+                        for name in ("sealed_secret", "sealed_previous_secret")
                     },
                 )
         return Sponsor(tenant_id, row["id"], sealer)

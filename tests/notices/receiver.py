@@ -43,6 +43,7 @@ class Received:
     verified: bool
     body: dict[str, Any]
     headers: dict[str, str]
+    raw: bytes
 
 
 @dataclass
@@ -70,6 +71,7 @@ class Receiver:
                 self.verifies(dict(request.headers), body),
                 json.loads(body),
                 {name.lower(): value for name, value in request.headers.items()},
+                body,
             )
         )
         if self.holding is not None:

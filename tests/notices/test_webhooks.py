@@ -10,10 +10,13 @@ from uuid import UUID
 
 import pytest
 
-from app.core.clock import now
+from app.core.clock import new_id, now
+from app.core.crypto import version_of
 from app.core.keyring import LocalKeyring
+from app.local.keys import rotate as rotate_keys
 from app.notices import outbox, webhooks
 from app.notices.delivering import Delivering
+from app.notices.errors import SecretStillRotating
 from app.notices.outbox import DeliveryView, retry_seconds
 from app.notices.signing import signed_headers
 from app.notices.watching import Watching
@@ -28,7 +31,7 @@ from tests.tenants.administration import administrator, execute, rows, snapshot
 def test_signatures_are_those_of_the_specifications_example() -> None:
     # Source: Svix, "Verifying webhooks manually"; the libraries of Standard Webhooks are tested with it.
     headers = signed_headers(
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
         message_id="msg_p5jXN8AQM9LWM0D4loKWxJek",
         timestamp=1614265330,
         body=b'{"test": 2432232314}',
@@ -87,6 +90,30 @@ class Post:
                 actor=actor,
                 **wanted,
             )
+
+    async def rotate(self, keep_seconds: int) -> str:
+        tenant_id, actor = self.database.tenant_id, administrator(self.database.member_id)
+        async with self.database.app.tenant(tenant_id) as session:
+            _, secret = await webhooks.rotate(
+                session,
+                tenant_id=tenant_id,
+                webhook_id=self.webhook_id,
+                keep_previous_seconds=keep_seconds,
+                sealer=await self.keys.sealer(tenant_id),
+                actor=actor,
+            )
+        return secret
+
+    async def verified(self, *secrets: str, first: str = "SELECT 1") -> list[bool]:
+        """Whether a receiver that knows each of these finds the next message genuine; `first` happens before it is sent."""
+        await self.announce(str(new_id()))
+        await execute(self.database, first)
+        assert await self.send() == "1 delivered"
+        got = self.receiver.received[-1]
+        found = []
+        for self.receiver.secret in secrets:
+            found.append(self.receiver.verifies(got.headers, got.raw))
+        return found
 
 
 @pytest.fixture
@@ -235,6 +262,47 @@ async def test_the_secret_stands_nowhere_in_the_clear(post: Post) -> None:
         if any(post.receiver.secret.removeprefix("whsec_") in row for row in kept)
     ]
     assert found == []
+
+
+async def test_two_secrets_sign_until_the_old_one_expires_and_is_forgotten(post: Post) -> None:
+    old = post.receiver.secret
+    new = await post.rotate(3600)
+    assert await post.verified(old, new) == [True, True]
+    expired = "UPDATE webhooks SET previous_secret_expires_at = now()"
+    assert await post.verified(old, new, first=expired) == [False, True]
+    kept = "SELECT sealed_previous_secret IS NOT NULL FROM webhooks"
+    assert await rows(post.database, kept) == [(True,)]
+    await Watching(post.database.system, post.database.app).run()
+    assert await rows(post.database, kept) == [(False,)]
+
+
+async def test_a_secret_that_others_know_ends_at_once_also_in_the_middle_of_a_change(post: Post) -> None:
+    old = post.receiver.secret
+    known = await post.rotate(3600)
+    with pytest.raises(SecretStillRotating):
+        await post.rotate(1)
+    new = await post.rotate(0)
+    assert await post.verified(old, known, new) == [False, False, True]
+
+
+async def test_of_two_changes_at_once_one_is_refused(post: Post) -> None:
+    ended = await asyncio.gather(post.rotate(60), post.rotate(60), return_exceptions=True)
+    (new,) = [one for one in ended if isinstance(one, str)]
+    assert [type(one) for one in ended if one != new] == [SecretStillRotating]
+    assert await post.verified(new) == [True]
+
+
+async def test_both_secrets_sign_on_when_the_data_key_has_changed(post: Post, keyring: LocalKeyring) -> None:
+    old = post.receiver.secret
+    new = await post.rotate(3600)
+    said: list[str] = []
+    await rotate_keys(
+        post.database.owner, keyring, said.append, data_key_versions=True, values=True, settle_seconds=0
+    )
+    post.keys = TenantKeys(post.database.app, keyring)
+    assert await post.verified(old, new) == [True, True]
+    sealed = await rows(post.database, "SELECT sealed_secret, sealed_previous_secret FROM webhooks")
+    assert [version_of(one) for one in sealed[0]] == [2, 2]
 
 
 async def test_what_ended_long_ago_is_forgotten_and_what_waits_is_not(post: Post) -> None:

@@ -1,11 +1,13 @@
 """Webhooks at the portal: addresses outside only, the secret shown once, ETags, and what others never see."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from app.core.clock import now
 from tests.entra import ADA, ALAN, EDSGER
 from tests.portal.browsers import Browser, Portal, code
 
@@ -71,6 +73,23 @@ async def test_a_change_names_the_version_that_it_changes(admin: Browser) -> Non
     assert changed.headers["ETag"] != tag
     late = await admin.send("PATCH", path, json={"state": "active"}, headers={"If-Match": tag})
     assert code(late)[0] == 412
+
+
+async def test_a_fresh_secret_is_shown_once_with_the_time_until_which_the_old_one_signs(
+    admin: Browser,
+) -> None:
+    webhook = await made(admin)
+    path = f"/webhooks/{webhook['id']}"
+    changed = await admin.send("POST", f"{path}/secret/rotate", json={})
+    fresh, shown = changed.json(), (await admin.get(path)).json()
+    assert fresh.pop("secret") not in {webhook["secret"], shown.get("secret")}
+    assert (shown, changed.headers["ETag"]) == (fresh, '"2"')
+    left = datetime.fromisoformat(shown["previous_secret_expires_at"]) - now()
+    assert timedelta(hours=23.9) < left <= timedelta(hours=24)
+    again = await admin.send("POST", f"{path}/secret/rotate", json={"keep_previous_seconds": 60})
+    assert code(again) == (409, "secret_still_rotating")
+    ended = await admin.send("POST", f"{path}/secret/rotate", json={"keep_previous_seconds": 0})
+    assert ended.json()["previous_secret_expires_at"] is None
 
 
 async def test_a_test_message_is_accepted_and_stands_in_the_deliveries(admin: Browser) -> None:
