@@ -1,5 +1,6 @@
 """The part of the reviewed table that is about batches, and their things."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from app.core.clock import new_id
@@ -43,13 +44,11 @@ async def waiting_batch(world: World, actor: Actor) -> str:
 
 async def has_a_batch(world: World, actor: Actor) -> Shape:
     """Lists are not empty."""
-    await things.own(world, actor, "batch", lambda world, actor, _text: batch_of_own(world, actor))
+    await _persons_own(world, actor, "batch", _batch_of_own)
     return Shape()
 
 
-async def batch_of_own(world: World, actor: Actor) -> str:
-    if actor.kind is not Kind.PERSON:
-        return str(new_id())
+async def _batch_of_own(world: World, actor: Actor) -> str:
     shape = await beside_own(world, actor)
     return str((await world.made(actor, "POST", _PATH, shape))["id"])
 
@@ -80,17 +79,23 @@ async def schedule(world: World, actor: Actor) -> str:
 
 
 async def beside_leave(world: World, actor: Actor) -> Shape:
-    """Nightly work by a session of the caller's own."""
-    reader = actor if actor.kind is Kind.PERSON else ADA
-    folder = {"drive_id": await things.drive_id(world, reader), "item_id": "root"}
-    leave = await things.graph_session(world, reader)
-    return Shape(body={**_NIGHTLY, "folder": folder, "graph_session": leave})
+    """Nightly work by a session of the caller's own, always the same one."""
+    leave = await _persons_own(world, actor, "leave", things.graph_session)
+    return Shape(body={**_NIGHTLY, "graph_session": leave})
 
 
 async def beside_schedule(world: World, actor: Actor) -> Shape:
     """A schedule of the caller's own, which another session is to be used for."""
-    reader = actor if actor.kind is Kind.PERSON else ADA
-    return Shape(path={"schedule_id": await schedule(world, reader)}, body=_NIGHTLY)
+    return Shape(path={"schedule_id": await _persons_own(world, actor, "schedule", schedule)}, body=_NIGHTLY)
+
+
+async def _persons_own(
+    world: World, actor: Actor, what: str, make: Callable[[World, Actor], Awaitable[str]]
+) -> str:
+    """A thing of the actor's own, made once; programs and whom no door lets in have none."""
+    if actor.kind is not Kind.PERSON:
+        return str(new_id())
+    return await things.own(world, actor, what, lambda world, actor, _text: make(world, actor))
 
 
 def _schedules() -> dict[str, Entry]:
