@@ -78,7 +78,10 @@ class AuditAction(StrEnum):
     POLICY_CHANGE = "policy.change", "where the tenant's text may go was changed, with the new lists"
     TASK_PERMISSION_CHANGE = "task_permission.change", "who may use a task type was changed"
     CONFIGURATION_EXPORT = "configuration.export", "the tenant's configuration was exported, without keys"
-    CONFIGURATION_IMPORT = "configuration.import", "a configuration was imported, with how much it changed"
+    CONFIGURATION_IMPORT = (
+        "configuration.import",
+        "a configuration was imported, with how many of what it changed; each has its own entry with `imported`",
+    )
     KEY_ROTATE = "key.rotate", "a key was wrapped anew, got a new version, or values were sealed anew with it"
     BUDGET_CREATE = "budget.create", "a budget was set, with its limits"
     BUDGET_CHANGE = "budget.change", "a budget's limits were changed, with what they were before"

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
@@ -48,6 +48,16 @@ class Actor:
     address: str = ""
 
 
+@dataclass(frozen=True)
+class Happening:
+    """Something that happened to one target, with its own detail."""
+
+    action: AuditAction
+    target_type: str
+    target_id: str
+    detail: Mapping[str, DetailValue]
+
+
 async def record(
     session: AsyncSession,
     *,
@@ -85,11 +95,18 @@ async def record_each(
     detail: Mapping[str, DetailValue] | None = None,
 ) -> None:
     """`record` the same of several targets, in one statement; of none, nothing."""
-    if not target_ids:
+    happened = [Happening(action, target_type, one, detail or {}) for one in target_ids]
+    await record_all(session, tenant_id=tenant_id, actor=actor, happened=happened)
+
+
+async def record_all(
+    session: AsyncSession, *, tenant_id: UUID, actor: Actor, happened: Sequence[Happening]
+) -> None:
+    """`record` what happened to several targets at once, in one statement and in this order; of nothing, nothing."""
+    if not happened:
         return
     address = actor.address or caller_address.get()
     salt = secrets.token_bytes(_SALT_BYTES) if address else None
-    to_member = target_type == "member"
     same = {
         "tenant_id": tenant_id,
         "actor_kind": actor.kind,
@@ -97,22 +114,21 @@ async def record_each(
         "address": address or None,
         "address_salt": salt,
         "address_digest": None if salt is None else address_digest(salt, address),
-        "action": action,
-        "target_type": target_type,
-        "detail": {name: _bounded(name, value) for name, value in (detail or {}).items()},
     }
     await session.execute(
-        insert(AuditEntry).values(
-            [
-                {
-                    **same,
-                    "id": new_id(),
-                    "target_id": "" if to_member else one,
-                    "target_member_id": UUID(one) if to_member else None,
-                }
-                for one in target_ids
-            ]
-        )
+        insert(AuditEntry),
+        [
+            {
+                **same,
+                "id": new_id(),
+                "action": one.action,
+                "target_type": one.target_type,
+                "target_id": "" if one.target_type == "member" else one.target_id,
+                "target_member_id": UUID(one.target_id) if one.target_type == "member" else None,
+                "detail": {name: _bounded(name, value) for name, value in one.detail.items()},
+            }
+            for one in happened
+        ],
     )
 
 

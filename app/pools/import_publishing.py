@@ -10,8 +10,10 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit.record import DetailValue
 from app.core.clock import new_id, now
-from app.pools.import_rows import Change, ImportRows
+from app.pools.import_changes import Change
+from app.pools.import_rows import ImportRows
 from app.pools.pool_repository import PoolAdministration
 from app.pools.tables import ModelPool, PoolMember, PoolRevision
 from app.vocabulary import Strategy
@@ -41,7 +43,7 @@ class ImportPublishing:
         if not members:
             if published is not None:
                 pool.published_revision_id = None
-                self._rows.touched(pool, "pool")
+                self._rows.touched(pool, "pool", revision=None)
             return
         if published is not None and published.strategy == strategy:
             before = [{key: getattr(row, key) for key in members[0]} for row in published.members]
@@ -79,7 +81,9 @@ class ImportPublishing:
         for revision, (pool, _, _) in zip(revisions, self._wanted, strict=True):
             pool.published_revision_id = revision.id
             pool.version += 1
-            self._rows.changes.append(Change("pool", f"{pool.name} revision {revision.number}", "published"))
+            named = f"{pool.name} revision {revision.number}"
+            detail: dict[str, DetailValue] = {"name": pool.name, "revision": revision.number}
+            self._rows.changes.append(Change("pool", named, "published", pool.id, detail))
         await self._session.flush()
         return {pool.id for pool, _, _ in self._wanted}
 

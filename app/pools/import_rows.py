@@ -2,34 +2,26 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import null, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.audit.record import Actor
+from app.audit.record import Actor, DetailValue
 from app.core.clock import new_id, now
 from app.core.errors import ErrorDetail
 from app.pools.errors import WrongConfiguration
 from app.pools.exporting import PLATFORMS, prompts_reference, reference
 from app.pools.file_schema import InvalidConfiguration
+from app.pools.import_changes import Change
+from app.pools.owned import shown
 from app.pools.provider_keys import forget_key
 from app.pools.providers import goes_elsewhere
 from app.pools.tables import PriceRevision, PromptSet
 from app.vocabulary import PLATFORM
 
 _NULLABLE_LISTS = frozenset({"languages", "supported_parameters"})
-
-
-@dataclass(frozen=True)
-class Change:
-    """One thing that the import changes: `created`, `changed`, `published`, `archived` or `deleted`."""
-
-    kind: str
-    name: str
-    what: str
 
 
 class ImportRows:
@@ -41,7 +33,7 @@ class ImportRows:
         self._tenant_id = tenant_id
         self.changes: list[Change] = []
         self.wrong: list[ErrorDetail] = []
-        self._noted: set[Change] = set()
+        self._noted: dict[tuple[str, str], Change] = {}
         self._known: dict[Any, dict[str, Any]] = {}
         self._own_prices: dict[UUID, PriceRevision] | None = None
 
@@ -59,9 +51,11 @@ class ImportRows:
         *,
         archived: bool = False,
         fixed: str = "",
+        **named: str,
     ) -> Any:
         """The tenant's row of this name with these values; a `fixed` place is where they may not change.
 
+        `named` are names of what it refers to, for the record.
         It is written with the next flush: of hundreds at once, not one after another.
         """
         known = await self._by_name(table)
@@ -73,7 +67,7 @@ class ImportRows:
             if archived:
                 row.archived_at = now()
             self._session.add(row)
-            self._note(Change(kind, name, "created"))
+            self._note(Change(kind, name, "created", row.id, {**named, **_recorded(stored)}))
         else:
             differing = {key: value for key, value in values.items() if getattr(row, key) != value}
             if differing and fixed:
@@ -84,21 +78,25 @@ class ImportRows:
             for key, value in differing.items():
                 setattr(row, key, _stored(key, value))
             is_archived = getattr(row, "archived_at", None) is not None
+            changes = {**named, **_recorded(differing)}
             if is_archived != archived:
                 row.archived_at = now() if archived else None
+                changes["archived"] = archived
             if differing or is_archived != archived:
-                self.touched(row, kind)
+                self.touched(row, kind, **changes)
         return row
 
-    def touched(self, row: Any, kind: str) -> None:
+    def touched(self, row: Any, kind: str, **changes: DetailValue) -> None:
         """A row that is there was changed: its version rises, once for an import."""
-        change = Change(kind, row.name, "changed")
-        if self._noted.isdisjoint((change, Change(kind, row.name, "created"))):
+        noted = self._noted.get((kind, row.name))
+        if noted is None:
             row.version += 1
-            self._note(change)
+            self._note(Change(kind, row.name, "changed", row.id, changes))
+        else:
+            noted.detail.update(changes)
 
     def _note(self, change: Change) -> None:
-        self._noted.add(change)
+        self._noted[change.kind, change.name] = change
         self.changes.append(change)
 
     async def _by_name(self, table: Any) -> dict[str, Any]:
@@ -120,7 +118,8 @@ class ImportRows:
                 **price,
             )
         )
-        self.changes.append(Change("price", name, "created" if newest is None else "changed"))
+        what = "created" if newest is None else "changed"
+        self.changes.append(Change("price", name, what, row.id, dict(price)))
 
     async def _prices(self) -> dict[UUID, PriceRevision]:
         """The tenant's newest own price of each deployment, as it was before the import."""
@@ -167,7 +166,7 @@ class ImportRows:
             await forget_key(self._session, row, actor=self._actor)
         row.archived_at = now()
         row.version += 1
-        self.changes.append(Change(kind, row.name, "archived"))
+        self.changes.append(Change(kind, row.name, "archived", row.id))
 
     @contextmanager
     def checked(self, place: str) -> Iterator[None]:
@@ -181,6 +180,15 @@ class ImportRows:
     def say(self, code: str, message: str, place: str) -> None:
         """Something is wrong at a place of the file."""
         self.wrong.append(ErrorDetail(code, message, place))
+
+
+def _recorded(values: Mapping[str, Any]) -> dict[str, DetailValue]:
+    """Values for the record; what refers to others is named there, and conditions stand in the route."""
+    return {
+        key: shown(value)
+        for key, value in values.items()
+        if not isinstance(value, UUID) and key != "conditions"
+    }
 
 
 def _stored(column: str, value: Any) -> Any:

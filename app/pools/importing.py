@@ -1,7 +1,5 @@
 """Bringing a tenant's own configuration to what a file says. Safe to repeat: what is so already is not written."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,13 +10,16 @@ from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.record import Actor
+from app.core.clock import new_id
 from app.core.errors import ErrorDetail
 from app.pools.deployments import check as check_deployment
 from app.pools.file_schema import ConfigurationFile, FileDeployment, InvalidConfiguration
+from app.pools.import_changes import Change, record_changes
 from app.pools.import_judging import judge
 from app.pools.import_publishing import ImportPublishing
-from app.pools.import_rows import Change, ImportRows
+from app.pools.import_rows import ImportRows
 from app.pools.prompt_sets import check as check_prompts
+from app.pools.prompt_sets import digest
 from app.pools.providers import check as check_provider
 from app.pools.tables import (
     Deployment,
@@ -43,7 +44,7 @@ async def import_configuration(
     task_types: Iterable[str],
     actor: Actor,
 ) -> list[Change]:
-    """Write what differs, in the caller's transaction; gives what was changed.
+    """Write what differs, in the caller's transaction, and record it; gives what was changed.
 
     Raises: `InvalidConfiguration` with every place; then the transaction must not be committed.
     """
@@ -62,7 +63,9 @@ async def import_configuration(
             [ErrorDetail("not_storable", "a number or a date is too large to be kept", "")]
         ) from None
     await run.judge(file)
-    return run.finish()
+    changes = run.finish()
+    await record_changes(session, tenant_id=tenant_id, actor=actor, changes=changes)
+    return changes
 
 
 async def lock_configuration(session: AsyncSession, *, tenant_id: UUID) -> None:
@@ -146,7 +149,9 @@ class _Import:
                 "provider_tenant_id": provider.tenant_id,
                 "provider_id": provider.id,
             }
-            await self._rows.put(Deployment, "deployment", one.name, values, archived=one.archived)
+            await self._rows.put(
+                Deployment, "deployment", one.name, values, archived=one.archived, provider=one.provider
+            )
         await self._session.flush()
         await self._followers_and_prices(file)
 
@@ -163,7 +168,7 @@ class _Import:
             ids = (None, None) if successor is None else (successor.tenant_id, successor.id)
             if (row.successor_tenant_id, row.successor_id) != ids:
                 row.successor_tenant_id, row.successor_id = ids
-                self._rows.touched(row, "deployment")
+                self._rows.touched(row, "deployment", successor=one.successor)
             with self._rows.checked(f"deployments[{position}]"):
                 check_deployment(row)
             if one.price is not None:
@@ -181,7 +186,7 @@ class _Import:
         own = {(row.task_type, row.name, row.revision): row for row in await self._rows.own(PromptSet)}
         sound: set[tuple[str, frozenset[str]]] = set()
         for position, one in enumerate(file.prompt_sets):
-            key = {"task_type": one.task_type, "name": one.name, "revision": one.revision}
+            key: dict[str, Any] = {"task_type": one.task_type, "name": one.name, "revision": one.revision}
             row = own.get((one.task_type, one.name, one.revision))
             shape = (one.task_type, frozenset(one.prompts))
             with self._rows.checked(f"prompt_sets[{position}]"):
@@ -189,11 +194,20 @@ class _Import:
                     await check_prompts(self._session, one.task_type, one.prompts)
                     sound.add(shape)
             if row is None:
-                digest = hashlib.sha256(json.dumps(one.prompts, sort_keys=True).encode()).hexdigest()
-                self._session.add(
-                    PromptSet(tenant_id=self._tenant_id, **key, sha256=digest, prompts=dict(one.prompts))
+                hashed = digest(one.prompts)
+                row = PromptSet(
+                    tenant_id=self._tenant_id, id=new_id(), **key, sha256=hashed, prompts=dict(one.prompts)
                 )
-                self._rows.changes.append(Change("prompt_set", f"{one.name}@{one.revision}", "created"))
+                self._session.add(row)
+                self._rows.changes.append(
+                    Change(
+                        "prompt_set",
+                        f"{one.name}@{one.revision}",
+                        "created",
+                        row.id,
+                        {**key, "sha256": hashed},
+                    )
+                )
             elif row.prompts != one.prompts:
                 self._rows.say(
                     "prompts_differ",
@@ -274,13 +288,13 @@ class _Import:
                 "pool_tenant_id": pool.tenant_id,
                 "pool_id": pool.id,
             }
-            await self._rows.put(Route, "route", one.name, values)
+            await self._rows.put(Route, "route", one.name, values, pool=one.pool)
         await self._session.flush()
         named = {one.name for one in file.routes}
         for row in await self._rows.own(Route):
             if row.name not in named:
                 await self._session.delete(row)
-                self._rows.changes.append(Change("route", row.name, "deleted"))
+                self._rows.changes.append(Change("route", row.name, "deleted", row.id))
         await self._session.flush()
 
     async def archive(self, file: ConfigurationFile) -> None:

@@ -90,11 +90,12 @@ async def note(
         action=action,
         target_type=action.value.partition(".")[0],
         target_id=str(row.id),
-        detail={"name": row.name} | {name: _shown(value) for name, value in (changes or {}).items()},
+        detail={"name": row.name} | {name: shown(value) for name, value in (changes or {}).items()},
     )
 
 
-def _shown(value: Any) -> DetailValue:
+def shown(value: Any) -> DetailValue:
+    """A row's value as the record keeps it."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, list | tuple | frozenset):

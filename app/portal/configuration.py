@@ -17,7 +17,6 @@ from app.http.guards import AdminOrAuditor, PortalSession, TenantAdmin, actor
 from app.http.routes import GuardedRoute
 from app.pools.exporting import export_configuration
 from app.pools.file_schema import MOST_BYTES, read_file, write_file
-from app.pools.import_rows import Change
 from app.pools.importing import import_configuration, lock_configuration
 
 router = APIRouter(prefix="/configuration", tags=["models"], route_class=GuardedRoute)
@@ -94,8 +93,6 @@ async def put_configuration(
         )
         if dry_run:
             await trial.rollback()
-    if not dry_run:
-        await _record(request, caller, session, changes)
     return ImportResult(
         is_applied=not dry_run,
         changes=[ImportedChange(kind=one.kind, name=one.name, what=one.what) for one in changes],
@@ -121,20 +118,6 @@ async def _check(session: PortalSession, tenant_id: Any, if_match: str | None) -
         )
     if if_match.strip() != _tag(write_file(await export_configuration(session, tenant_id=tenant_id))):
         raise ChangedMeanwhile("configuration")
-
-
-async def _record(
-    request: Request, caller: TenantAdmin, session: PortalSession, changes: list[Change]
-) -> None:
-    await record(
-        session,
-        tenant_id=caller.tenant_id,
-        actor=actor(request, caller),
-        action=AuditAction.CONFIGURATION_IMPORT,
-        target_type="tenant",
-        target_id=str(caller.tenant_id),
-        detail={"changes": len(changes)},
-    )
 
 
 def _tag(text: str) -> str:

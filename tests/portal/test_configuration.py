@@ -121,6 +121,60 @@ async def test_what_goes_from_one_tenant_to_another_comes_out_the_same(
     assert changes(await put(admin, first)) == set()
     after = await snapshot(database)
     assert {table for table in after if after[table] != before[table]} == {"audit_entries"}
+    again = await recorded(database, after="configuration.import")
+    assert {action for action, *_ in again} == {"configuration.export"}
+
+
+async def recorded(database: TestDatabase, *, after: str = "") -> list[tuple[str, str, dict[str, Any]]]:
+    """Action, target and detail of what was recorded after the last entry of that action."""
+    found = await rows(database, "SELECT action, target_id, detail FROM audit_entries ORDER BY id")
+    last = max((at for at, (action, *_) in enumerate(found) if action == after), default=-1)
+    return [(action, target, detail) for action, target, detail in found[last + 1 :]]
+
+
+async def test_an_import_records_each_thing_that_it_changes_by_name_and_id(
+    admin: Browser, file: str, database: TestDatabase
+) -> None:
+    told = changes(await put(admin, file, dry_run="true"))
+    assert await recorded(database, after="session.begin") == []
+    assert changes(await put(admin, file)) == told
+    entries = await recorded(database, after="configuration.export")
+    made = [(action, detail.get("name")) for action, _, detail in entries if detail.get("imported")]
+    assert sorted(made) == [
+        ("deployment.create", "acme-large"),
+        ("deployment.create", "acme-small"),
+        ("pool.create", "later"),
+        ("pool.create", "texts"),
+        ("pool.publish", "texts"),
+        ("price.add", "acme-small"),
+        ("price.add", "platform/extractive"),
+        ("prompt_set.create", "house-style"),
+        ("provider.create", "acme"),
+        ("route.create", "long"),
+        ("route.create", "rest"),
+    ]
+    ids = {target for _, target, detail in entries if detail.get("imported")}
+    own = await rows(
+        database,
+        "SELECT id FROM providers WHERE name = 'acme' UNION SELECT id FROM deployments WHERE name LIKE 'acme-%'"
+        " OR name = 'extractive' UNION SELECT id FROM prompt_sets WHERE name = 'house-style'"
+        " UNION SELECT id FROM model_pools WHERE name IN ('texts', 'later')"
+        " UNION SELECT id FROM routes WHERE name IN ('long', 'rest')",
+    )
+    assert ids == {str(id_) for (id_,) in own}
+    assert "Schreibe kurz" not in json.dumps(entries)
+    (whole,) = [detail for action, _, detail in entries if action == "configuration.import"]
+    assert (whole["changes"], whole["pool_created"], whole["route_created"]) == (len(told), 2, 2)
+    small = file.replace("concurrency: 4", "concurrency: 5").replace("\n  successor: acme-large", "")
+    await put(admin, small)
+    changed = await recorded(database, after="configuration.export")
+    assert [(action, detail) for action, _, detail in changed] == [
+        (
+            "deployment.change",
+            {"name": "acme-small", "provider": "acme", "concurrency": 5, "successor": None, "imported": True},
+        ),
+        ("configuration.import", {"changes": 1, "deployment_changed": 1}),
+    ]
 
 
 async def test_a_trial_tells_what_it_would_change_and_changes_nothing(
