@@ -14,9 +14,10 @@ from app.copilot.types import NewFile, Outcome, StepContext
 from app.documents.normalize import text_hash
 from app.documents.operations import Operation, dump_operations
 from app.documents.runs import joined, shown_text
-from app.documents.segments import PaneAnchor, Run, Segment, load_runs, runs_json
+from app.documents.segments import ExcelAnchor, PaneAnchor, Run, Segment, load_runs, runs_json
 from app.documents.tags import Answer, Kept, from_tags
 from app.llm.errors import InvalidOutput
+from app.vocabulary import SegmentKind
 
 Output = Literal["text", "operations", "file"]
 """`file`: the document itself, written anew; what it then is of are all texts that can be written."""
@@ -115,6 +116,7 @@ def write_result(
     written: dict[int, tuple[tuple[Run, ...], Kept]] = {}
     for at, group in groupby(joined.items, key=lambda item: int(item["piece"][0])):
         written[at] = _segment_runs(context.segments[at], list(group))
+    _agree(context.segments, written)
     texts = [
         shown_text(written[at][0]) if at in written else segment.text
         for at, segment in enumerate(context.segments)
@@ -174,6 +176,15 @@ def _segment_runs(segment: Segment, items: Sequence[Mapping[str, Any]]) -> tuple
         # Breaks were tags for the model alone.
         return (Run(shown_text(runs)),), Kept.OK if worst is Kept.REPAIRED else worst
     return tuple(joined(runs)), worst
+
+
+def _agree(segments: Sequence[Segment], written: dict[int, tuple[tuple[Run, ...], Kept]]) -> None:
+    """Write cells of a workbook that are the same all like the first: look-ups compare them."""
+    first: dict[tuple[str, tuple[Run, ...]], tuple[tuple[Run, ...], Kept]] = {}
+    for at, answer in written.items():
+        segment = segments[at]
+        if isinstance(segment.anchor, ExcelAnchor) and segment.kind is SegmentKind.TABLE_ROW:
+            written[at] = first.setdefault((segment.text, segment.runs), answer)
 
 
 def words_that_differ(before: Sequence[str], after: Sequence[str]) -> list[list[str]]:

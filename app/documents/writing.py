@@ -51,7 +51,7 @@ def writable(content: bytes) -> Extracted:
     notes: Counter[str] = Counter()
     found = writer.open(package, notes).spots
     if not found:
-        raise NoText
+        raise NoText("The file holds no text that can be written anew; what it holds has to stay as it is.")
     segments = tuple(replace(spot.segment, index=index) for index, spot in enumerate(found))
     return Extracted(media_type=writer.media_type, segments=segments, notes=_counted(notes))
 

@@ -131,6 +131,18 @@ async def test_what_has_no_letters_in_a_long_text_keeps_its_formatting_and_the_t
     )
 
 
+async def test_cells_of_the_same_text_are_written_alike_whatever_a_model_makes_of_each() -> None:
+    content = workbook()
+    parameters = translate.TranslateParameters.model_validate({"language": "de", "output": "file"})
+    words = iter(("offen", "auf", "geöffnet"))
+    provider = writes(lambda text: next(words) if text == "open" else _german(text))
+    job = MemoryJob(writable(content).segments, parameters, providers=[provider], task_type="translate")
+    outcome = await job.run()
+    assert outcome.file is not None
+    assert [one.text for one in outcome.file.operations].count("offen") == 3
+    assert not {"auf", "geöffnet"} & {one.text for one in outcome.file.operations}
+
+
 async def test_white_space_at_the_ends_stays_whatever_a_model_makes_of_it() -> None:
     segments: list[Segment] = document("The harbour was closed, page ")
     parameters = translate.TranslateParameters.model_validate({"language": "de", "output": "operations"})

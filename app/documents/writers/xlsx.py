@@ -2,7 +2,8 @@
 
 Cells of the same text share one string. It is changed in place where all of them change alike; a cell that
 parts from the others gets a string of its own. So a sheet whose cells all follow is the same bytes.
-The names of a table's columns stand in cells too: they are left, because formulas call them by name.
+The names of a table's columns stand in cells too: they are left, because formulas call them by name. So are cells
+whose text something else goes by (see xlsx_bound.py).
 What nobody sees (hidden sheets, rows, columns and cells) is left too, and told to no model.
 """
 
@@ -12,7 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 
-from app.documents.readers.cells import column_name, column_number
+from app.documents.readers.cells import column_name, column_number, range_of
 from app.documents.readers.drawing import paragraphs
 from app.documents.readers.package import Package
 from app.documents.readers.xlsx_asides import cell_of
@@ -24,6 +25,7 @@ from app.documents.segments import ExcelAnchor, Run, Segment
 from app.documents.writers import cell_text
 from app.documents.writers.graphics import Text, diagrams, drawing_spot, graphic_texts
 from app.documents.writers.pieces import Spot, Writable
+from app.documents.writers.xlsx_bound import Bindings, bindings
 from app.vocabulary import SegmentKind
 
 
@@ -120,24 +122,25 @@ def open_document(package: Package, notes: Counter[str]) -> Writable:
         book.strings = [each for each in root if name_of(each) == "x:si"]
     found: list[Spot] = []
     formats = unseen_formats(package, main)
-    for sheet in sheets(package, main):
+    listed = sheets(package, main)
+    bound = bindings(package, main, listed)
+    for sheet in listed:
         if sheet.part is None or not package.has(sheet.part):
             continue
         # The cells of hidden sheets use strings too, which are not changed under them.
         left: Counter[str] = Counter()
-        spots = list(_cell_spots(book, sheet.name, sheet.part, formats, left))
+        spots = list(_cell_spots(book, sheet.name, sheet.part, formats, bound, left))
         if sheet.is_hidden:
             notes["hidden_sheets"] += 1
             continue
         notes.update(left)
-        notes["choices_kept"] += _choices(package, sheet.part)
         found += spots
         found += _drawing_spots(package, sheet.name, sheet.part)
     return Writable(found, book.finish)
 
 
 def _cell_spots(
-    book: _Book, sheet: str, part: str, formats: UnseenFormats, notes: Counter[str]
+    book: _Book, sheet: str, part: str, formats: UnseenFormats, bound: Bindings, notes: Counter[str]
 ) -> Iterator[Spot]:
     package = book.package
     facts = look_at(package, part, 0, formats)
@@ -160,11 +163,9 @@ def _cell_spots(
         text = shown_text([each.run for each in source])
         if is_formula or not text.strip():
             continue
-        if a1 in named:
-            notes["column_names_kept"] += 1
-            continue
-        if _is_unseen(a1, facts):
-            notes["hidden_text"] += 1
+        why = "column_names_kept" if a1 in named else _why_kept(sheet, a1, text, facts, bound)
+        if why is not None:
+            notes[why] += 1
             continue
         segment = Segment(
             0,
@@ -177,21 +178,13 @@ def _cell_spots(
         yield Spot(segment, (), partial(_ask, book, here))
 
 
-def _is_unseen(a1: str, facts: SheetFacts) -> bool:
+def _why_kept(sheet: str, a1: str, text: str, facts: SheetFacts, bound: Bindings) -> str | None:
+    """The note that counts a cell which is not to be written."""
     letters = a1.rstrip("0123456789")
     row, column = int(a1[len(letters) :]) - 1, column_number(letters)
-    return row in facts.hidden_rows or column in facts.hidden_columns or (row, column) in facts.unseen
-
-
-def _choices(package: Package, part: str) -> int:
-    """How many lists of allowed texts stand in a sheet's rules: they are left, and may not fit its cells anymore."""
-    content = package.content(part)
-    if b"dataValidation" not in content:
-        return 0
-    return sum(
-        each.get("type") == "list" and "".join(map(str, each.itertext())).lstrip().startswith('"')
-        for each in walk(content, "dataValidation")
-    )
+    if row in facts.hidden_rows or column in facts.hidden_columns or (row, column) in facts.unseen:
+        return "hidden_text"
+    return bound.note(sheet, row, column, text)
 
 
 def _ask(book: _Book, cell: _Cell, runs: Sequence[Run]) -> None:
@@ -246,15 +239,18 @@ def _cells(rows: Iterable[Element]) -> Iterator[tuple[str, Element]]:
 
 
 def _column_names(package: Package, part: str) -> set[str]:
-    """The cells that name the columns of a table of Excel's."""
+    """The cells that name the columns of a table of Excel's, and those of its row of totals."""
     found: set[str] = set()
     for table in [each.part for each in package.relationships(part) if each.kind == "table"]:
         if not package.has(table):
             continue
         root = package.xml(table)
-        first, _, last = root.get("ref", "").partition(":")
-        row = first.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-        if root.get("headerRowCount", "1") != "0" and row.isdigit():
-            left, right = (column_number(each.rstrip("0123456789")) for each in (first, last or first))
-            found |= {f"{column_name(column)}{row}" for column in range(left, min(right, left + 16_384) + 1)}
+        try:
+            top, bottom, left, right = range_of(root.get("ref", ""))
+        except ValueError:
+            continue
+        rows = [top] * (root.get("headerRowCount", "1") != "0")
+        rows += [bottom] * (root.get("totalsRowCount", "0") != "0")
+        columns = range(left, min(right, left + 16_384) + 1)
+        found |= {f"{column_name(column)}{row + 1}" for row in rows for column in columns}
     return found
