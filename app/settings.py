@@ -41,7 +41,7 @@ _HOW = {
     " `switchboard up`, `run` and `demo` needs no migrate: each start does it",
 }
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_DEVELOPMENT_ONLY = ("keyring", "entra_ca", "entra_client_secret")
+_DEVELOPMENT_ONLY = ("keyring", "entra_ca", "entra_client_secret", "webhook_ca")
 _CREDENTIALS = (
     "entra_certificate",
     "entra_federated_token_file",
@@ -133,6 +133,9 @@ class Settings(BaseSettings):
     """Sign-ins that one address may begin at one process's portal in a minute; an office may share one."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks of the proxies in front of us, whose `X-Forwarded-For` names the client."""
+
+    webhook_ca: Path | None = None
+    """Certificate authority (PEM) of webhooks' receivers on this machine, only for development: all webhooks lead here."""
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(8720, ge=0, le=65535)

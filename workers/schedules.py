@@ -18,6 +18,7 @@ from app.core.clock import new_id
 from app.core.database import Database
 from app.core.key_encryption import open_wrapping_keys
 from app.core.logging import get_logger
+from app.core.outbound import LoopbackResolver
 from app.core.redis import connect
 from app.core.wrapping import WrappingKeys
 from app.documents import uploads
@@ -193,7 +194,15 @@ async def _write_notices(maintenance: Maintenance) -> str | None:
 
 
 async def _deliver(maintenance: Maintenance) -> str | None:
-    return await Delivering(maintenance.system, maintenance.app, maintenance.keys).run()
+    ca = maintenance.settings.webhook_ca
+    return await Delivering(
+        maintenance.system,
+        maintenance.app,
+        maintenance.keys,
+        private_allowed=ca is not None,
+        ca=ca,
+        resolver=None if ca is None else LoopbackResolver(),
+    ).run()
 
 
 async def _start_batches(maintenance: Maintenance) -> str | None:

@@ -104,6 +104,22 @@ class PublicResolver(AbstractResolver):
         await self._resolver.close()
 
 
+class LoopbackResolver(AbstractResolver):
+    """Every name is this machine: for development, where others' addresses are tried and nothing leaves."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """127.0.0.1, whatever the name."""
+        here = ResolveResult(
+            hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
+        )
+        return [here]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
 def public_socket(address: Any) -> socket.socket:
     """A socket for an address (as `getaddrinfo` gives it) of the public internet. Raises: `AddressRefused`."""
     family, kind, protocol, _name, where = address

@@ -241,6 +241,7 @@ async def test_a_directory_that_entra_does_not_know_is_a_value_error(entra: Runn
     ("values", "said"),
     [
         ({"entra_client_secret": "x"}, "only for development"),
+        ({"webhook_ca": "ca.pem"}, "only for development"),
         ({"entra_managed_identity": "system", "entra_certificate": "a.pem"}, "only one credential"),
         ({"portal_url": "http://portal.example"}, "https"),
         ({"portal_url": "https://portal.example/path"}, "nothing more"),

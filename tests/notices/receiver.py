@@ -5,7 +5,6 @@ import base64
 import hashlib
 import hmac
 import json
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,23 +14,8 @@ from typing import Any
 
 import trustme
 from aiohttp import web
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 HOST = "hooks.contoso.example"
-
-
-class Names(AbstractResolver):
-    """Every name is this machine."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        return [
-            ResolveResult(hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0)
-        ]
-
-    async def close(self) -> None:
-        return None
 
 
 @dataclass

@@ -13,6 +13,7 @@ import pytest
 from app.core.clock import new_id, now
 from app.core.crypto import version_of
 from app.core.keyring import LocalKeyring
+from app.core.outbound import LoopbackResolver
 from app.local.keys import rotate as rotate_keys
 from app.notices import outbox, webhooks
 from app.notices.delivering import Delivering
@@ -24,7 +25,7 @@ from app.tenants.keys import TenantKeys
 from app.vocabulary import DeliveryState, NoticeKind, WebhookState
 from tests.conftest import TestDatabase
 from tests.notices.ends import add_provider
-from tests.notices.receiver import Names, Receiver, receiving
+from tests.notices.receiver import Receiver, receiving
 from tests.tenants.administration import administrator, execute, rows, snapshot
 
 
@@ -52,7 +53,7 @@ class Post:
         values: dict[str, Any] = {
             "private_allowed": True,
             "ca": self.receiver.ca,
-            "resolver": Names(),
+            "resolver": LoopbackResolver(),
             **changes,
         }
         return Delivering(self.database.system, self.database.app, self.keys, **values)
