@@ -137,3 +137,4 @@ async def test_the_add_in_examples_run(house: House, tmp_path: Path) -> None:
     assert re.search(r"^at most \d+ micros for 1 documents$", ran.stdout, re.MULTILINE)
     assert re.search(r"^memo.docx \w+", ran.stdout, re.MULTILINE)
     assert re.search(r"^next at 20\d\d-\d\d-\d\dT0[01]:00:00Z$", ran.stdout, re.MULTILINE)
+    assert "waits because of graph_session_not_found\nthen it succeeded\n" in ran.stdout
