@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from app.copilot.checks import check_plain
+from app.copilot.corrections import corrected
 from app.copilot.figures import SourceFigures, find_figures
 from app.copilot.json_asking import text_of
 from app.copilot.parts import Part, PartsQuestion, ask_parts, written_tokens
@@ -15,8 +16,7 @@ from app.copilot.result_schemas import COVERAGE, METHODS, list_of
 from app.copilot.stepwise import Answered, Joined, StepwiseTask, described, place_json
 from app.copilot.types import Inputs, Outcome, StepContext, TaskType
 from app.copilot.written import FILE, OPERATIONS, new_file, operation_of, operations_json
-from app.documents.segments import Run, RunKind, Segment
-from app.documents.tags import Kept
+from app.documents.segments import Run
 from app.llm.errors import InvalidOutput
 
 FIND_CHARACTERS = 255
@@ -125,6 +125,7 @@ def _apart(issues: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _finish(context: StepContext, parameters: ProofreadParameters, joined: Joined) -> Outcome:
     issues = []
     operations = []
+    unapplied = 0
     for at, group in groupby(joined.items, key=lambda item: int(item["piece"][0])):
         segment, own = context.segments[at], list(group)
         for item in own:
@@ -139,10 +140,14 @@ def _finish(context: StepContext, parameters: ProofreadParameters, joined: Joine
                     "kind": item["kind"],
                 }
             )
-        runs = _corrected(segment, own)
-        operations.append((segment, operation_of(segment, runs, Kept.OK)))
+        fixed = corrected(segment, own)
+        unapplied += fixed.unapplied
+        if fixed.runs != (segment.runs or (Run(segment.text),)):
+            operations.append((segment, operation_of(segment, fixed.runs, fixed.kept)))
     wanted = parameters.output == "operations"
     told = described(context, joined)
+    if unapplied and parameters.output != "issues":
+        told["notes"] = {**told["notes"], "unapplied_issues": unapplied}
     result = {
         "issues": issues,
         "operations": operations_json(operations) if wanted else [],
@@ -156,33 +161,6 @@ def _finish(context: StepContext, parameters: ProofreadParameters, joined: Joine
         partial=bool(told["missing"]),
         file=new_file(parameters.output, operations, "corrected"),
     )
-
-
-def _corrected(segment: Segment, issues: Sequence[Mapping[str, Any]]) -> tuple[Run, ...]:
-    """The segment's runs with every suggestion in its place; one over an opaque run is left to the reader."""
-    runs = list(segment.runs or (Run(segment.text),))
-    for issue in reversed(issues):
-        _, start, end = issue["piece"]
-        runs = _replaced(runs, start, end, issue["suggestion"])
-    return tuple(run for run in runs if run.text or run.kind is not RunKind.TEXT)
-
-
-def _replaced(runs: Sequence[Run], start: int, end: int, text: str) -> list[Run]:
-    """The suggestion takes the formatting of the run where the text begins."""
-    found: list[Run] = []
-    at = 0
-    placed = False
-    for run in runs:
-        first, last = max(start - at, 0), min(end - at, len(run.text))
-        at += len(run.text)
-        if first >= last:
-            found.append(run)
-        elif run.kind is not RunKind.TEXT:
-            return list(runs)
-        else:
-            found.append(Run(run.text[:first] + ("" if placed else text) + run.text[last:], run.tag))
-            placed = True
-    return found
 
 
 _PROOFREADING = StepwiseTask("proofread", ProofreadParameters, _answer, _finish)

@@ -121,10 +121,10 @@ def write_result(
         shown_text(written[at][0]) if at in written else segment.text
         for at, segment in enumerate(context.segments)
     ]
+    changed = {at: written[at] for at in written if texts[at] != context.segments[at].text}
     operations = [
         (context.segments[at], operation_of(context.segments[at], runs, kept))
-        for at, (runs, kept) in written.items()
-        if shown_text(runs) != context.segments[at].text
+        for at, (runs, kept) in changed.items()
     ]
     result = {
         "text": "\n".join(texts),
@@ -133,7 +133,7 @@ def write_result(
         "diff": words_that_differ([segment.text for segment in context.segments], texts)
         if output == "text"
         else [],
-        "degraded": [at for at, (_, kept) in written.items() if kept is Kept.DEGRADED],
+        "degraded": [at for at, (_, kept) in changed.items() if kept is Kept.DEGRADED],
         "language": language,
         **described(context, joined),
     }

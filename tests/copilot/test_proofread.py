@@ -89,12 +89,75 @@ async def test_operations_write_suggestions_into_the_runs_and_leave_what_is_opaq
     (operation,) = dict((await asked.run()).result or {})["operations"]
     assert operation["runs"] == [
         ["We "],
-        ["receive the", 1],
-        [" goods"],
+        ["receive", 1],
+        [" the goods,"],
         ["\t", 2, "tab"],
-        ["than the bill."],
+        ["then the bill."],
     ]
     assert operation["client_ref"] == "p1"
+
+
+_TERMS = (
+    Run("The "),
+    Run("harbor", 1),
+    Run(" mastre", 2),
+    Run(" sees dock "),
+    Run("Nord", 3, RunKind.FIELD),
+    Run(" tomorow.  Then"),
+    Run("", 4, RunKind.NOTE),
+    Run(" he goes"),
+)
+
+
+@pytest.mark.parametrize(
+    ("issues", "written", "kept", "unapplied"),
+    [
+        ([issue("harbor mastre", "harbour master")], ["The ", "harbour", " master", ...], "ok", 0),
+        ([issue("harbor mastre", "skipper")], ["The ", "skipper", ...], "degraded", 0),
+        ([issue("harbor mastre", "")], ["The  sees dock ", ...], "ok", 0),
+        (
+            [issue("dock Nord tomorow", "dock Nord tomorrow")],
+            [..., "Nord", " tomorrow.  Then", "", " he goes"],
+            "ok",
+            0,
+        ),
+        ([issue("dock Nord", "dock North"), issue("harbor", "harbour")], ["The ", "harbour", ...], "ok", 1),
+        ([issue("dock Nord", "dock North")], None, "ok", 1),
+        (
+            [issue("tomorow.  Then he", "tomorrow. Then, he")],
+            [..., " tomorrow. Then,", "", " he goes"],
+            "ok",
+            0,
+        ),
+        ([issue("The harbor", "Then the harbor")], ["Then the ", "harbor", ...], "ok", 0),
+        ([issue("goes", "goes.")], [..., " he goes."], "ok", 0),
+    ],
+)
+async def test_a_file_says_truly_what_was_corrected_and_which_formatting_is_kept(
+    issues: list[dict[str, Any]], written: list[Any] | None, kept: str, unapplied: int
+) -> None:
+    text = "".join(run.text for run in _TERMS)
+    segments = [*read_inline_segments([InlineSegment("p1", text, _TERMS)]).segments]
+    asked = job(finds(*issues), segments=segments, output="file")
+    outcome = await asked.run()
+    assert outcome.file is not None
+    assert dict(outcome.result or {})["notes"].get("unapplied_issues", 0) == unapplied
+    if written is None:
+        assert not outcome.file.operations
+        return
+    (operation,) = outcome.file.operations
+    texts = [run.text for run in operation.runs]
+    old = [run.text for run in _TERMS]
+    if written[0] is ...:
+        assert texts[-len(written) + 1 :] == written[1:]
+        assert texts[0] == old[0]
+    else:
+        assert texts[: len(written) - 1] == written[:-1]
+        assert texts[-1] == old[-1]
+    assert operation.kept == kept
+    assert [run for run in operation.runs if run.kind != "text"] == [
+        run for run in _TERMS if run.kind != "text"
+    ]
 
 
 async def test_a_dead_part_makes_the_result_partial_and_names_its_segments() -> None:
