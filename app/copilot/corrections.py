@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain, groupby
-from os.path import commonprefix
 from typing import Any
 
-from rapidfuzz.distance import LCSseq
+from rapidfuzz.distance import LCSseq, Postfix, Prefix
 
 from app.documents.runs import joined
 from app.documents.segments import Run, RunKind, Segment
@@ -74,9 +73,9 @@ def _edits(start: int, old: str, new: str) -> Iterator[_Edit]:
 
 def _trimmed(edit: _Edit, old: str) -> Iterator[_Edit]:
     """The edit without the letters that it leaves alone at both ends; none where nothing changes."""
-    front = len(commonprefix([old, edit.text]))
+    front = int(Prefix.similarity(old, edit.text))
     most = min(len(old), len(edit.text)) - front
-    back = min(most, len(commonprefix([old[::-1], edit.text[::-1]])))
+    back = min(most, int(Postfix.similarity(old, edit.text)))
     if front + back < max(len(old), len(edit.text)):
         yield _Edit(edit.start + front, edit.end - back, edit.text[front : len(edit.text) - back])
 

@@ -41,7 +41,7 @@ A job is `{"task_type": ..., "parameters": ..., "input": ...}`. Its `input` hold
 | `missing` | the segments that were not read; then the job is `partial` |
 | `method` | `generative` (a model wrote it), `extractive` (sentences of the document itself), `mixed`, or `none` where nobody was asked |
 | `language` | of what was written, ISO 639-1; `und` where it is unknown |
-| `notes` | counts of what the checks took out: `removed_claims`, `removed_issues`, ... |
+| `notes` | counts of what the checks took out: `removed_claims`, `removed_issues`, ...; and `unapplied_issues`: what `proofread` left to the reader, see documents.md |
 | `documents` | for each document, how it was read: `notes` such as `tracked_changes` (read as accepted) or `hidden_text` (left out), [documents.md](documents.md); `findings`, text that reads as if it were meant for the model and was not obeyed, [injection.md](injection.md) |
 """
 
