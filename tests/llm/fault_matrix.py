@@ -108,7 +108,7 @@ EXPECTED: Mapping[str, Outcome] = {
     "length": Outcome("truncated", 0, COUNTED, Alone.AT_ONCE),
     "broken-answer": _NO_USE,
     "empty": _NO_USE,
-    "filtered": Outcome("content_filtered", 0, RESERVED, Alone.AT_ONCE),
+    "filtered": Outcome("content_filtered", 0, COUNTED, Alone.AT_ONCE),
     "too-long": Outcome("context_too_long", 0, 0, Alone.AT_ONCE),
 }
 """The same for a person who waits (streamed) and in the background (in one piece)."""

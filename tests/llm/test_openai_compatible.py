@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.core.clock import new_id
-from app.llm.errors import Unavailable
+from app.llm.errors import ProviderError, Unavailable
 from app.llm.providers.openai_compatible import OpenAICompatibleProvider
 from app.llm.providers.statuses import retry_after_seconds
 from app.llm.types import Message, ModelResult
@@ -61,6 +61,18 @@ async def test_a_schema_goes_along_and_the_answer_comes_back_with_its_counts(ven
     ]
     assert sent["temperature"] == 0.0
     assert vendor.headers[0]["authorization"] == "Bearer sk-test"
+
+
+@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+async def test_what_was_counted_is_known_where_an_answer_to_a_schema_was_stopped(
+    vendor: ScriptedVendor, reason: str, *, watched: bool
+) -> None:
+    vendor.script("alpha", Behaviour(answer='{"sente', usage=(321, 12), finish_reason=reason))
+    with pytest.raises(ProviderError) as raised:
+        await ask(place(vendor), response_schema=SCHEMA, user_watches=watched)
+    assert raised.value.usage is not None
+    assert (raised.value.usage.input_tokens, raised.value.usage.output_tokens) == (321, 12)
 
 
 async def test_a_streamed_answer_is_the_same_as_one_in_a_piece(vendor: ScriptedVendor) -> None:

@@ -121,7 +121,8 @@ class ChatProvider(ABC):
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             # LangChain's way to say that a 200 did not carry an answer; Azure's filter is told so too.
             if "content filter" in str(error):
-                raise ContentFiltered("the vendor's filter stopped the answer") from error
+                # What Azure counted is lost with it.
+                raise ContentFiltered("the vendor's filter stopped the answer", may_cost=True) from error
             raise Unavailable("the vendor answered 200 without an answer") from error
         result = self._result(answer)
         return result if first_text_at is None else replace(result, first_token_seconds=first_text_at - began)
@@ -205,21 +206,10 @@ def _usage(answer: BaseMessage) -> TokenUsage | None:
     """Tokens in LangChain's one form: cached input is part of input, reasoning part of output."""
     counted = answer.usage_metadata if isinstance(answer, AIMessage) else None
     if counted is None:
-        # A stream with a schema: LangChain leaves OpenAI's counts in OpenAI's words.
-        plain = answer.response_metadata.get("token_usage")
-        return None if not plain else _openai_usage(plain)
+        return None
     return TokenUsage(
         input_tokens=counted["input_tokens"],
         output_tokens=counted["output_tokens"],
         cached_input_tokens=counted.get("input_token_details", {}).get("cache_read") or 0,
         reasoning_tokens=counted.get("output_token_details", {}).get("reasoning") or 0,
-    )
-
-
-def _openai_usage(counted: Mapping[str, Any]) -> TokenUsage:
-    return TokenUsage(
-        input_tokens=counted.get("prompt_tokens") or 0,
-        output_tokens=counted.get("completion_tokens") or 0,
-        cached_input_tokens=(counted.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
-        reasoning_tokens=(counted.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0,
     )
