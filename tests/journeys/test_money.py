@@ -13,6 +13,7 @@ from tests.conftest import TestDatabase
 from tests.entra import ALAN, RunningEntra
 from tests.house import House, process_settings, serve
 from tests.imported import tenants_imported
+from tests.journeys.test_batches import batch, ended
 from tests.journeys.test_failures import long_text
 from tests.portal.browsers import Browser, Door
 from tests.processes import system, until
@@ -146,3 +147,51 @@ async def test_from_the_estimate_to_the_report_everything_adds_up(
     async with database.system.system() as session:
         asked = differences(session, tenants=[], kept_days=3650, deadline_seconds=600)
         assert [one async for one in asked] == []
+
+
+@pytest.mark.processes
+async def test_a_batch_waits_when_the_money_is_used_up_and_goes_on_by_itself_when_there_is_more(
+    house: House, admin: Browser
+) -> None:
+    text = (
+        "The harbour of district {n} was closed for {n} days because of storms. Its repairs cost {n} million."
+    )
+    made = [await house.upload(f"{n}.txt", text.format(n=n).encode()) for n in range(2, 8)]
+    documents = [one["id"] for one in made]
+    each = (await house.client().post("/estimates/batches", json=_batch(documents[:1]))).json()
+    budget = await admin.send(
+        "POST",
+        "/budgets",
+        json={"scope": "tenant", "currency": "EUR", "hard_micros": 3 * each["cost"]["worst_micros"]},
+    )
+    assert budget.status_code == 201, budget.text
+    accepted = await house.client().post("/batches", json=_batch(documents))
+    assert accepted.status_code == 202, accepted.text
+    batch_id = accepted.json()["id"]
+
+    async def waits() -> bool:
+        return (await batch(house, batch_id))["waiting"] is not None
+
+    await until(waits, house.system.autopsy)
+    told = await batch(house, batch_id)
+    assert (told["waiting"]["reason"], told["waiting"]["code"]) == ("budget", "budget_exhausted")
+    assert told["documents"]["failed"] == 0
+    assert told["documents"]["succeeded"] < 6
+    (stands,) = (await admin.get("/budgets")).json()["value"]
+    assert stands["spent_micros"] + stands["reserved_micros"] <= stands["hard_micros"]
+
+    raised = await admin.send(
+        "PATCH",
+        f"/budgets/{stands['id']}",
+        json={"hard_micros": 10**9},
+        headers={"If-Match": stands["etag"]},
+    )
+    assert raised.status_code == 200, raised.text
+    told = await ended(house, batch_id)
+    assert (told["state"], told["documents"]["succeeded"]) == ("succeeded", 6)
+    (stands,) = (await admin.get("/budgets")).json()["value"]
+    assert (stands["reserved_micros"], stands["spent_micros"]) == (0, told["usage"]["cost_micros"])
+
+
+def _batch(documents: list[str]) -> dict[str, Any]:
+    return {"task_type": "summarize", "input": {"documents": documents}}
