@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,8 @@ from app.copilot.windows import context_tokens
 from app.copilot.work import PROMPT_TOKENS
 from app.core.crypto import Sealer
 from app.core.errors import AppError
+from app.jobs.accept import check_room
+from app.jobs.errors import TooManyJobs
 from app.pools.balancing import BALANCED, Figures
 from app.pools.configuration import Configuration
 from app.pools.errors import NoRoute
@@ -121,7 +123,22 @@ async def explain(
             stickiness(revision.pool_id, _sticky_key(sealer, question)),
         )
     found = await decide(configuration, tenant_id, job, circumstances)
+    if found.refusal is None:
+        # The last thing that the door asks.
+        found = replace(found, refusal=await _full_queue(session, configuration, tenant_id))
     return _explanation(found, job, stand, known)
+
+
+async def _full_queue(
+    session: AsyncSession, configuration: Configuration, tenant_id: UUID
+) -> TooManyJobs | None:
+    """The refusal of a job while as many wait as may."""
+    policy = await configuration.policy(tenant_id)
+    try:
+        await check_room(session, tenant_id, policy.max_jobs_queued)
+    except TooManyJobs as error:
+        return error
+    return None
 
 
 def _explanation(

@@ -121,7 +121,7 @@ async def accept(
 
     Raises: `TooManyJobs`, `IdempotencyKeyReused`.
     """
-    await _refuse_above(session, tenant_id, max_jobs_queued)
+    await check_room(session, tenant_id, max_jobs_queued)
     job_id = new_id()
     savepoint = await session.begin_nested()
     await _insert(session, sealer, new, tenant_id=tenant_id, member_id=member_id, job_id=job_id)
@@ -161,7 +161,8 @@ async def accept(
     return job_id
 
 
-async def _refuse_above(session: AsyncSession, tenant_id: UUID, limit: int) -> None:
+async def check_room(session: AsyncSession, tenant_id: UUID, limit: int) -> None:
+    """Whether the tenant's queue holds fewer jobs than it may. Raises: `TooManyJobs`."""
     waiting = (
         select(Job.id).where(Job.tenant_id == tenant_id, Job.state == JobState.QUEUED).limit(limit).subquery()
     )

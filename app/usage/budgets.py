@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.pools.configuration import Configuration
 from app.pools.selection import Allowance
 from app.tenants.members import groups_of
-from app.usage.errors import BudgetExhausted, BudgetInAnotherCurrency
+from app.usage.errors import BudgetExhausted, BudgetInAnotherCurrency, in_words
 from app.usage.tables import Budget, BudgetPeriod
 from app.vocabulary import BudgetScope, Period
 
@@ -56,7 +56,7 @@ class BudgetFacts:
         """For people."""
         return {
             BudgetScope.TENANT: "your organisation",
-            BudgetScope.GROUP: "your group",
+            BudgetScope.GROUP: f"your group {self.subject}",
             BudgetScope.MEMBER: "your account",
             BudgetScope.TASK_TYPE: f"the task type {self.subject}",
         }[self.scope]
@@ -99,7 +99,7 @@ def soft_warnings(standings: Iterable[Standing]) -> list[dict[str, str]]:
     return [
         {
             "code": "budget_soft_limit",
-            "message": f"The budget of {one.budget.whose} runs low: until {one.ends_at:%Y-%m-%d %H:%M} UTC a"
+            "message": f"The {in_words(one.budget.period)} budget of {one.budget.whose} runs low: until {one.ends_at:%Y-%m-%d %H:%M} UTC a"
             " cheaper model is asked first where there is one.",
             "resets_at": one.ends_at.isoformat(),
         }
@@ -124,7 +124,8 @@ def exhausted(standings: Iterable[Standing]) -> BudgetExhausted:
     limited = [one for one in standings if one.left_micros is not None]
     tightest = min(limited, key=lambda one: one.left_micros or 0)
     limits = {one.budget.id: one.budget.hard_micros or 0 for one in limited}
-    return BudgetExhausted(tightest.budget.whose, tightest.ends_at, limits)
+    budget = tightest.budget
+    return BudgetExhausted(budget.whose, tightest.ends_at, limits, scope=budget.scope, period=budget.period)
 
 
 async def loosened_since(session: AsyncSession, tenant_id: UUID, limits: Mapping[UUID, int]) -> bool:
@@ -209,7 +210,15 @@ async def reserve(
     limited = [(one, one.left_micros) for one in stand if one.left_micros is not None and micros]
     for one, _ in limited:
         if one.budget.currency != currency:
-            raise BudgetInAnotherCurrency(one.budget.whose, one.budget.currency, currency, one.ends_at)
+            budget = one.budget
+            raise BudgetInAnotherCurrency(
+                budget.whose,
+                budget.currency,
+                currency,
+                one.ends_at,
+                scope=budget.scope,
+                period=budget.period,
+            )
     if any(micros > left for _, left in limited):
         raise exhausted(stand)
     keys = [(one.budget.id, one.starts_at) for one in stand if one.budget.currency == currency]

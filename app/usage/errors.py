@@ -6,12 +6,18 @@ from uuid import UUID
 
 from app.core.clock import now
 from app.core.errors import Conflict, ErrorDetail, NotFound, Throttled, Unprocessable
+from app.vocabulary import BudgetScope, Period
+
+
+def in_words(period: Period) -> str:
+    """For people: what a budget of that period is called."""
+    return {Period.DAY: "daily", Period.MONTH: "monthly"}[period]
 
 
 class BudgetExhausted(Throttled):
     """A budget leaves nothing for this. `resets_at` is when its next period begins.
 
-    `limits` are the hard limits that were looked at, in micros by the budget's id.
+    `whose` says for people whose budget it is, `scope` and `period` for programs which one. `limits` are the hard limits that were looked at, in micros by the budget's id.
     """
 
     code = "budget_exhausted"
@@ -23,13 +29,20 @@ class BudgetExhausted(Throttled):
         resets_at: datetime,
         limits: Mapping[UUID, int] | None = None,
         *,
+        scope: BudgetScope = BudgetScope.TENANT,
+        period: Period = Period.MONTH,
         message: str | None = None,
     ) -> None:
         super().__init__(
             message
-            or f"The budget of {whose} is used up until {resets_at:%Y-%m-%d %H:%M} UTC. Wait until then, or ask"
-            " your administrator to raise it.",
-            details=[ErrorDetail("resets_at", resets_at.isoformat())],
+            or f"The {in_words(period)} budget of {whose} is used up until {resets_at:%Y-%m-%d %H:%M} UTC: its hard"
+            " limit leaves too little for this. Wait until then, or ask your administrator to raise it.",
+            details=[
+                ErrorDetail("resets_at", resets_at.isoformat()),
+                ErrorDetail("scope", scope),
+                ErrorDetail("period", period),
+                ErrorDetail("limit", "hard"),
+            ],
             retry_after_seconds=max(1.0, (resets_at - now()).total_seconds()),
         )
         self.resets_at = resets_at
@@ -42,11 +55,22 @@ class BudgetInAnotherCurrency(BudgetExhausted):
     code = "budget_currency"
     title = "The budget is in another currency"
 
-    def __init__(self, whose: str, currency: str, priced_in: str, resets_at: datetime) -> None:
+    def __init__(
+        self,
+        whose: str,
+        currency: str,
+        priced_in: str,
+        resets_at: datetime,
+        *,
+        scope: BudgetScope = BudgetScope.TENANT,
+        period: Period = Period.MONTH,
+    ) -> None:
         super().__init__(
             whose,
             resets_at,
-            message=f"The budget of {whose} is in {currency} and the model is priced in {priced_in}, so that nothing"
+            scope=scope,
+            period=period,
+            message=f"The {in_words(period)} budget of {whose} is in {currency} and the model is priced in {priced_in}, so that nothing"
             " can be reserved. Waiting does not help: ask your administrator for prices and budgets in one"
             " currency.",
         )

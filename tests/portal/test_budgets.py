@@ -196,8 +196,12 @@ async def test_a_used_up_budget_refuses_jobs_until_it_is_raised(
     assert code(refused) == (429, "budget_exhausted")
     error = refused.json()["error"]
     assert "your organisation" in error["message"]
-    (detail,) = error["details"]
-    assert (detail["code"], detail["message"]) == ("resets_at", _utc(budget["resets_at"]))
+    assert {one["code"]: one["message"] for one in error["details"]} == {
+        "resets_at": _utc(budget["resets_at"]),
+        "scope": "tenant",
+        "period": "month",
+        "limit": "hard",
+    }
     left = (datetime.fromisoformat(budget["resets_at"]) - now()).total_seconds()
     assert left - 5 < int(refused.headers["Retry-After"]) <= left + 1
     raised = await admin.send(

@@ -26,6 +26,7 @@ from tests.portal.models import (
     seed_models,
     tenant_of,
 )
+from tests.portal.test_data import pane
 from tests.tenants.administration import execute, rows, snapshot
 
 
@@ -209,6 +210,30 @@ async def test_a_route_for_a_department_and_a_members_budget_are_seen(
         await neighbour.sign_in(EDSGER)
         asked = {"task_type": "summarize", "member_id": member_id}
         assert code(await neighbour.send("POST", "/explain", json=asked)) == (404, "member_not_found")
+
+
+async def test_a_full_queue_is_told_as_the_door_refuses_it(
+    portal: Portal, admin: Browser, database: TestDatabase
+) -> None:
+    tenant = await tenant_of(admin)
+    await execute(
+        database,
+        "INSERT INTO tenant_policies (tenant_id, max_jobs_queued) VALUES (:tenant, 1)",
+        tenant=tenant,
+    )
+    assert (await explained(portal, database, admin))["would_be_accepted"] is True
+    async with pane(portal, ADA) as ada:
+        job = {"task_type": "summarize", "input": {"text": "The harbour opens on Monday."}}
+        assert (await ada.post("/jobs", json=job)).status_code == 202
+        full = await explained(portal, database, admin)
+        refused = (await ada.post("/jobs", json=job)).json()["error"]
+    assert (full["would_be_accepted"], full["refusal"]) == (
+        False,
+        {"code": "too_many_jobs", "message": refused["message"]},
+    )
+    assert full["order"]
+    await changed(admin, "PUT", "/task-permissions/summarize", 1, {"roles": ["Auditor"]})
+    assert (await explained(portal, database, admin))["refusal"]["code"] == "task_type_not_permitted"
 
 
 @pytest.mark.parametrize(

@@ -68,13 +68,15 @@ async def place(
         return f"/deployments/{await write_deployment(session, model, provider_id)}/probe"
 
 
-async def budget(database: TestDatabase, hard_micros: int) -> None:
-    """Contoso may spend so much a month."""
+async def budget(database: TestDatabase, hard_micros: int, scope: str = "tenant") -> None:
+    """Contoso, its administrator, or who probes there may spend so much a month."""
     await execute(
         database,
-        "INSERT INTO budgets (tenant_id, id, scope, period, currency, hard_micros)"
-        " SELECT tenant_id, gen_random_uuid(), 'tenant', 'month', 'EUR', :hard FROM members"
-        " WHERE display_name = 'Alan Turing'",
+        "INSERT INTO budgets (tenant_id, id, scope, subject, period, currency, hard_micros)"
+        " SELECT tenant_id, gen_random_uuid(), CAST(:scope AS text),"
+        " CASE CAST(:scope AS text) WHEN 'member' THEN id::text WHEN 'task_type' THEN 'probe' ELSE '' END, 'month', 'EUR', :hard"
+        " FROM members WHERE display_name = 'Alan Turing'",
+        scope=scope,
         hard=hard_micros,
     )
 
@@ -195,14 +197,29 @@ async def test_nobody_listening_and_no_key_are_failures_too_and_without_a_key_no
     assert vendor.seen == []
 
 
-async def test_a_probe_that_the_budget_does_not_leave_is_not_made(
-    admin: Browser, vendor: ScriptedVendor, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("scope", "whose"),
+    [("tenant", "your organisation"), ("member", "your account"), ("task_type", "the task type probe")],
+)
+async def test_a_probe_that_a_budget_does_not_leave_is_refused_with_its_reason(
+    scope: str,
+    whose: str,
+    admin: Browser,
+    vendor: ScriptedVendor,
+    database: TestDatabase,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HOUSE_KEY", KEY)
     path = await place(database, vendor.base_url)
-    await budget(database, 10)
-    assert code(await admin.send("POST", path)) == (429, "budget_exhausted")
+    await budget(database, 10, scope)
+    refused = await admin.send("POST", path)
+    assert code(refused) == (429, "budget_exhausted")
+    error = refused.json()["error"]
+    assert error["message"].startswith(f"The monthly budget of {whose} is used up until ")
+    assert [one["message"] for one in error["details"] if one["code"] == "scope"] == [scope]
+    assert int(refused.headers["Retry-After"]) > 0
     assert (vendor.seen, await calls(database)) == ([], [])
+    assert await rows(database, "SELECT 1 FROM audit_entries WHERE action = 'deployment.probe'") == []
 
 
 async def test_the_built_in_member_answers_for_nothing(admin: Browser, database: TestDatabase) -> None:

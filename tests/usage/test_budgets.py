@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sqlalchemy import text
 
 from app.core.clock import new_id
 from app.pools.configuration import Configuration
-from app.usage.budgets import BudgetFacts, Payer, allowance, budgets_of
+from app.usage.budgets import BudgetFacts, Payer, Standing, allowance, budgets_of, exhausted
 from app.usage.errors import BudgetInAnotherCurrency
 from app.usage.ledger import open_call, settle_orphans
 from app.vocabulary import BudgetScope, CallOutcome, Period
@@ -42,6 +43,36 @@ def test_every_moment_lies_in_one_period_and_the_next_begins_where_it_ends(at: d
         assert budget.bounds(start) == budget.bounds(end - timedelta(microseconds=1)) == (start, end)
         assert budget.bounds(end)[0] == end
         assert start.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("scope", "subject", "whose"),
+    [
+        (BudgetScope.TENANT, "", "your organisation"),
+        (BudgetScope.GROUP, "6f0c", "your group 6f0c"),
+        (BudgetScope.MEMBER, "0198", "your account"),
+        (BudgetScope.TASK_TYPE, "summarize", "the task type summarize"),
+    ],
+)
+def test_a_refusal_says_whose_budget_which_limit_until_when_and_what_to_do(
+    scope: BudgetScope, subject: str, whose: str
+) -> None:
+    until = datetime(2999, 2, 1, tzinfo=UTC)
+    roomy = Standing(facts(Period.MONTH), until, until, 0, 0)
+    mine = BudgetFacts(new_id(), scope, subject, Period.DAY, "EUR", None, 100)
+    refused = exhausted(
+        [replace(roomy, budget=replace(roomy.budget, hard_micros=101)), Standing(mine, until, until, 99, 1)]
+    )
+    assert refused.message == (
+        f"The daily budget of {whose} is used up until 2999-02-01 00:00 UTC: its hard limit leaves too little for"
+        " this. Wait until then, or ask your administrator to raise it."
+    )
+    assert {one.code: one.message for one in refused.details} == {
+        "resets_at": until.isoformat(),
+        "scope": scope,
+        "period": "day",
+        "limit": "hard",
+    }
 
 
 async def test_what_is_reserved_becomes_what_was_spent(purse: Purse) -> None:
