@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.addin.batch_schemas import DriveFolder
 from app.addin.jobs import own_session
 from app.addin.schemas import Closed, shallow
-from app.copilot.batch_requests import check_batch
+from app.copilot.asking import check_asked
 from app.copilot.batch_runs import ScheduledRequest
 from app.copilot.permissions import Asker
 from app.copilot.sealed_json import seal_json
@@ -181,17 +181,15 @@ async def _wanted(
     session: AsyncSession,
     sealer: Sealer,
 ) -> WantedSchedule:
-    """Checked and sealed. Raises: what `check_batch` does, `GraphSessionNotFound`."""
+    """Checked and sealed. Raises: what `check_asked` does, `GraphSessionNotFound`."""
     asker = Asker(caller.tenant_id, caller.member_id, caller.roles)
-    checked = await check_batch(
-        session, sealer, state.configuration, body.task_type, body.parameters, asker=asker
+    asked = await check_asked(
+        session, sealer, state.configuration, asker, body.task_type, body.parameters, documents=1
     )
     found = await own_session(session, caller, body.graph_session, None)
     if found is None:
         raise GraphSessionNotFound(body.graph_session)
-    wanted = ScheduledRequest(
-        body.task_type, checked.parameters, body.host, body.folder.folder(), caller.roles
-    )
+    wanted = ScheduledRequest(body.task_type, asked.parameters, body.host, body.folder.folder(), caller.roles)
     return WantedSchedule(
         body.task_type,
         seal_json(sealer, batch_schedules.request_place(schedule_id), wanted.as_json()),

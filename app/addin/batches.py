@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from typing import Annotated, Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -25,6 +24,7 @@ from app.core.crypto import Sealer
 from app.documents import service as documents
 from app.http.contract import refused
 from app.http.guards import Caller, InProcess, RawToken, TenantSealer, TenantSession, actor, actor_kind
+from app.http.paging import next_link
 from app.http.routes import GuardedRoute
 from app.identity.principal import Principal
 from app.jobs import batches
@@ -99,8 +99,7 @@ async def list_batches(
     shown = await _resources(session, sealer, caller, views[:limit])
     more = None
     if len(views) > limit:
-        kept = [("state", one) for one in states]
-        more = f"{request.url.path}?{urlencode([*kept, ('before', shown[-1].id), ('limit', limit)])}"
+        more = next_link(request.url.path, state=states, before=shown[-1].id, limit=limit)
     return BatchPage(value=shown, next_link=more)
 
 
@@ -146,8 +145,7 @@ async def list_batch_documents(
     shown = await _documents(session, sealer, caller, batch_id, found[:limit])
     more = None
     if len(found) > limit:
-        kept = [("state", one) for one in states]
-        more = f"{request.url.path}?{urlencode([*kept, ('after', shown[-1].number), ('limit', limit)])}"
+        more = next_link(request.url.path, state=states, after=shown[-1].number, limit=limit)
     return BatchDocumentPage(value=shown, next_link=more)
 
 

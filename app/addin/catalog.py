@@ -1,11 +1,8 @@
 """What the caller may ask for, and who the caller is."""
 
-import re
-from collections.abc import Collection, Sequence
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.addin.catalog_schemas import (
@@ -18,11 +15,13 @@ from app.addin.catalog_schemas import (
 )
 from app.addin.errors import LANGUAGES as ERROR_LANGUAGES
 from app.addin.errors import catalogue
+from app.addin.languages import AcceptLanguage, best_language
 from app.addin.money import budgets_left
+from app.copilot.asking import attributes_for
 from app.copilot.catalog import languages, task_types
 from app.copilot.document_findings import described_result
 from app.copilot.permissions import Asker, may_use
-from app.copilot.submit import attributes_for, can_serve
+from app.copilot.submit import can_serve
 from app.copilot.types import TaskType
 from app.http.guards import Caller, InProcess, TenantSession
 from app.identity.principal import Principal
@@ -33,7 +32,6 @@ from app.tenants.members import MemberAttributes
 from app.usage.budgets import Payer
 
 router = APIRouter(tags=["catalog"])
-_QUALITY = re.compile(r"q=([01](?:\.[0-9]{0,3})?)")
 
 
 @router.get("/task-types")
@@ -41,7 +39,7 @@ async def list_task_types(
     caller: Caller,
     session: TenantSession,
     state: InProcess,
-    accept_language: Annotated[str, Header(max_length=256)] = "en",
+    accept_language: AcceptLanguage = None,
 ) -> TaskTypePage:
     """Each task type that the caller may use, with its JSON Schemas, and whether a pool of the tenant serves the caller with it."""
     language = best_language(accept_language, languages())
@@ -66,9 +64,7 @@ async def list_task_types(
 
 
 @router.get("/errors")
-async def list_errors(
-    response: Response, accept_language: Annotated[str, Header(max_length=256)] = "en"
-) -> ErrorCodePage:
+async def list_errors(response: Response, accept_language: AcceptLanguage = None) -> ErrorCodePage:
     """Every error code of this door and of jobs, in the caller's language: what it means and what to do."""
     language = best_language(accept_language, frozenset(ERROR_LANGUAGES))
     response.headers.update({"Content-Language": language, "Cache-Control": "private, max-age=3600"})
@@ -112,30 +108,6 @@ async def _usable(caller: Principal, session: AsyncSession, configuration: Confi
     """What the tenant lets the caller use."""
     asker = Asker(caller.tenant_id, caller.member_id, caller.roles)
     return [one for one in task_types().values() if await may_use(session, configuration, asker, one.name)]
-
-
-def best_language(accept_language: str, known: Collection[str]) -> str:
-    """The language of the header that we write and the caller likes best; English if there is none.
-
-    Source: RFC 9110, 12.5.4: a quality of 0 refuses, without one it is 1; a subtag counts as its language.
-    """
-    liked: list[tuple[float, str]] = []
-    for part in accept_language.split(","):
-        name, *given = (one.strip() for one in part.split(";"))
-        code = name.lower().partition("-")[0]
-        quality = _quality(given)
-        if code in known and quality > 0:
-            liked.append((quality, code))
-    # `max` keeps the first of equals.
-    return max(liked, key=lambda one: one[0])[1] if liked else "en"
-
-
-def _quality(parameters: Sequence[str]) -> float:
-    for one in parameters:
-        found = _QUALITY.fullmatch(one)
-        if found is not None:
-            return float(found[1])
-    return 1.0
 
 
 async def _resource(

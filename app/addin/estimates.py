@@ -1,34 +1,33 @@
 """What a job would need, before it is submitted. Nothing is written."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.addin.batch_schemas import BatchEstimateResource, NewBatchRequest
 from app.addin.inline import inline_kind, prepare_inline
+from app.addin.languages import AcceptLanguage, first_language
 from app.addin.schemas import EstimateResource, NewJobRequest, Refusal, WarningResource
 from app.audit.record import ActorKind
-from app.copilot.batch_estimates import BatchEstimate, estimate_batch
+from app.copilot.answer_language import in_askers_language
+from app.copilot.asking import Asked, check_asked
+from app.copilot.batch_estimates import estimate_batch
 from app.copilot.errors import DocumentsNotThere
-from app.copilot.house_wording import with_wording
-from app.copilot.permissions import Asker, require_permission
-from app.copilot.submit import (
-    Placement,
-    attributes_for,
-    check_inputs,
-    checked_parameters,
-    find_task_type,
-    place,
-)
-from app.copilot.types import TaskType
+from app.copilot.permissions import Asker
+from app.copilot.submit import main_language, place
+from app.copilot.types import InlineKind
 from app.core.clock import now
+from app.core.crypto import Sealer
 from app.documents import service as documents
 from app.http.contract import refused
 from app.http.guards import Caller, InProcess, TenantSealer, TenantSession, actor_kind
 from app.http.routes import GuardedRoute
+from app.http.services import Services
 from app.identity.principal import Principal
-from app.usage.budgets import Payer, Standing, allowance, budgets_of, soft_warnings, standings
+from app.usage.budgets import Payer, Standing, allowance, soft_warnings, stand_of
 from app.usage.errors import BudgetExhausted
 
 router = APIRouter(prefix="/estimates", tags=["jobs"], route_class=GuardedRoute)
@@ -38,7 +37,12 @@ _Told = TypeVar("_Told")
 
 @router.post("", responses=refused(404))
 async def estimate_job(
-    body: NewJobRequest, caller: Caller, state: InProcess, session: TenantSession, sealer: TenantSealer
+    body: NewJobRequest,
+    caller: Caller,
+    state: InProcess,
+    session: TenantSession,
+    sealer: TenantSealer,
+    accept_language: AcceptLanguage = None,
 ) -> EstimateResource:
     """What the same body would need as a job: steps, tokens, money, and whether the budgets allow it.
 
@@ -46,37 +50,26 @@ async def estimate_job(
     """
     if body.input.drive_items:
         raise DocumentsNotThere
-    ids = {"tenant_id": caller.tenant_id, "member_id": caller.member_id}
-    task_type = find_task_type(body.task_type)
-    await _require_permission(session, state, caller, task_type)
-    parameters = checked_parameters(task_type, body.parameters)
-    parameters = await with_wording(session, sealer, task_type, parameters)
     inline = await prepare_inline(sealer, body.input)
-    if inline is None:
-        described = await documents.describe(session, sealer, **ids, document_ids=body.input.documents)
-    else:
-        described = [inline.view]
-    check_inputs(task_type, len(described), inline_kind(body.input))
-    member = await attributes_for(session, state.configuration, task_type.name, **ids)
-    budgets = await budgets_of(
-        session, state.configuration, Payer(caller.tenant_id, caller.member_id, task_type.name)
+    count = len(body.input.documents) if inline is None else 1
+    asked, stand = await _asked(
+        body, caller, state, session, sealer, documents=count, inline=inline_kind(body.input)
     )
-    stand = await standings(session, caller.tenant_id, budgets, now())
-
-    async def placed(bounds: Sequence[Standing]) -> Placement:
-        return await place(
+    described = await _described(body, caller, session, sealer) if inline is None else [inline.view]
+    placement, refusal = await _unless_refused(
+        partial(
+            place,
             state.configuration,
-            task_type,
-            parameters,
+            asked.task_type,
+            in_askers_language(asked, main_language(described), first_language(accept_language)),
             tenant_id=caller.tenant_id,
             lane=body.lane,
             host=body.host,
             documents=described,
-            stand=bounds,
-            member=member,
-        )
-
-    placement, refusal = await _unless_refused(placed, stand)
+            member=asked.member,
+        ),
+        stand,
+    )
     told = placement.estimate
     return EstimateResource.model_validate(
         {**told.as_json(), **_beside_budgets(told.cost.high, stand, refusal)}
@@ -90,32 +83,21 @@ async def estimate_batch_of_documents(
     """What the same body would need as a batch. For documents that are here."""
     if not body.input.documents:
         raise DocumentsNotThere
-    ids = {"tenant_id": caller.tenant_id, "member_id": caller.member_id}
-    task_type = find_task_type(body.task_type)
-    await _require_permission(session, state, caller, task_type)
-    parameters = checked_parameters(task_type, body.parameters)
-    parameters = await with_wording(session, sealer, task_type, parameters)
-    check_inputs(task_type, 1, None)
-    described = await documents.describe(session, sealer, **ids, document_ids=body.input.documents)
-    member = await attributes_for(session, state.configuration, task_type.name, **ids)
-    budgets = await budgets_of(
-        session, state.configuration, Payer(caller.tenant_id, caller.member_id, task_type.name)
-    )
-    stand = await standings(session, caller.tenant_id, budgets, now())
-
-    async def reckoned(bounds: Sequence[Standing]) -> BatchEstimate:
-        return await estimate_batch(
+    asked, stand = await _asked(body, caller, state, session, sealer, documents=1)
+    described = await _described(body, caller, session, sealer)
+    told, refusal = await _unless_refused(
+        partial(
+            estimate_batch,
             state.configuration,
-            task_type,
-            parameters,
+            asked.task_type,
+            asked.worded,
             tenant_id=caller.tenant_id,
             host=body.host,
             documents=described,
-            stand=bounds,
-            member=member,
-        )
-
-    told, refusal = await _unless_refused(reckoned, stand)
+            member=asked.member,
+        ),
+        stand,
+    )
     refused_documents = [
         {"document_id": document_id, "code": error.code, "message": error.message}
         for document_id, error in list(told.refused.items())[:_SHOWN]
@@ -130,24 +112,53 @@ async def estimate_batch_of_documents(
     )
 
 
-async def _require_permission(
-    session: TenantSession, state: InProcess, caller: Principal, task_type: TaskType
-) -> None:
-    """As for the job itself. Raises: `TaskTypeNotPermitted`."""
+async def _asked(
+    body: NewJobRequest | NewBatchRequest,
+    caller: Principal,
+    state: Services,
+    session: AsyncSession,
+    sealer: Sealer,
+    *,
+    documents: int,
+    inline: InlineKind | None = None,
+) -> tuple[Asked, Sequence[Standing]]:
+    """What is asked for, as for the work itself, and where the budgets of who asks stand. Raises: as `check_asked`."""
     program = actor_kind(caller) is ActorKind.APPLICATION
-    asker = Asker(caller.tenant_id, caller.member_id, caller.roles, is_program=program)
-    await require_permission(session, state.configuration, asker, task_type.name)
+    asked = await check_asked(
+        session,
+        sealer,
+        state.configuration,
+        Asker(caller.tenant_id, caller.member_id, caller.roles, is_program=program),
+        body.task_type,
+        body.parameters,
+        documents=documents,
+        inline=inline,
+    )
+    payer = Payer(caller.tenant_id, caller.member_id, asked.task_type.name)
+    return asked, await stand_of(session, state.configuration, payer, now())
+
+
+async def _described(
+    body: NewJobRequest | NewBatchRequest, caller: Principal, session: AsyncSession, sealer: Sealer
+) -> Sequence[documents.DocumentView]:
+    return await documents.describe(
+        session,
+        sealer,
+        tenant_id=caller.tenant_id,
+        member_id=caller.member_id,
+        document_ids=body.input.documents,
+    )
 
 
 async def _unless_refused(
-    reckon: Callable[[Sequence[Standing]], Awaitable[_Told]], stand: Sequence[Standing]
+    reckon: Callable[..., Awaitable[_Told]], stand: Sequence[Standing]
 ) -> tuple[_Told, Refusal | None]:
     """What it would need; where budgets refuse it, also that they do."""
     try:
-        return await reckon(stand), None
+        return await reckon(stand=stand), None
     except BudgetExhausted as error:
         refusal = Refusal(code=error.code, message=error.message, resets_at=error.resets_at)
-        return await reckon(()), refusal
+        return await reckon(), refusal
 
 
 def _beside_budgets(highest: int, stand: Sequence[Standing], refusal: Refusal | None) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 from typing import Annotated
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from app.addin.documents import keep
 from app.addin.inline import inline_kind, prepare_inline
+from app.addin.languages import AcceptLanguage, first_language
 from app.addin.money import warned
 from app.addin.resources import job_resource, read_job
 from app.addin.schemas import JobPage, JobResource, NewJobRequest
@@ -18,6 +18,7 @@ from app.copilot.submit import Submission, ToFetch, submit
 from app.documents import service as documents
 from app.http.contract import refused
 from app.http.guards import Caller, InProcess, RawToken, TenantSealer, TenantSession, actor, actor_kind
+from app.http.paging import next_link
 from app.http.routes import GuardedRoute
 from app.http.services import Services
 from app.identity.graph_errors import GraphSessionTooShort
@@ -52,6 +53,7 @@ async def submit_job(
     session: TenantSession,
     sealer: TenantSealer,
     idempotency_key: IdempotencyKey = None,
+    accept_language: AcceptLanguage = None,
 ) -> JobResource:
     """Accept work. The answer is the job; look again at `Location`, or follow its events."""
     key = (
@@ -74,6 +76,7 @@ async def submit_job(
             to_fetch=await _to_fetch(body, caller, session),
             start_after=body.start_at,
             inline=inline_kind(body.input),
+            language=first_language(accept_language),
         )
         job_id = await submit(
             session,
@@ -129,8 +132,8 @@ async def list_jobs(
     shown = [job_resource(view, used[view.id], low, result=None) for view in views[:limit]]
     more = None
     if len(views) > limit:
-        kept = [("state", one) for one in states] + ([("task_type", task_type)] if task_type else [])
-        more = f"{request.url.path}?{urlencode([*kept, ('before', shown[-1].id), ('limit', limit)])}"
+        kept = {"state": states, "task_type": task_type or None}
+        more = next_link(request.url.path, **kept, before=shown[-1].id, limit=limit)
     return JobPage(value=shown, next_link=more)
 
 

@@ -10,7 +10,7 @@ from app.core.clock import now
 from app.jobs.service import JobView
 from app.jobs.states import FINAL_JOB_STATES
 from app.pools.configuration import Configuration
-from app.usage.budgets import Payer, Standing, budgets_of, soft_warnings, standings
+from app.usage.budgets import Payer, Standing, soft_warnings, stand_of
 from app.vocabulary import BudgetScope
 
 _WAS_FRUGAL = "A budget ran low when this was written, so a cheaper model was asked first where there is one."
@@ -18,14 +18,12 @@ _WAS_FRUGAL = "A budget ran low when this was written, so a cheaper model was as
 
 async def budgets_left(session: AsyncSession, configuration: Configuration, payer: Payer) -> list[BudgetLeft]:
     """The payer's budgets as they stand; no SQL for a tenant without budgets."""
-    budgets = await budgets_of(session, configuration, payer)
-    return [_left(one) for one in await standings(session, payer.tenant_id, budgets, now())]
+    return [_left(one) for one in await stand_of(session, configuration, payer, now())]
 
 
 async def warned(session: AsyncSession, configuration: Configuration, payer: Payer) -> tuple[Standing, ...]:
     """The payer's budgets past their soft limit."""
-    budgets = await budgets_of(session, configuration, payer)
-    stand = await standings(session, payer.tenant_id, budgets, now())
+    stand = await stand_of(session, configuration, payer, now())
     return tuple(one for one in stand if one.past_soft)
 
 

@@ -29,16 +29,20 @@ from app.copilot.result_schemas import CITATION, TEXT, list_of, reading_result
 from app.copilot.retrieval import cost_of, passage_cost, passages_of, retrieve
 from app.copilot.types import Inputs, Outcome, StepContext, TaskType
 from app.copilot.work import Work, WorkFacts, one_pass
-from app.documents.language import detect
 from app.documents.segments import Segment
 from app.vocabulary import StepKind
 
 _SENTENCES = 8
-_SURE = 0.8
 _NOT_FOUND = {
     "en": "The documents do not answer this.",
     "de": "Die Dokumente beantworten das nicht.",
+    "fr": "Les documents ne répondent pas à cette question.",
+    "es": "Los documentos no responden a esta pregunta.",
+    "it": "I documenti non rispondono a questa domanda.",
+    "pt": "Os documentos não respondem a esta pergunta.",
+    "nl": "De documenten geven hier geen antwoord op.",
 }
+"""In every language whose number words are known, too."""
 
 
 class AskParameters(BaseModel):
@@ -48,7 +52,9 @@ class AskParameters(BaseModel):
 
     question: str = Field(min_length=1, max_length=1_000)
     language: str | None = Field(
-        None, pattern=r"^[a-z]{2}$", description="ISO 639-1; the question's if left out, else the documents'"
+        None,
+        pattern=r"^[a-z]{2}$",
+        description="ISO 639-1; the question's if left out, else the documents', else that of `Accept-Language`",
     )
 
 
@@ -109,38 +115,35 @@ def _wholly_read(spans: Sequence[Span], segments: Sequence[Segment]) -> set[int]
 async def _finish(context: StepContext, read: Read, how: str) -> Outcome:
     await context.progress("writing", 0, 1, "the answer is being written")
     parameters = _READING.parameters_of(context)
-    language = _language(context, parameters)
+    language = _READING.language_of(context)
     found, method = await _READING.claims(
         context,
         read.evidence,
         "final",
         most=_SENTENCES,
-        language=language,
         values={"question": parameters.question},
     )
     delivery = deliver(found.claims, read.segments, form="paragraph")
     cited = {span.segment for claim in found.claims for span in claim.spans}
     shares, missing = coverage(read.segments, read=read.below.read, cited=cited)
     await context.show(delivery.sentences)
+    text, written_in = delivery.text, language
+    if not found.claims:
+        # In a language that we do not write it is English, and says so.
+        written_in = language if language in _NOT_FOUND else "en"
+        text = _NOT_FOUND[written_in]
     result = {
         "found": bool(found.claims),
-        "text": delivery.text or _NOT_FOUND.get(language, _NOT_FOUND["en"]),
+        "text": text,
         "citations": delivery.citations,
         "read": how,
         "coverage": shares,
         "method": one_method(method, read.below),
-        "language": language,
+        "language": written_in,
         "missing": missing,
         "notes": noted({"removed_claims": found.removed}),
     }
     return Outcome(output={}, result=result, partial=bool(missing))
-
-
-def _language(context: StepContext, parameters: AskParameters) -> str:
-    if parameters.language is not None:
-        return parameters.language
-    found = detect(parameters.question)
-    return found.code if found.code != "und" and found.confidence >= _SURE else context.language
 
 
 def _beginning(segments: Sequence[Segment], language: str, budget_tokens: int) -> list[Piece]:
@@ -166,6 +169,7 @@ _READING = ReadingTask(
     parameters=AskParameters,
     most=lambda _: _SENTENCES,
     finish=_finish_read,
+    asked=lambda parameters: parameters.question,
     may_be_empty=True,
 )
 _RESULT = reading_result(

@@ -9,13 +9,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.copilot.asking import check_asked
 from app.copilot.batch_estimates import BatchEstimate, estimate_batch
 from app.copilot.cohorts import sticky_key
-from app.copilot.house_wording import with_wording
-from app.copilot.permissions import Asker, require_permission
+from app.copilot.permissions import Asker
 from app.copilot.sealed_json import seal_json
-from app.copilot.submit import attributes_for, check_inputs, checked_parameters, find_task_type
-from app.copilot.types import TaskType
 from app.core.crypto import Sealer
 from app.documents.service import DocumentView
 from app.identity.graph import DriveItemRef
@@ -24,7 +22,7 @@ from app.jobs.accept import NewJob, accept
 from app.jobs.errors import TooManyBatches
 from app.pools.configuration import Configuration
 from app.pools.routes import any_route
-from app.usage.budgets import Payer, budgets_of, standings
+from app.usage.budgets import Payer, stand_of
 from app.vocabulary import Lane, OfficeHost, Role, StepKind
 
 MOST_DOCUMENTS = 5_000
@@ -58,34 +56,6 @@ class BatchSubmission:
     idempotency: tuple[str, bytes] | None = None
 
 
-@dataclass(frozen=True)
-class CheckedBatch:
-    """Work that can be done document by document, and its parameters with and without the organisation's words."""
-
-    task_type: TaskType
-    parameters: Mapping[str, Any]
-    worded: Mapping[str, Any]
-
-
-async def check_batch(
-    session: AsyncSession,
-    sealer: Sealer,
-    configuration: Configuration,
-    task_type_name: str,
-    parameters: Mapping[str, Any],
-    *,
-    asker: Asker,
-) -> CheckedBatch:
-    """Raises: `UnknownTaskType`, `TaskTypeNotPermitted`, `InvalidParameters`, `WrongInput`."""
-    task_type = find_task_type(task_type_name)
-    await require_permission(session, configuration, asker, task_type.name)
-    checked = checked_parameters(task_type, parameters)
-    # Each job takes the words of the day on which it is made; that they are there now is looked at all the same.
-    worded = await with_wording(session, sealer, task_type, checked)
-    check_inputs(task_type, 1, None)
-    return CheckedBatch(task_type, checked, worded)
-
-
 async def submit_batch(
     session: AsyncSession,
     sealer: Sealer,
@@ -103,24 +73,26 @@ async def submit_batch(
     """
     ids = {"tenant_id": tenant_id, "member_id": member_id}
     asker = Asker(tenant_id, member_id, roles)
-    checked = await check_batch(session, sealer, configuration, new.task_type, new.parameters, asker=asker)
-    task_type = checked.task_type
+    # Each job takes the words of the day on which it is made; that they are there now is looked at all the same.
+    asked = await check_asked(
+        session, sealer, configuration, asker, new.task_type, new.parameters, documents=1
+    )
+    task_type = asked.task_type
     if await batches.open_batches(session, **ids) >= _MOST_BATCHES:
         raise TooManyBatches(_MOST_BATCHES)
-    member = await attributes_for(session, configuration, task_type.name, **ids)
-    route = any_route(await configuration.routes(tenant_id), task_type.name, member)
+    route = any_route(await configuration.routes(tenant_id), task_type.name, asked.member)
     told: BatchEstimate | None = None
     if new.documents:
-        budgets = await budgets_of(session, configuration, Payer(tenant_id, member_id, task_type.name))
+        payer = Payer(tenant_id, member_id, task_type.name)
         told = await estimate_batch(
             configuration,
             task_type,
-            checked.worded,
+            asked.worded,
             tenant_id=tenant_id,
             host=new.host,
             documents=new.documents,
-            stand=await standings(session, tenant_id, budgets, datetime.now(UTC)),
-            member=member,
+            stand=await stand_of(session, configuration, payer, datetime.now(UTC)),
+            member=asked.member,
         )
     policy = await configuration.policy(tenant_id)
     batch_id = await accept(
@@ -130,7 +102,7 @@ async def submit_batch(
             task_type=task_type.name,
             host=new.host,
             lane=Lane.BACKGROUND,
-            parameters=checked.parameters,
+            parameters=asked.parameters,
             documents=[],
             pool_tenant_id=route.pool_tenant_id,
             pool_revision_id=route.revision_id,

@@ -4,7 +4,6 @@ The changes come from `alignment`; a model only reads those, as blocks of text b
 sentences cites the changes that it speaks of. Tracked changes are read as accepted, in both documents.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,7 +21,6 @@ from app.documents.segments import Segment, anchor_json
 from app.vocabulary import SegmentKind
 
 _SENTENCES = 8
-_latest: list[tuple[Sequence[Segment], Sequence[Change]] | None] = [None]
 _LABELS = {ChangeKind.ADDED: "Added: ", ChangeKind.REMOVED: "Removed: ", ChangeKind.MOVED: "Moved: "}
 _LABEL_TOKENS = 6
 _SIDE = {
@@ -69,17 +67,12 @@ class CompareParameters(BaseModel):
     )
 
 
-def view(segments: Sequence[Segment]) -> list[Segment]:
-    """The changes as segments to read, one each in their order."""
-    return [_shown(at, change, segments) for at, change in enumerate(_changes(segments))]
+class Changes(list[Segment]):
+    """The changes as segments to read, one each in their order, with what they are."""
 
-
-def _changes(segments: Sequence[Segment]) -> Sequence[Change]:
-    """`find_changes`, once for the steps of one job that run here: they share its segments."""
-    latest = _latest[0]
-    if latest is None or latest[0] is not segments:
-        latest = _latest[0] = (segments, find_changes(segments))
-    return latest[1]
+    def __init__(self, segments: Sequence[Segment]) -> None:
+        self.found = find_changes(segments)
+        super().__init__(_shown(at, change, segments) for at, change in enumerate(self.found))
 
 
 def work(facts: WorkFacts) -> Work:
@@ -102,7 +95,7 @@ def _shown(at: int, change: Change, segments: Sequence[Segment]) -> Segment:
 async def _finish(context: StepContext, read: Read) -> Outcome:
     await context.progress("writing", 0, 1, "the summary of the changes is being written")
     segments = context.segments
-    changes = await asyncio.to_thread(_changes, segments)
+    changes = _changes_of(read)
     claims: tuple[Claim, ...] = ()
     method, below = None, read.below
     if read.evidence:
@@ -130,6 +123,12 @@ async def _finish(context: StepContext, read: Read) -> Outcome:
         "notes": noted(below.counts),
     }
     return Outcome(output={}, result=result, partial=bool(missing))
+
+
+def _changes_of(read: Read) -> Sequence[Change]:
+    if not isinstance(read.segments, Changes):
+        raise TypeError("what was read are no changes")
+    return read.segments.found
 
 
 def _summary(
@@ -180,7 +179,7 @@ _READING = ReadingTask(
     parameters=CompareParameters,
     most=lambda _: _SENTENCES,
     finish=_finish,
-    view=view,
+    view=Changes,
 )
 TASK_TYPE = TaskType(
     name="compare",

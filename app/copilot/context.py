@@ -58,6 +58,7 @@ class RunningStep:
     parameters: BaseModel
     input: Mapping[str, Any]
     segments: Sequence[Segment]
+    worked_out: dict[str, Any]
     predecessors: Sequence[Mapping[str, Any]]
     earlier: EarlierAnswers
     accepted: list[Accepted] = field(default_factory=list)

@@ -23,7 +23,9 @@ class ExplainTableParameters(BaseModel):
 
     question: str = Field("What stands out?", min_length=1, max_length=500, pattern=r"^[^\n\r]*$")
     language: str | None = Field(
-        None, pattern=r"^[a-z]{2}$", description="ISO 639-1; the table's if left out"
+        None,
+        pattern=r"^[a-z]{2}$",
+        description="ISO 639-1; the question's if left out, else the table's, else that of `Accept-Language`",
     )
 
 
@@ -68,6 +70,7 @@ _READING = ReadingTask(
     most=lambda _: _MOST_FINDINGS,
     finish=_finish,
     binding=_binding,
+    asked=lambda parameters: parameters.question,
     view=as_table,
 )
 _FINDING: Mapping[str, Any] = {

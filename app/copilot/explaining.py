@@ -11,10 +11,10 @@ from uuid import UUID
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.copilot.asking import checked_parameters, find_task_type
 from app.copilot.cohorts import sticky_key
 from app.copilot.deciding import Circumstances, Decision, Wanted, decide, route_of
 from app.copilot.permissions import Asker, may_use
-from app.copilot.submit import checked_parameters, find_task_type
 from app.copilot.windows import context_tokens
 from app.copilot.work import PROMPT_TOKENS
 from app.core.crypto import Sealer

@@ -8,11 +8,12 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+from app.copilot.asking import attributes_for
 from app.copilot.catalog import task_types
 from app.copilot.context import StepEvents
 from app.copilot.runtime import Runtime
 from app.copilot.sealed_json import open_json, seal_json
-from app.copilot.submit import attributes_for, place
+from app.copilot.submit import place
 from app.core.clock import new_id
 from app.core.crypto import Sealer
 from app.core.errors import AppError, ErrorDetail

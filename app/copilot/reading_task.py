@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from app.copilot.answer_language import language_of_words
 from app.copilot.answering import Check, Question, answer_tokens, ask
 from app.copilot.chunking import Chunk, Piece, chunk
 from app.copilot.citations import Claims, Evidence, Field
@@ -81,6 +82,8 @@ class ReadingTask(Generic[P]):
     """Reads less than the context in one pass, for lists that are to be complete."""
     view: Callable[[Sequence[Segment]], Sequence[Segment]] = _as_they_are
     """What is read instead of the segments themselves; deterministic."""
+    asked: Callable[[P], str] = lambda _parameters: ""
+    """The member's question, whose language an answer has where none is named."""
     may_be_empty: bool = False
     """Whether a document may hold nothing of what is looked for."""
 
@@ -272,8 +275,12 @@ class ReadingTask(Generic[P]):
         return self.parameters.model_validate(context.parameters.model_dump())
 
     def language_of(self, context: StepContext) -> str:
-        """The answer's: what was asked for, else the document's."""
-        return getattr(context.parameters, "language", None) or context.language
+        """The answer's: what was asked for, else the question's, else the document's."""
+        named: str | None = getattr(context.parameters, "language", None)
+        if named:
+            return named
+        told = language_of_words(self.asked(self.parameters_of(context)))
+        return context.language if told == "und" else told
 
     @property
     def _may_lack_text(self) -> bool:
@@ -282,7 +289,10 @@ class ReadingTask(Generic[P]):
     async def _view(self, context: StepContext) -> Sequence[Segment]:
         if self.view is _as_they_are:
             return context.segments
-        return await asyncio.to_thread(self.view, context.segments)
+        if "view" not in context.worked_out:
+            context.worked_out["view"] = await asyncio.to_thread(self.view, context.segments)
+        view: Sequence[Segment] = context.worked_out["view"]
+        return view
 
     def _room(self, context: StepContext) -> int:
         """Tokens that a request has for its blocks, beside the instructions and the answer."""

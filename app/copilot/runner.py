@@ -82,6 +82,7 @@ async def run_step(runtime: Runtime, step: ClaimedStep) -> None:
         outcome = await task_types()[step.task_type].run(running)
         outcome, file = await produced_files.make_file(runtime, step, sealer, outcome)
         progress = await _surely(scope.deadline, partial(_complete, runtime, running, outcome, file), step)
+        _forget_ended(runtime, step, progress)
         await asyncio.shield(_announce(events, progress))
     except LeaseLost:
         _log.info("lease lost", job_id=str(step.job_id), step_id=str(step.id), fencing=step.fencing)
@@ -139,21 +140,21 @@ async def _load(runtime: Runtime, step: ClaimedStep, events: StepEvents, scope: 
     """Read everything the handler needs, then let go of the database."""
     sealer = scope.sealer
     parameters = open_json(sealer, parameters_place(step.job_id), step.sealed_parameters)
-    segments = runtime.segments.get(step.tenant_id, step.job_id)
-    if segments is None and produced_files.wants_file(parameters):
+    text = runtime.segments.get(step.tenant_id, step.job_id)
+    if text is None and produced_files.wants_file(parameters):
         found = await produced_files.writable_segments(runtime, step, sealer)
-        segments = runtime.segments.put(step.tenant_id, step.job_id, found)
+        text = runtime.segments.put(step.tenant_id, step.job_id, found)
     sealed: Sequence[documents.SealedDocument] = ()
     async with runtime.database.tenant(step.tenant_id) as session:
         ids = {"tenant_id": step.tenant_id, "job_id": step.job_id}
         before = await jobs.predecessors(session, step_id=step.id, **ids)
         await _pay(runtime, session, step, scope)
-        if segments is None:
+        if text is None:
             document_ids = await jobs.inputs(session, **ids)
             sealed = await documents.read_sealed(session, tenant_id=step.tenant_id, document_ids=document_ids)
-    if segments is None:
+    if text is None:
         # Not within the transaction: it would be idle for long, and what was prepaid locks its budgets.
-        segments = runtime.segments.put(step.tenant_id, step.job_id, await documents.open_all(sealer, sealed))
+        text = runtime.segments.put(step.tenant_id, step.job_id, await documents.open_all(sealer, sealed))
     return RunningStep(
         step=step,
         events=events,
@@ -161,7 +162,8 @@ async def _load(runtime: Runtime, step: ClaimedStep, events: StepEvents, scope: 
         scope=scope,
         parameters=task_types()[step.task_type].parameters.model_validate(parameters),
         input=open_json(sealer, input_place(step.id), step.sealed_input),
-        segments=segments,
+        segments=text.segments,
+        worked_out=text.worked_out,
         earlier=EarlierAnswers(runtime.database, step, scope),
         predecessors=[_predecessor(sealer, one) for one in before],
     )
@@ -314,6 +316,7 @@ async def _end_badly(
     except LeaseLost:
         return
     records.clear()
+    _forget_ended(runtime, step, after)
     if events is None:
         return
     if isinstance(after, Waiting):

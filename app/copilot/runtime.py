@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -28,22 +29,34 @@ from app.tenants.keys import TenantKeys
 _SEGMENT_CACHE_JOBS = 2
 
 
+@dataclass(frozen=True)
+class JobText:
+    """The segments of a job's documents, and what its steps have worked out of them, by name."""
+
+    segments: tuple[Segment, ...]
+    worked_out: dict[str, Any] = field(default_factory=dict)
+
+
 class SegmentCache:
-    """Segments of the last few jobs: the sixty steps of one document read it once a process."""
+    """The texts of the last few jobs: the sixty steps of one document read it once a process."""
 
     def __init__(self) -> None:
-        self._entries: OrderedDict[tuple[UUID, UUID], tuple[Segment, ...]] = OrderedDict()
+        self._entries: OrderedDict[tuple[UUID, UUID], JobText] = OrderedDict()
 
-    def get(self, tenant_id: UUID, job_id: UUID) -> tuple[Segment, ...] | None:
-        """The segments of a job's documents, if they are here."""
+    def get(self, tenant_id: UUID, job_id: UUID) -> JobText | None:
+        """The text of a job, if it is here."""
         return self._entries.get((tenant_id, job_id))
 
-    def put(self, tenant_id: UUID, job_id: UUID, segments: Sequence[Segment]) -> tuple[Segment, ...]:
-        """Remember them, and forget the oldest job's."""
-        self._entries[tenant_id, job_id] = kept = tuple(segments)
+    def put(self, tenant_id: UUID, job_id: UUID, segments: Sequence[Segment]) -> JobText:
+        """Remember it, and forget the oldest job's."""
+        self._entries[tenant_id, job_id] = kept = JobText(tuple(segments))
         while len(self._entries) > _SEGMENT_CACHE_JOBS:
             self._entries.popitem(last=False)
         return kept
+
+    def forget(self, tenant_id: UUID, job_id: UUID) -> None:
+        """The job has ended."""
+        self._entries.pop((tenant_id, job_id), None)
 
 
 @dataclass(frozen=True)

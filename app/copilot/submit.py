@@ -6,32 +6,29 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.record import ActorKind
-from app.copilot.catalog import task_types
+from app.copilot.answer_language import in_askers_language
+from app.copilot.asking import check_asked
 from app.copilot.cohorts import by_item, by_name, sticky_key
 from app.copilot.deciding import Circumstances, Wanted, decide, demand_of, route_of
-from app.copilot.errors import InvalidParameters, UnknownTaskType, WrongInput
 from app.copilot.estimating import Estimate, estimate
-from app.copilot.house_wording import with_wording
-from app.copilot.permissions import Asker, require_permission
+from app.copilot.permissions import Asker
 from app.copilot.produced_files import check_file_wanted, check_operations_wanted, wants_file
 from app.copilot.types import InlineKind, TaskType
 from app.copilot.windows import context_tokens
 from app.copilot.work import WorkFacts
 from app.core.crypto import Sealer
-from app.core.errors import ErrorDetail
 from app.documents.service import DocumentView
 from app.identity.graph import DriveItemRef
 from app.jobs.accept import NewJob, accept
 from app.pools.configuration import Configuration
 from app.pools.credentials import load_keyless
-from app.pools.routes import ChosenRoute, any_route, asks_for_member
+from app.pools.routes import ChosenRoute, any_route
 from app.pools.selection import select
-from app.tenants.members import NOTHING_KNOWN, MemberAttributes, attributes_of
-from app.usage.budgets import Payer, Standing, budgets_of, standings
+from app.tenants.members import NOTHING_KNOWN, MemberAttributes
+from app.usage.budgets import Payer, Standing, stand_of
 from app.vocabulary import Lane, OfficeHost, Role, StepKind
 
 
@@ -60,6 +57,8 @@ class Submission:
     """The batch whose document it is."""
     inline: InlineKind | None = None
     """What the one document is, where the pane sent it itself."""
+    language: str | None = None
+    """What who asks likes to read, where they have said it."""
 
 
 @dataclass(frozen=True)
@@ -71,37 +70,6 @@ class Placement:
     estimated_tokens: int
     first_step: StepKind
     estimate: Estimate
-
-
-def find_task_type(name: str) -> TaskType:
-    """The task type. Raises: `UnknownTaskType`."""
-    found = task_types().get(name)
-    if found is None:
-        raise UnknownTaskType(name, known=sorted(task_types()))
-    return found
-
-
-def checked_parameters(task_type: TaskType, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters with defaults filled in. Raises: `InvalidParameters` with each place."""
-    try:
-        return task_type.parameters.model_validate(dict(parameters)).model_dump(
-            mode="json", exclude_none=True
-        )
-    except ValidationError as error:
-        raise InvalidParameters(
-            task_type.name,
-            [
-                ErrorDetail(one["type"], one["msg"], ".".join(["parameters", *map(str, one["loc"])]))
-                for one in error.errors(include_input=False, include_url=False)
-            ],
-        ) from None
-
-
-def check_inputs(task_type: TaskType, documents: int, inline: InlineKind | None) -> None:
-    """As many documents as the task type takes, and of a kind that it takes. Raises: `WrongInput`."""
-    wrong = task_type.inputs.wrong(documents, inline)
-    if wrong is not None:
-        raise WrongInput(task_type.name, wrong)
 
 
 async def submit(
@@ -121,15 +89,20 @@ async def submit(
     Raises: `UnknownTaskType`, `TaskTypeNotPermitted`, `InvalidParameters`, `WrongInput`, `OriginalNotKept`, `BudgetExhausted`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`, `TooManyJobs`,
     `IdempotencyKeyReused`.
     """
-    task_type = find_task_type(submission.task_type)
-    asker = Asker(tenant_id, member_id, roles, is_program=actor_kind is ActorKind.APPLICATION)
-    await require_permission(session, configuration, asker, task_type.name)
-    parameters = checked_parameters(task_type, submission.parameters)
-    parameters = await with_wording(session, sealer, task_type, parameters)
-    policy = await configuration.policy(tenant_id)
     later = submission.to_fetch
-    count = len(submission.documents) if later is None else len(later.drive_items)
-    check_inputs(task_type, count, submission.inline)
+    asked = await check_asked(
+        session,
+        sealer,
+        configuration,
+        Asker(tenant_id, member_id, roles, is_program=actor_kind is ActorKind.APPLICATION),
+        submission.task_type,
+        submission.parameters,
+        documents=len(submission.documents) if later is None else len(later.drive_items),
+        inline=submission.inline,
+    )
+    task_type = asked.task_type
+    parameters = in_askers_language(asked, main_language(submission.documents), submission.language)
+    policy = await configuration.policy(tenant_id)
     if wants_file(parameters):
         await check_file_wanted(
             session,
@@ -139,12 +112,9 @@ async def submit(
             tenant_id=tenant_id,
             member_id=member_id,
         )
-    member = await attributes_for(
-        session, configuration, task_type.name, tenant_id=tenant_id, member_id=member_id
-    )
     placement: Placement | None = None
     if later is None:
-        budgets = await budgets_of(session, configuration, Payer(tenant_id, member_id, task_type.name))
+        payer = Payer(tenant_id, member_id, task_type.name)
         placed = await place(
             configuration,
             task_type,
@@ -153,12 +123,12 @@ async def submit(
             lane=submission.lane,
             host=submission.host,
             documents=submission.documents,
-            stand=await standings(session, tenant_id, budgets, datetime.now(UTC)),
-            member=member,
+            stand=await stand_of(session, configuration, payer, datetime.now(UTC)),
+            member=asked.member,
         )
         route, placement = placed.route, placed
     else:
-        route = any_route(await configuration.routes(tenant_id), task_type.name, member)
+        route = any_route(await configuration.routes(tenant_id), task_type.name, asked.member)
     return await accept(
         session,
         sealer,
@@ -203,15 +173,6 @@ def _documents_of(submission: Submission) -> list[str]:
         by_item(one.source["drive_id"], one.source["item_id"]) if one.source else by_name(one.name)
         for one in submission.documents
     ]
-
-
-async def attributes_for(
-    session: AsyncSession, configuration: Configuration, task_type: str, *, tenant_id: UUID, member_id: UUID
-) -> MemberAttributes:
-    """What routes of the task type may ask of a member; no SQL for a tenant whose routes ask nothing."""
-    if not asks_for_member(await configuration.routes(tenant_id), task_type):
-        return NOTHING_KNOWN
-    return await attributes_of(session, tenant_id=tenant_id, member_id=member_id)
 
 
 async def place(
@@ -276,7 +237,6 @@ async def can_serve(
 
 
 def main_language(documents: Sequence[DocumentView]) -> str:
-    """The language of the longest document."""
-    if not documents:
-        return "und"
-    return max(documents, key=lambda document: document.estimated_tokens).language
+    """The language of the longest document that tells it."""
+    told = [document for document in documents if document.language != "und"]
+    return max(told, key=lambda document: document.estimated_tokens).language if told else "und"

@@ -78,6 +78,8 @@ class StepContext(Protocol):
     input: Mapping[str, Any]
     segments: Sequence[Segment]
     """The job's documents as one list of segments in order (`index` counts over all of them)."""
+    worked_out: dict[str, Any]
+    """What steps of this job have worked out of its segments in this process, by name; it goes when the job does."""
     predecessors: Sequence[Mapping[str, Any]]
     """Outputs of the finished steps whose successor this step is, by ordinal; a dead one is {"dead": True, "input": ...}."""
 

@@ -28,10 +28,10 @@ def _detector() -> Any:
     return LangDetector(LangDetectConfig(model="lite", max_input_length=None))
 
 
-def detect(text: str) -> Language:
-    """The language of the first 4,000 characters; "und" with confidence 0.0 under 40 letters."""
+def detect(text: str, *, fewest_letters: int = _FEWEST_LETTERS) -> Language:
+    """The language of the first 4,000 characters; "und" with confidence 0.0 under so many letters."""
     sample = " ".join(text[:_LONGEST_SAMPLE].split())
-    if sum(character.isalpha() for character in sample) < _FEWEST_LETTERS:
+    if sum(character.isalpha() for character in sample) < fewest_letters:
         return UNDETERMINED
     best = _detector().detect(sample, model="lite", k=1)
     if not best:

@@ -175,6 +175,7 @@ class _Trial:
     language: str
     trial: TrialResult
     deadline: float
+    worked_out: dict[str, Any] = field(default_factory=dict)
 
     async def run(self) -> Outcome:
         """The outcome of the last step."""
@@ -204,7 +205,7 @@ class _Trial:
         scope = await self._scope()
         try:
             return await self.task_type.run(
-                _Step(self, scope, kind, step_input, before, self.parameters, self.segments)
+                _Step(self, scope, kind, step_input, before, self.parameters, self.segments, self.worked_out)
             )
         finally:
             await asyncio.shield(self._settle(scope))
@@ -257,6 +258,7 @@ class _Step:
     predecessors: Sequence[Mapping[str, Any]]
     parameters: BaseModel
     segments: Sequence[Segment]
+    worked_out: dict[str, Any]
 
     @property
     def language(self) -> str:

@@ -3,7 +3,6 @@
 from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Annotated, Self
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
@@ -11,6 +10,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from app.core.clock import now
+from app.http.paging import next_link
 from app.usage.reports import Dimension, UsageRow, Wanted
 
 _ONE = "|".join(Dimension)
@@ -80,7 +80,7 @@ def usage_page(request: Request, wanted: Wanted, rows: list[UsageRow], *, skip: 
             "skip": skip + limit,
             "limit": limit,
         }
-        more = f"{request.url.path}?{urlencode(given)}"
+        more = next_link(request.url.path, **given)
     return UsagePage(value=[UsageRowResource.of(row) for row in rows[:limit]], next_link=more)
 
 

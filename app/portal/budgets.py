@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.copilot.submit import find_task_type
+from app.copilot.asking import find_task_type
 from app.core.clock import new_id
 from app.http.contract import refused
 from app.http.etags import IfMatch, expected_version, show_version

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from app.copilot.submit import find_task_type
+from app.copilot.asking import find_task_type
 from app.http.contract import refused
 from app.http.etags import IfMatch, expected_version, show_version
 from app.http.guards import AdminOrAuditor, PortalSession, TenantAdmin, actor

@@ -189,6 +189,13 @@ async def standings(
     return await _standings(session, tenant_id, budgets, at, lock=False)
 
 
+async def stand_of(
+    session: AsyncSession, configuration: Configuration, payer: Payer, at: datetime
+) -> tuple[Standing, ...]:
+    """Where the budgets of a payer stand now; no SQL for a tenant without budgets."""
+    return await standings(session, payer.tenant_id, await budgets_of(session, configuration, payer), at)
+
+
 async def reserve(
     session: AsyncSession,
     tenant_id: UUID,

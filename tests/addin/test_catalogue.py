@@ -9,9 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 import app
-from app.addin.catalog import best_language
 from app.addin.errors import LANGUAGES, catalogue, tree
 from app.addin.event_schemas import EVENTS
+from app.addin.languages import best_language, first_language
 from app.llm.errors import ProviderError
 from app.main import create_app
 from app.settings import Settings
@@ -145,6 +145,23 @@ def test_every_entry_has_words_in_each_language() -> None:
 )
 def test_the_language_liked_best_of_those_there_are_is_chosen(header: str, language: str) -> None:
     assert best_language(header, {"en", "de"}) == language
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("de-AT,en;q=0.5", "de"),
+        ("en;q=0.3,fr", "fr"),
+        ("de;q=0,it", "it"),
+        ("*", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_language_liked_best_of_all_is_told_only_where_one_is_named(
+    header: str | None, language: str | None
+) -> None:
+    assert first_language(header) == language
 
 
 def test_the_contract_shows_each_event_under_its_name() -> None:

@@ -76,6 +76,7 @@ class MemoryStep:
         self.predecessors = predecessors
         self.parameters = job.parameters
         self.segments = job.segments
+        self.worked_out = job.worked_out
 
     @property
     def context_tokens(self) -> int:
@@ -111,6 +112,7 @@ class MemoryJob:
     phases: list[str] = field(default_factory=list)
     steps: tuple[NewStep, ...] = ()
 
+    worked_out: dict[str, Any] = field(default_factory=dict)
     language: str = ""
 
     def __post_init__(self) -> None:

@@ -67,6 +67,22 @@ async def test_what_the_documents_do_not_say_is_not_found_and_no_error() -> None
     assert result["text"] == "The documents do not answer this."
 
 
+@pytest.mark.parametrize(
+    ("question", "parameters", "language", "text"),
+    [
+        ("Wer hat die Tür gestrichen?", {}, "de", "Die Dokumente beantworten das nicht."),
+        ("Qui a peint la porte ?", {}, "fr", "Les documents ne répondent pas à cette question."),
+        ("Who painted the door?", {"language": "es"}, "es", "Los documentos no responden a esta pregunta."),
+        ("Who painted the door?", {"language": "fi"}, "en", "The documents do not answer this."),
+    ],
+)
+async def test_that_nothing_is_found_is_said_in_the_language_asked_or_in_english_that_says_so(
+    question: str, parameters: dict[str, str], language: str, text: str
+) -> None:
+    result = dict((await job(NOTHING, segments=FIRST, question=question, **parameters).run()).result or {})
+    assert (result["found"], result["language"], result["text"]) == (False, language, text)
+
+
 async def test_an_answer_without_a_verified_quote_is_not_found() -> None:
     invented = claims_json(
         ("The door is 3 metres wide.", "B2", "the door of the office is three metres wide")

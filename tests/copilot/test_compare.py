@@ -1,5 +1,7 @@
 """compare: alignment by code, and a summary that cites the changes."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from time import process_time
@@ -193,3 +195,12 @@ async def test_many_changes_are_read_in_parts_and_a_dead_part_is_named() -> None
     missing = dict(outcome.result or {})["missing"]
     assert outcome.partial
     assert missing == sorted([*range(low, high + 1), *range(80 + low, 81 + high)])
+
+
+async def test_nothing_of_the_documents_is_kept_when_the_job_has_gone() -> None:
+    asked = job(echo_first, segments=pair(OLD, NEW))
+    texts = [weakref.ref(segment) for segment in asked.segments]
+    await asked.run()
+    del asked
+    gc.collect()
+    assert [one() for one in texts] == [None] * len(texts)

@@ -1,15 +1,20 @@
 """explain_table: rows and figures over columns, findings with their cells, no figure of the model's own."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from xlsxwriter.workbook import Workbook
 
+from app.copilot.answer_language import in_askers_language
+from app.copilot.asking import Asked, checked_parameters
+from app.copilot.catalog import task_types
 from app.copilot.explain_table import ExplainTableParameters
 from app.copilot.table_view import as_table
 from app.documents.inline import CellRange, Value, read_cells
 from app.documents.readers import xlsx
 from app.documents.segments import ExcelAnchor, Segment
+from app.tenants.members import NOTHING_KNOWN
 from app.vocabulary import StepKind
 from tests.copilot.conftest import (
     MemoryJob,
@@ -131,3 +136,34 @@ async def test_a_table_of_an_uploaded_workbook_has_figures_over_its_columns_too(
 def test_no_figures_are_added_where_they_would_say_nothing_be_wrong_or_twice(rows: list[list[Any]]) -> None:
     segments = book(*rows)
     assert as_table(segments) is segments
+
+
+@pytest.mark.parametrize(
+    ("given", "liked", "language"),
+    [
+        ({}, None, "und"),
+        ({}, "de", "de"),
+        ({"question": "Which month was better?"}, "de", "en"),
+        ({"question": "Welcher Monat war besser?"}, None, "de"),
+        ({"question": "Welcher Monat war besser?", "language": "en"}, "fr", "en"),
+    ],
+)
+async def test_a_table_too_small_to_tell_is_explained_in_the_questions_language_or_the_askers(
+    given: dict[str, str], liked: str | None, language: str
+) -> None:
+    task_type = task_types()["explain_table"]
+    parameters = checked_parameters(task_type, given)
+    asked = Asked(task_type, parameters, parameters, NOTHING_KNOWN)
+    values = in_askers_language(asked, "und", liked)
+    echo = job(says("100.5", "B4", "January | 100.5"), **values)
+    assert echo.language == "und"
+    assert dict((await echo.run()).result or {})["language"] == language
+
+
+def test_a_text_that_tells_its_language_is_answered_in_it() -> None:
+    task_type = task_types()["explain_table"]
+    parameters = checked_parameters(task_type, {})
+    asked = Asked(task_type, parameters, parameters, NOTHING_KNOWN)
+    assert in_askers_language(asked, "fr", "de") == parameters
+    summary = replace(asked, task_type=task_types()["summarize"], worded={})
+    assert in_askers_language(summary, "und", "de") == {}

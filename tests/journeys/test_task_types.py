@@ -92,13 +92,13 @@ async def test_what_is_asked_compared_outlined_and_worded_comes_back_with_its_pl
         "compare": {"input": {"documents": [before, after]}},
         "outline_slides": {"parameters": {"slides": 3}, "input": {"documents": [before]}},
         "explain_table": {
-            "parameters": {"language": "en"},
             "input": {"cells": {"a1": "A1", "values": [["Month", "Sum"], ["May", 1200]]}},
         },
         "translate": {"parameters": {"language": "de", "glossaries": ["trade"]}, "input": harbour},
         "rewrite": {"parameters": {"tone": "simple"}, "input": harbour},
     }
     ids = []
+    house.client().headers["Accept-Language"] = "en-GB,de;q=0.5"
     for name, body in bodies.items():
         accepted = await house.submit({"task_type": name, **body})
         assert accepted.status_code == 202, accepted.text
@@ -123,6 +123,8 @@ async def test_what_is_asked_compared_outlined_and_worded_comes_back_with_its_pl
     assert slide["title"] == OLD
     assert [line["sources"][0]["anchor"]["ordinal"] for line in slide["bullets"]] == [0, 1]
 
+    # Three words tell no language: it is the one that the pane's reader likes.
+    assert results["explain_table"]["language"] == "en"
     assert results["explain_table"]["findings"][0]["anchors"][0]["a1"] == "A1:B1"
 
     assert "Der Handelshafen war" in results["translate"]["text"]

@@ -190,6 +190,8 @@ async def check(stage: Stage, name: str, lane: Lane, host: OfficeHost) -> None:
         "SELECT * FROM model_calls WHERE job_id = :id ORDER BY fencing, hop", id=job_id
     )
     events = await stage.events(job_id)
+    kept = stage.runtime.segments.get(stage.system.database.tenant_id, job_id)
+    assert job["finished_at"] is None or kept is None, "nothing of a document outlives its job"
     seen = [event.type for event in events]
 
     assert least <= expected.rests <= most + 0.001

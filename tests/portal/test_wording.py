@@ -5,12 +5,12 @@ from uuid import UUID
 
 import pytest
 
+from app.copilot.asking import checked_parameters
 from app.copilot.catalog import task_types
 from app.copilot.house_wording import with_wording
 from app.copilot.json_asking import JsonQuestion, _render
 from app.copilot.prompt_files import load_prompt_files
 from app.copilot.prompt_guard import PromptGuard
-from app.copilot.submit import checked_parameters
 from tests.conftest import TestDatabase
 from tests.entra import ADA, ALAN, EDSGER, GRACE, MARY
 from tests.portal.browsers import Portal, code
