@@ -325,6 +325,12 @@ async def _end_badly(
         await _announce(events, after)
 
 
+def _forget_ended(runtime: Runtime, step: ClaimedStep, after: Progress | Waiting | None) -> None:
+    """Keep no text of a job that has ended."""
+    if isinstance(after, Progress) and after.state in FINAL_JOB_STATES:
+        runtime.segments.forget(step.tenant_id, step.job_id)
+
+
 async def _bury(session: AsyncSession, step: ClaimedStep, scope: CallScope | None, end: Never) -> Progress:
     task_type = task_types().get(step.task_type)
     decision = None

@@ -27,6 +27,7 @@ _USAGE = {
     "query group_by": Plain("words of a fixed list"),
 }
 _FILE_NAME = Plain("a file's name to show; files are kept under ids that we give")
+_LANGUAGES = Plain("languages of the caller")
 _FETCHED_LATER = Plain(
     "Graph decides on it when the job runs, by the tokens of the caller's own session; that is a handle here"
 )
@@ -85,6 +86,7 @@ def _tasks(prefix: str, guard: Guard, owner: Actor, graph_session: Handle) -> di
         f"POST {prefix}/jobs": own(
             {
                 "header idempotency-key": keys,
+                "header accept-language": _LANGUAGES,
                 "body input.documents[]": documents,
                 "body input.graph_session": graph_session,
                 "body input.drive_items[].drive_id": _FETCHED_LATER,
@@ -138,6 +140,7 @@ def _addin() -> dict[str, Entry]:
         "GET /addin/v1/me/export": own(whole=Whole()),
         "POST /addin/v1/estimates": own(
             {
+                "header accept-language": _LANGUAGES,
                 "body input.documents[]": (
                     Handle(
                         things.by(ADA, things.document), beside=things.beside(body={"task_type": "summarize"})
@@ -156,12 +159,8 @@ def _addin() -> dict[str, Entry]:
         ),
         "GET /addin/v1/me/usage": own(_USAGE, whole=Whole()),
         "GET /addin/v1/wording": Entry(Guard.PEOPLE, ADA, whole=Whole()),
-        "GET /addin/v1/errors": own(
-            {"header accept-language": Plain("languages of the caller")}, whole=Whole()
-        ),
-        "GET /addin/v1/task-types": own(
-            {"header accept-language": Plain("languages of the caller")}, whole=Whole()
-        ),
+        "GET /addin/v1/errors": own({"header accept-language": _LANGUAGES}, whole=Whole()),
+        "GET /addin/v1/task-types": own({"header accept-language": _LANGUAGES}, whole=Whole()),
         "GET /addin/v1/graph-sessions": own(whole=Whole()),
         "POST /addin/v1/graph-sessions": own(whole=Whole(201, things.beside(body={"days": 1}))),
         "POST /addin/v1/graph-sessions/{session_id}/renew": own({"path session_id": session}),
