@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.documents.readers.docx_styles import Styles
-from app.documents.readers.docx_units import Role, Unit
+from app.documents.readers.docx_units import Role, Unit, is_link, open_links
 from app.documents.readers.docx_unseen import is_unseen
 from app.documents.readers.hiding import count_hidden
 from app.documents.readers.xml import Element, attribute, child, name_of, on
@@ -88,6 +88,7 @@ class InlineReader:
             "w:fldChar": self._field,
             "w:footnoteReference": self._note,
             "w:endnoteReference": self._note,
+            "w:fldSimple": self._simple_field,
             "w:del": self._removed,
             "w:moveFrom": self._removed,
             "w:ins": self._inserted,
@@ -118,6 +119,7 @@ class InlineReader:
         """What the paragraph shows. Unknown elements are gone into, so that no text is lost in them."""
         state = _State(paragraph, hidden_style=self._styles.paragraph_hidden(paragraph))
         self._children(paragraph, state)
+        open_links(state.found.units)
         count_hidden(self._counts, state.hidden_texts)
         state.found.text = "".join(unit.text for unit in state.found.units)
         return state.found
@@ -205,6 +207,9 @@ class InlineReader:
             case _:
                 pass
         state.found.units.append(Unit(element, state.run, state.chain, "", role))
+
+    def _simple_field(self, element: Element, state: _State) -> None:
+        (self._wrapper if is_link(attribute(element, "w:instr") or "") else self._object)(element, state)
 
     def _note(self, element: Element, state: _State) -> None:
         identity = attribute(element, "w:id")

@@ -1,6 +1,6 @@
 """The units of a Word paragraph, and the items that they make: text with its formatting, opaque things.
 
-Bookmarks and the ranges of comments are formatting too as far as they end within the paragraph: text
+Bookmarks, the ranges of comments and fields that are links are formatting too as far as they end within the paragraph: text
 inside one is told from text outside, so that a translation can put the range around the right words.
 """
 
@@ -48,6 +48,8 @@ class Unit:
     chain: tuple[Element, ...]
     text: str
     role: Role
+    range: int = 0
+    """The number of the link that it begins or ends, where a field is one."""
 
 
 _KINDS = {
@@ -86,8 +88,43 @@ def items(units: Sequence[Unit]) -> list[Item]:
     return found
 
 
+def is_link(instruction: str) -> bool:
+    """Whether a field is a link: its result is text like any other, which Word never works out anew."""
+    return instruction.split()[:1] == ["HYPERLINK"]
+
+
+def open_links(units: Sequence[Unit]) -> None:
+    """Make of each field that is a link the range of one, so that its text can be written."""
+    at = 0
+    while at < len(units):
+        end = _field_end(units, at) if units[at].role is Role.BEGIN else at
+        head = _link_head(units, at, end) if end > at else []
+        for unit in head:
+            unit.role, unit.range = Role.START, at + 1
+        if head:
+            units[end].role, units[end].range = Role.END, at + 1
+        # In a link there may be another field, as the number of its page.
+        at = at + 1 if head else end + 1
+
+
+def _link_head(units: Sequence[Unit], start: int, end: int) -> list[Unit]:
+    """The marks before the text of a field that is a link, else none."""
+    head = [units[start]]
+    for unit in units[start + 1 : end]:
+        if unit.role is Role.BEGIN:
+            break
+        if name_of(unit.element) in {"w:instrText", "w:fldChar"}:
+            head.append(unit)
+        if name_of(unit.element) == "w:fldChar":
+            told = "".join(each.element.text or "" for each in head[1:-1])
+            return head if is_link(told) else []
+    return []
+
+
 def identity(unit: Unit) -> tuple[str, str]:
     """What the start and the end of one range have in common."""
+    if unit.range:
+        return "field", str(unit.range)
     kind = name_of(unit.element).removesuffix("Start").removesuffix("End")
     return kind, attribute(unit.element, "w:id") or ""
 

@@ -202,6 +202,44 @@ def test_a_field_is_moved_whole_and_one_over_several_paragraphs_keeps_its_marks(
     assert kinds == ["begin", "separate", "begin", "separate", "end"]
 
 
+def _field(instruction: str, result: str) -> str:
+    marks = [f'<w:r><w:fldChar w:fldCharType="{kind}"/></w:r>' for kind in ("begin", "separate", "end")]
+    code = f'<w:r><w:instrText xml:space="preserve"> {instruction}</w:instrText></w:r>'
+    return f"{marks[0]}{code}{marks[1]}{result}{marks[2]}"
+
+
+def test_a_field_that_is_a_link_goes_around_its_words_and_they_are_written() -> None:
+    link = _field('HYPERLINK "https://example.com/"', run("the ") + run("annex", "<w:b/>"))
+    found = _one(
+        f"<w:p>{run('See ')}{link}{run(' and ')}{_field('REF x', run('more'))}</w:p>",
+        "<g1>Den </g1><g2>Anhang</g2> siehe und",
+    )
+    mark = ["r"]
+    assert _shape(found) == [
+        *mark * 3,
+        "r:Den ",
+        "r:b:Anhang",
+        *mark,
+        "r: siehe und ",
+        *mark * 3,
+        "r:more",
+        *mark,
+    ]
+    kinds = [each.get(f"{_W}fldCharType") for each in found.iter(f"{_W}fldChar")]
+    assert kinds == ["begin", "separate", "end"] * 2
+
+
+def test_an_entry_of_a_table_of_contents_keeps_its_link_and_the_number_of_its_page() -> None:
+    entry = run("Introduction") + "<w:r><w:tab/></w:r>" + _field("PAGEREF _Toc1", run("3"))
+    for body in (
+        _field('HYPERLINK \\l "_Toc1"', entry),
+        f'<w:fldSimple w:instr=" HYPERLINK \\l _Toc1 ">{entry}</w:fldSimple>',
+    ):
+        found = _one(f"<w:p>{body}</w:p>", lambda asked: asked.replace("Introduction", "Einleitung"))
+        assert "".join(each.text or "" for each in found.iter(f"{_W}t")) == "Einleitung3"
+        assert len(list(found.iter(f"{_W}fldChar", f"{_W}fldSimple"))) in {4, 6}
+
+
 def test_tracked_changes_of_a_changed_paragraph_are_accepted_and_marks_in_them_stay() -> None:
     body = (
         "<w:p><w:r><w:t>Pay </w:t></w:r><w:del><w:r><w:delText>10</w:delText></w:r>"
