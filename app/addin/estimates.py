@@ -28,7 +28,7 @@ from app.http.routes import GuardedRoute
 from app.http.services import Services
 from app.identity.principal import Principal
 from app.usage.budgets import Payer, Standing, allowance, soft_warnings, stand_of
-from app.usage.errors import BudgetExhausted
+from app.usage.errors import MoneyRefused
 
 router = APIRouter(prefix="/estimates", tags=["jobs"], route_class=GuardedRoute)
 _SHOWN = 100
@@ -72,7 +72,7 @@ async def estimate_job(
     )
     told = placement.estimate
     return EstimateResource.model_validate(
-        {**told.as_json(), **_beside_budgets(told.cost.high, stand, refusal)}
+        {**told.as_json(), **_beside_budgets(told.cost.high, told.currency, stand, refusal)}
     )
 
 
@@ -105,7 +105,7 @@ async def estimate_batch_of_documents(
     return BatchEstimateResource.model_validate(
         {
             **told.as_json(),
-            **_beside_budgets(told.cost.high, stand, refusal),
+            **_beside_budgets(told.cost.high, told.largest.currency, stand, refusal),
             "documents": len(described) - len(told.refused),
             "refused_documents": refused_documents,
         }
@@ -156,17 +156,20 @@ async def _unless_refused(
     """What it would need; where budgets refuse it, also that they do."""
     try:
         return await reckon(stand=stand), None
-    except BudgetExhausted as error:
+    except MoneyRefused as error:
         refusal = Refusal(code=error.code, message=error.message, resets_at=error.resets_at)
         return await reckon(), refusal
 
 
-def _beside_budgets(highest: int, stand: Sequence[Standing], refusal: Refusal | None) -> dict[str, Any]:
-    """How an estimate stands beside the caller's budgets."""
-    left = allowance(stand).left_micros
+def _beside_budgets(
+    highest: int, currency: str | None, stand: Sequence[Standing], refusal: Refusal | None
+) -> dict[str, Any]:
+    """How an estimate stands beside the caller's budgets; of other money nothing can be said."""
+    bound = allowance(stand)
+    left = bound.left_micros
     return {
         "left_micros": None if left is None else max(0, left),
         "refused": refusal,
-        "may_run_out": left is not None and highest > left,
+        "may_run_out": left is not None and bound.currency == currency and highest > left,
         "warnings": [WarningResource.model_validate(one) for one in soft_warnings(stand)],
     }

@@ -328,11 +328,11 @@ class EstimateFigures(BaseModel):
 
 
 class Refusal(BaseModel):
-    """Why the job would not be accepted now."""
+    """Why the job would not be accepted now; `resets_at` is null where waiting does not help."""
 
     code: str
     message: str
-    resets_at: datetime
+    resets_at: datetime | None = None
 
 
 class EstimateResource(EstimateFigures):

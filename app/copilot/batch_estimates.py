@@ -14,7 +14,7 @@ from app.documents.service import DocumentView
 from app.pools.configuration import Configuration
 from app.tenants.members import NOTHING_KNOWN, MemberAttributes
 from app.usage.budgets import Standing
-from app.usage.errors import BudgetExhausted
+from app.usage.errors import MoneyRefused
 from app.vocabulary import Lane, OfficeHost
 
 _AT_ONCE = 100
@@ -57,7 +57,7 @@ async def estimate_batch(
 ) -> BatchEstimate:
     """Reckon it; documents of the same size and language are reckoned once.
 
-    Raises: `BudgetExhausted`, and what refuses the first document if it refuses, or something else does, all of them.
+    Raises: `MoneyRefused`, and what refuses the first document if it refuses, or something else does, all of them.
     """
     known: dict[tuple[str, int, int], Placement | AppError] = {}
     placed: list[Placement] = []
@@ -77,7 +77,7 @@ async def estimate_batch(
                     stand=stand,
                     member=member,
                 )
-            except BudgetExhausted:
+            except MoneyRefused:
                 raise
             except AppError as error:
                 known[alike] = error

@@ -68,7 +68,7 @@ async def submit_batch(
 ) -> UUID:
     """Accept a member's batch in the caller's transaction and give its id, which is that of a job.
 
-    Raises: `UnknownTaskType`, `TaskTypeNotPermitted`, `InvalidParameters`, `WrongInput`, `BudgetExhausted`, `NoRoute`,
+    Raises: `UnknownTaskType`, `TaskTypeNotPermitted`, `InvalidParameters`, `WrongInput`, `MoneyRefused`, `NoRoute`,
     `TooManyBatches`, `TooManyJobs`, `IdempotencyKeyReused`; what keeps every document from being done.
     """
     ids = {"tenant_id": tenant_id, "member_id": member_id}

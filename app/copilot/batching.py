@@ -38,7 +38,7 @@ from app.jobs.complete import (
 from app.jobs.errors import TooManyJobs
 from app.jobs.leases import ClaimedStep
 from app.jobs.waiting import Waiting, wait
-from app.usage.errors import BudgetExhausted
+from app.usage.errors import MoneyRefused
 from app.vocabulary import BatchItemState, Lane, OfficeHost, Role
 
 _LOOK_SECONDS = 5.0
@@ -63,7 +63,7 @@ class Making:
 async def run_batch(
     runtime: Runtime, step: ClaimedStep, sealer: Sealer, events: StepEvents
 ) -> Progress | Waiting:
-    """One round; gives where the batch stands. Raises: `LeaseLost`, `NeedsUser`, `BudgetExhausted`, errors of `graph_errors`."""
+    """One round; gives where the batch stands. Raises: `LeaseLost`, `NeedsUser`, `MoneyRefused`, errors of `graph_errors`."""
     asked = open_json(sealer, input_place(step.id), step.sealed_input)
     if asked["folder"] is not None and "left_out" not in asked:
         return await _list(runtime, step, sealer, events, asked)
@@ -169,7 +169,7 @@ async def _make(
 ) -> Making:
     """Make at most so many jobs. A document that cannot be one says why, and the next has its turn.
 
-    Raises: `BudgetExhausted` if there is no money for the first.
+    Raises: `MoneyRefused` if there is no money for the first.
     """
     parameters = open_json(sealer, parameters_place(step.job_id), step.sealed_parameters)
     tried = made = 0
@@ -182,8 +182,8 @@ async def _make(
             async with session.begin_nested():
                 values = {"job_id": await _submit(runtime, session, sealer, step, asked, parameters, item)}
                 made += 1
-        except (BudgetExhausted, TooManyJobs) as error:
-            if isinstance(error, BudgetExhausted) and not tried:
+        except (MoneyRefused, TooManyJobs) as error:
+            if isinstance(error, MoneyRefused) and not tried:
                 raise
             return Making(tried, error)
         except AppError as error:

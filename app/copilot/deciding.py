@@ -25,7 +25,7 @@ from app.pools.routes import ChosenRoute, JobFacts, choose_route
 from app.pools.selection import Demand, Exclusion, Selection, select
 from app.pools.values import RevisionFacts
 from app.tenants.members import NOTHING_KNOWN, MemberAttributes
-from app.usage.budgets import Standing, allowance, exhausted
+from app.usage.budgets import Standing, allowance, money_refusal
 from app.vocabulary import Lane, OfficeHost, StepKind
 
 
@@ -108,19 +108,15 @@ async def decide(
     except NoEligibleMember as nobody:
         reasons = [Exclusion(detail.code) for detail in nobody.details]
         selection = Selection((), tuple(zip(revision.members, reasons, strict=True)))
-        refusal = refusal or _refusal(nobody, reasons, now_is)
+        refusal = refusal or _refusal(nobody, now_is)
     return Decision(refusal, route, revision, demand, first_step, selection)
 
 
-def _refusal(
-    nobody: NoEligibleMember, reasons: Collection[Exclusion], now_is: Circumstances
-) -> AppError | None:
+def _refusal(nobody: NoEligibleMember, now_is: Circumstances) -> AppError | None:
     """None where somebody only rests: then work waits."""
     if nobody.retry_after_seconds is not None:
         return None
-    if Exclusion.BUDGET in reasons:
-        return exhausted(now_is.stand)
-    return nobody
+    return money_refusal(nobody, now_is.stand) or nobody
 
 
 def demand_of(

@@ -10,7 +10,7 @@ from app.jobs.errors import Discard, NeedsUser, Postpone
 from app.jobs.states import backoff_seconds
 from app.jobs.waiting import BUDGET, NEEDS_USER
 from app.llm.errors import AllResting, CallFailed, Hop
-from app.usage.errors import BudgetExhausted
+from app.usage.errors import MoneyRefused
 
 _PASSING_CODES = frozenset({"rate_limited", "unavailable", "timed_out", "bad_credential"})
 """Failures of vendors that may be over at the next attempt; any other would only be repeated."""
@@ -18,6 +18,8 @@ _INTERRUPTED = "interrupted"
 """Detail of an answer that broke off (`llm.errors.Interrupted`); one that was too long would be so again."""
 
 _TO_BE_RESUMED_SECONDS = 86_400.0
+_TO_BE_MENDED_SECONDS = 3 * 86_400.0
+"""A weekend, for an administrator to bring prices and budgets into one currency."""
 _AWAY_SECONDS = 5.0
 """When to ask again for what is away and does not say itself."""
 
@@ -57,7 +59,7 @@ def ending(error: Exception, *, attempt: int, max_attempts: int, jitter: float) 
     match error:
         case NeedsUser():
             return Waits({"code": error.code, "message": error.message, **error.action})
-        case BudgetExhausted():
+        case MoneyRefused():
             return _waits_for_money(error)
         case Postpone() | AllResting() | TemporarilyUnavailable() | Throttled():
             return _later(error)
@@ -66,9 +68,12 @@ def ending(error: Exception, *, attempt: int, max_attempts: int, jitter: float) 
     return _failed(error, attempt=attempt, max_attempts=max_attempts, jitter=jitter)
 
 
-def _waits_for_money(error: BudgetExhausted) -> Waits:
-    """Until the next period begins, or somebody raises the budget."""
-    waiting_for = {"code": error.code, "message": error.message, "resets_at": error.resets_at.isoformat()}
+def _waits_for_money(error: MoneyRefused) -> Waits:
+    """Until the next period begins, or somebody raises the budget; in another currency until somebody mends that."""
+    waiting_for = {"code": error.code, "message": error.message}
+    if error.resets_at is None:
+        return Waits(waiting_for, BUDGET, _TO_BE_MENDED_SECONDS, error.limits)
+    waiting_for["resets_at"] = error.resets_at.isoformat()
     seconds = (error.retry_after_seconds or 0.0) + _TO_BE_RESUMED_SECONDS
     return Waits(waiting_for, BUDGET, seconds, error.limits)
 

@@ -86,7 +86,7 @@ async def submit(
 ) -> UUID:
     """Accept the job of a member, person or program, in the caller's transaction and give its id.
 
-    Raises: `UnknownTaskType`, `TaskTypeNotPermitted`, `InvalidParameters`, `WrongInput`, `OriginalNotKept`, `BudgetExhausted`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`, `TooManyJobs`,
+    Raises: `UnknownTaskType`, `TaskTypeNotPermitted`, `InvalidParameters`, `WrongInput`, `OriginalNotKept`, `MoneyRefused`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`, `TooManyJobs`,
     `IdempotencyKeyReused`.
     """
     later = submission.to_fetch
@@ -189,7 +189,7 @@ async def place(
 ) -> Placement:
     """Choose the pool and the first step; `stand` is where the payer's budgets do, `member` who asks.
 
-    Raises: `WrongInput`, `BudgetExhausted`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`.
+    Raises: `WrongInput`, `MoneyRefused`, `JobTooLarge`, `NoRoute`, `NoEligibleMember`.
     """
     check_operations_wanted(task_type.name, parameters, documents)
     language = main_language(documents)

@@ -160,7 +160,7 @@ async def evaluate(
     """Try every case on every member, `seconds` at most each; each score is a commit of its own. Gives the run.
 
     Members take turns case by case, so that what slows the machine slows them alike. Raises: `BadCase` before
-    anything is asked, `BudgetExhausted`.
+    anything is asked, `MoneyRefused`.
     """
     for case in data.cases:
         check_fit(case, task_type)

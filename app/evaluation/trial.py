@@ -34,7 +34,7 @@ from app.pools.errors import NoEligibleMember
 from app.pools.values import PoolMemberFacts, RevisionFacts
 from app.usage import ledger
 from app.usage.budgets import Payer, budgets_of, standings
-from app.usage.errors import BudgetExhausted
+from app.usage.errors import MoneyRefused
 from app.vocabulary import CallOutcome, StepKind, Strategy
 
 POOL_NAME = "evaluation"
@@ -114,7 +114,7 @@ async def try_case(
     *,
     seconds: float,
 ) -> TrialResult:
-    """Run all steps of a case on a member, within so many seconds. Raises: `BadCase`, `BudgetExhausted`."""
+    """Run all steps of a case on a member, within so many seconds. Raises: `BadCase`, `MoneyRefused`."""
     segments = await asyncio.to_thread(read_documents, case)
     texts = [segment.text for segment in segments]
     trial = TrialResult(id=new_id(), segments=segments)
@@ -131,7 +131,7 @@ async def try_case(
     )
     try:
         outcome = await running.run()
-    except BudgetExhausted:
+    except MoneyRefused:
         raise
     except NoEligibleMember as nobody:
         trial.outcome, trial.reason = TrialOutcome.INELIGIBLE, ", ".join(d.code for d in nobody.details)

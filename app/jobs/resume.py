@@ -1,6 +1,7 @@
 """Resuming: what the job waited for is done or there, so its steps are queued again."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,9 @@ from app.jobs.states import OPEN_JOB_STATES
 from app.jobs.tables import Job, JobStep
 from app.jobs.waiting import BUDGET
 from app.vocabulary import JobState, StepState
+
+_LOOK_AGAIN = timedelta(minutes=5)
+"""How long after it began to wait: prices and budgets are brought into one currency without telling the job."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +113,15 @@ async def resume_funded(
 ) -> list[UUID]:
     """Let jobs that wait for money go on: those whose budget has begun anew, or all of a tenant; gives their ids.
 
-    Across tenants in the system role. A job that finds too little money again waits again.
+    One that waits for something else about money than a new period looks every few minutes. Across tenants in the
+    system role. A job that finds too little money again waits again.
     """
-    over = Job.waiting_for["resets_at"].astext.cast(DateTime(timezone=True)) <= func.clock_timestamp()
+    over = (
+        func.coalesce(
+            Job.waiting_for["resets_at"].astext.cast(DateTime(timezone=True)), Job.waiting_at + _LOOK_AGAIN
+        )
+        <= func.clock_timestamp()
+    )
     rows = await session.execute(
         select(Job.tenant_id, Job.id)
         .where(

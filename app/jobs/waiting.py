@@ -1,7 +1,7 @@
 """A job that waits: no lease, no slot, no attempt counted, until it is resumed or too late.
 
     running ──NeedsUser────────► waiting ──resume──► running        (resume.py)
-            ──BudgetExhausted──►    ├──expires_at──► failed          `needs_user_expired`, `budget_expired`
+            ──MoneyRefused─────►    ├──expires_at──► failed          `needs_user_expired`, `budget_expired`
                                     └──cancel──────► cancelled
 
 For its member it waits until they have done what it asks for, for money until the budget's next period.

@@ -12,7 +12,7 @@ from app.pools.limits import Grant
 from app.pools.selection import Selection
 from app.pools.values import PoolMemberFacts
 from app.usage.budgets import allowance
-from app.usage.errors import BudgetExhausted
+from app.usage.errors import MoneyRefused
 from app.usage.ledger import CallRecord
 
 _NO_PLACE = "busy_or_resting"
@@ -54,7 +54,7 @@ class Attempts:
     hops: list[Hop] = field(default_factory=list)
     records: list[CallRecord] = field(default_factory=list)
     last_error: ProviderError | None = None
-    too_dear: BudgetExhausted | None = None
+    too_dear: MoneyRefused | None = None
 
 
 def _passed_over(attempts: Attempts, member: PoolMemberFacts) -> list[PoolMemberFacts]:

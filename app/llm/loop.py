@@ -38,11 +38,11 @@ from app.pools.dispatching import OUTPUT_TOKENS, figures_for, reserved_grant
 from app.pools.errors import NoEligibleMember
 from app.pools.limits import Grant, Limits, Refusal
 from app.pools.retry_budget import RetryBudget
-from app.pools.selection import Demand, Exclusion, select, stickiness
+from app.pools.selection import Demand, select, stickiness
 from app.pools.traffic import Pace
 from app.pools.values import PoolMemberFacts
-from app.usage.budgets import allowance, exhausted
-from app.usage.errors import BudgetExhausted
+from app.usage.budgets import allowance, money_refusal
+from app.usage.errors import MoneyRefused
 from app.usage.ledger import CallIntent, CallRecord, open_call, settle
 from app.vocabulary import CallOutcome, ModelClass, StepKind
 
@@ -73,7 +73,7 @@ class ModelCaller:
     ) -> Accepted:
         """Ask until an answer passes `verify`, which gives the value or raises `InvalidOutput`.
 
-        Raises: `AllResting`, `BudgetExhausted`, `CallFailed`, `NoEligibleMember`.
+        Raises: `AllResting`, `MoneyRefused`, `CallFailed`, `NoEligibleMember`.
         """
         attempts = await self._begin(request, scope)
         self._retries.called(scope.revision.pool_id)
@@ -148,9 +148,10 @@ class ModelCaller:
         except NoEligibleMember as nobody:
             if nobody.retry_after_seconds is not None:
                 raise AllResting(nobody.retry_after_seconds) from nobody
-            if any(detail.code == Exclusion.BUDGET for detail in nobody.details):
-                raise exhausted(scope.standings) from nobody
-            raise
+            refused = money_refusal(nobody, scope.standings)
+            if refused is None:
+                raise
+            raise refused from nobody
         attempts = Attempts(request, scope, selection, list(selection.order), str(new_id()))
         first = _first(scope)
         # Stable: that member moves to the front if it is still eligible, the others stay.
@@ -241,7 +242,7 @@ class ModelCaller:
         scope.let_go()
         try:
             await self._write(intent, scope)
-        except BudgetExhausted as error:
+        except MoneyRefused as error:
             attempts.too_dear = error
             return None
         record = CallRecord(intent)
@@ -308,7 +309,7 @@ class ModelCaller:
         left = scope.deadline - asyncio.get_running_loop().time()
         return max(0.1, min(left, TIMEOUT_SECONDS[member.deployment.model_class]))
 
-    def _end(self, attempts: Attempts) -> AllResting | BudgetExhausted | CallFailed:
+    def _end(self, attempts: Attempts) -> AllResting | MoneyRefused | CallFailed:
         """What to tell the runner when nobody is left: wait where waiting helps, else it failed."""
         error = attempts.last_error
         if attempts.too_dear is not None and not attempts.hops:

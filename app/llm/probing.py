@@ -95,7 +95,7 @@ async def probe(
 ) -> Report:
     """Ask the deployment one thing; `tenant_id` pays. What goes wrong at the vendor is in the report.
 
-    Raises: `BudgetExhausted`, and then nothing was asked.
+    Raises: `MoneyRefused`, and then nothing was asked.
     """
     member = _member(deployment)
     if await clients.without_credential((member,)):

@@ -14,7 +14,7 @@ from app.pools.values import PoolMemberFacts, RevisionFacts
 from app.tenants.policy import Policy
 from app.usage.budgets import BudgetFacts, Standing
 from app.usage.costs import cost_micros
-from app.usage.errors import BudgetExhausted
+from app.usage.errors import MoneyRefused
 from app.usage.ledger import CallIntent, CallRecord, open_call
 from app.vocabulary import CallOutcome
 
@@ -104,7 +104,7 @@ async def prepay(
     )
     try:
         await open_call(session, intent, scope.budgets)
-    except BudgetExhausted:
+    except MoneyRefused:
         return
     scope.prepaid = CallRecord(intent)
     scope.records.append(scope.prepaid)

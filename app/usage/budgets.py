@@ -19,10 +19,12 @@ from sqlalchemy import and_, bindparam, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.errors import ErrorDetail
 from app.pools.configuration import Configuration
-from app.pools.selection import Allowance
+from app.pools.errors import NoEligibleMember
+from app.pools.selection import Allowance, Exclusion
 from app.tenants.members import groups_of
-from app.usage.errors import BudgetExhausted, BudgetInAnotherCurrency, in_words
+from app.usage.errors import BudgetExhausted, BudgetInAnotherCurrency, MoneyRefused, in_words
 from app.usage.tables import Budget, BudgetPeriod
 from app.vocabulary import BudgetScope, Period
 
@@ -121,11 +123,48 @@ def allowance(standings: Iterable[Standing]) -> Allowance:
 
 def exhausted(standings: Iterable[Standing]) -> BudgetExhausted:
     """The refusal of the budget that leaves least."""
-    limited = [one for one in standings if one.left_micros is not None]
+    limited = _limited(standings)
     tightest = min(limited, key=lambda one: one.left_micros or 0)
-    limits = {one.budget.id: one.budget.hard_micros or 0 for one in limited}
     budget = tightest.budget
-    return BudgetExhausted(budget.whose, tightest.ends_at, limits, scope=budget.scope, period=budget.period)
+    return BudgetExhausted(
+        budget.whose, tightest.ends_at, _limits(limited), scope=budget.scope, period=budget.period
+    )
+
+
+def money_refusal(nobody: NoEligibleMember, standings: Iterable[Standing]) -> MoneyRefused | None:
+    """What to say where nobody may serve because of money; None where it is not that.
+
+    A budget that begins anew counts before a currency that stays as it is.
+    """
+    reasons = {detail.code for detail in nobody.details}
+    if Exclusion.BUDGET in reasons:
+        return exhausted(standings)
+    if Exclusion.CURRENCY in reasons:
+        return _in_another_currency(_limited(standings), "another currency", nobody.details)
+    return None
+
+
+def _in_another_currency(
+    limited: Sequence[Standing], priced_in: str, details: Sequence[ErrorDetail] = ()
+) -> BudgetInAnotherCurrency:
+    budget = limited[0].budget
+    return BudgetInAnotherCurrency(
+        budget.whose,
+        budget.currency,
+        priced_in,
+        _limits(limited),
+        scope=budget.scope,
+        period=budget.period,
+        details=details,
+    )
+
+
+def _limited(standings: Iterable[Standing]) -> list[Standing]:
+    return [one for one in standings if one.left_micros is not None]
+
+
+def _limits(limited: Iterable[Standing]) -> dict[UUID, int]:
+    return {one.budget.id: one.budget.hard_micros or 0 for one in limited}
 
 
 async def loosened_since(session: AsyncSession, tenant_id: UUID, limits: Mapping[UUID, int]) -> bool:
@@ -207,26 +246,18 @@ async def reserve(
 ) -> list[dict[str, Any]]:
     """Reserve money in the current period of each of these budgets, in all or in none.
 
-    Gives what the ledger keeps as `charges`. Raises: `BudgetExhausted`, `BudgetInAnotherCurrency`; then nothing is reserved, and the
-    transaction may go on.
+    Gives what the ledger keeps as `charges`. Raises: `BudgetExhausted`, `BudgetInAnotherCurrency`; then nothing is
+    reserved, and the transaction may go on.
     """
     if not budgets:
         return []
     await _begin_periods(session, tenant_id, budgets, at)
     stand = await _standings(session, tenant_id, budgets, at, lock=True)
-    limited = [(one, one.left_micros) for one in stand if one.left_micros is not None and micros]
-    for one, _ in limited:
-        if one.budget.currency != currency:
-            budget = one.budget
-            raise BudgetInAnotherCurrency(
-                budget.whose,
-                budget.currency,
-                currency,
-                one.ends_at,
-                scope=budget.scope,
-                period=budget.period,
-            )
-    if any(micros > left for _, left in limited):
+    limited = _limited(stand) if micros else []
+    foreign = [one for one in limited if one.budget.currency != currency]
+    if foreign:
+        raise _in_another_currency(foreign, currency)
+    if any(micros > (one.left_micros or 0) for one in limited):
         raise exhausted(stand)
     keys = [(one.budget.id, one.starts_at) for one in stand if one.budget.currency == currency]
     await session.execute(

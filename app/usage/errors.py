@@ -1,11 +1,11 @@
 """What can go wrong with money, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from app.core.clock import now
-from app.core.errors import Conflict, ErrorDetail, NotFound, Throttled, Unprocessable
+from app.core.errors import AppError, Conflict, ErrorDetail, NotFound, Throttled, Unprocessable
 from app.vocabulary import BudgetScope, Period
 
 
@@ -14,11 +14,20 @@ def in_words(period: Period) -> str:
     return {Period.DAY: "daily", Period.MONTH: "monthly"}[period]
 
 
-class BudgetExhausted(Throttled):
-    """A budget leaves nothing for this. `resets_at` is when its next period begins.
+class MoneyRefused(AppError):
+    """A budget keeps a call from being made. Work under way waits, whatever the reason.
 
-    `whose` says for people whose budget it is, `scope` and `period` for programs which one. `limits` are the hard limits that were looked at, in micros by the budget's id.
+    `whose` says for people whose budget it is, `scope` and `period` for programs which one. `limits` are the hard limits
+    that were looked at, in micros by the budget's id. `resets_at` is when the budget's next period begins; None where
+    that does not help.
     """
+
+    resets_at: datetime | None = None
+    limits: Mapping[UUID, int]
+
+
+class BudgetExhausted(MoneyRefused, Throttled):
+    """A budget leaves nothing for this."""
 
     code = "budget_exhausted"
     title = "The budget is used up"
@@ -31,11 +40,9 @@ class BudgetExhausted(Throttled):
         *,
         scope: BudgetScope = BudgetScope.TENANT,
         period: Period = Period.MONTH,
-        message: str | None = None,
     ) -> None:
         super().__init__(
-            message
-            or f"The {in_words(period)} budget of {whose} is used up until {resets_at:%Y-%m-%d %H:%M} UTC: its hard"
+            f"The {in_words(period)} budget of {whose} is used up until {resets_at:%Y-%m-%d %H:%M} UTC: its hard"
             " limit leaves too little for this. Wait until then, or ask your administrator to raise it.",
             details=[
                 ErrorDetail("resets_at", resets_at.isoformat()),
@@ -45,12 +52,12 @@ class BudgetExhausted(Throttled):
             ],
             retry_after_seconds=max(1.0, (resets_at - now()).total_seconds()),
         )
-        self.resets_at = resets_at
+        self.resets_at: datetime = resets_at
         self.limits = dict(limits or {})
 
 
-class BudgetInAnotherCurrency(BudgetExhausted):
-    """A budget cannot count what a call costs, because its price is in another currency."""
+class BudgetInAnotherCurrency(MoneyRefused, Unprocessable):
+    """A budget cannot count what a call costs, because its price is in another currency: somebody must change one."""
 
     code = "budget_currency"
     title = "The budget is in another currency"
@@ -60,20 +67,24 @@ class BudgetInAnotherCurrency(BudgetExhausted):
         whose: str,
         currency: str,
         priced_in: str,
-        resets_at: datetime,
+        limits: Mapping[UUID, int] | None = None,
         *,
         scope: BudgetScope = BudgetScope.TENANT,
         period: Period = Period.MONTH,
+        details: Sequence[ErrorDetail] = (),
     ) -> None:
         super().__init__(
-            whose,
-            resets_at,
-            scope=scope,
-            period=period,
-            message=f"The {in_words(period)} budget of {whose} is in {currency} and the model is priced in {priced_in}, so that nothing"
-            " can be reserved. Waiting does not help: ask your administrator for prices and budgets in one"
+            f"The {in_words(period)} budget of {whose} is in {currency} and the model is priced in {priced_in}, so that"
+            " nothing can be reserved. Waiting does not help: ask your administrator for prices and budgets in one"
             " currency.",
+            details=[
+                ErrorDetail("scope", scope),
+                ErrorDetail("period", period),
+                ErrorDetail("limit", "hard"),
+                *details,
+            ],
         )
+        self.limits = dict(limits or {})
 
 
 class BudgetNotFound(NotFound):

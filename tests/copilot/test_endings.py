@@ -3,11 +3,12 @@ from datetime import UTC, datetime
 import pytest
 
 from app.copilot.endings import Again, Never, Waits, ending
+from app.core.clock import new_id
 from app.core.errors import ErrorDetail, TemporarilyUnavailable, Throttled, Unprocessable
 from app.jobs.errors import Discard, NeedsUser, Postpone
 from app.llm.errors import AllResting, CallFailed, Hop, Interrupted, Truncated
 from app.pools.errors import NoEligibleMember
-from app.usage.errors import BudgetExhausted
+from app.usage.errors import BudgetExhausted, BudgetInAnotherCurrency
 from app.vocabulary import CallOutcome
 
 
@@ -90,3 +91,13 @@ def test_an_answer_that_broke_off_is_asked_for_again_and_one_that_was_too_long_i
     assert isinstance(end(broken), Again)
     assert isinstance(end(broken, attempt=4), Never)
     assert isinstance(end(long), Never)
+
+
+def test_for_money_in_one_currency_the_job_waits_though_no_period_brings_it() -> None:
+    budget_id = new_id()
+    waits = end(BudgetInAnotherCurrency("your organisation", "EUR", "USD", {budget_id: 9}), attempt=4)
+    assert isinstance(waits, Waits)
+    assert (waits.reason, set(waits.waiting_for)) == ("budget", {"code", "message"})
+    assert waits.waiting_for["code"] == "budget_currency"
+    assert "Waiting does not help" in waits.waiting_for["message"]
+    assert (waits.limits, waits.seconds) == ({budget_id: 9}, 3 * 86_400)

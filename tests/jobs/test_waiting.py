@@ -169,6 +169,22 @@ async def test_a_job_that_waits_for_money_goes_on_when_its_budget_begins_anew(de
     assert await ready(desk) == [past.id, future.id]
 
 
+async def test_a_job_that_waits_for_money_in_its_currency_looks_every_five_minutes(desk: Desk) -> None:
+    step = await desk.claimed(await desk.accept())
+    async with desk.database.app.tenant(step.tenant_id) as session:
+        await waiting.wait(
+            session, step, reason=waiting.BUDGET, waiting_for={"code": "budget_currency"}, seconds=600
+        )
+    for minutes, resumed in ((4, []), (5, [step.job_id])):
+        await desk.change(
+            "UPDATE jobs SET waiting_at = clock_timestamp() - make_interval(mins => :minutes)",
+            minutes=minutes,
+        )
+        async with desk.database.system.system() as session:
+            assert await resume_funded(session) == resumed
+    assert await ready(desk) == [step.id]
+
+
 async def test_a_job_that_waits_for_money_too_long_says_so(desk: Desk) -> None:
     step = await desk.claimed(await desk.accept())
     async with desk.database.app.tenant(step.tenant_id) as session:

@@ -1,5 +1,6 @@
 """A tenant's money, from the estimate to the report, through the doors and with real workers."""
 
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from tests.portal.browsers import Browser, Door
 from tests.processes import system, until
 from tests.scripted_vendor import ScriptedVendor
 from tests.usage.pools import priced_platform
-from tests.wire_formats import Behaviour
+from tests.wire_formats import Asked, Behaviour
 
 LONG = {"input": {"text": long_text(12)}}
 
@@ -61,9 +62,64 @@ async def estimated(house: House) -> dict[str, Any]:
     return told
 
 
+async def the_price_changes_its_currency_under_a_job(
+    house: House, admin: Browser, vendor: ScriptedVendor
+) -> None:
+    """The job waits with what it has, nothing is asked twice, and new work is refused with what to do."""
+    body = {**LONG, "parameters": {"focus": "the weather"}}
+    answers, go_on = vendor.respond, threading.Event()
+
+    def held(asked: Asked) -> str:
+        assert go_on.wait(60)
+        return answers(asked)
+
+    vendor.respond, asked_before = held, len(vendor.seen)
+    job_id = (await house.submit(body)).json()["id"]
+
+    async def asks() -> bool:
+        return len(vendor.seen) > asked_before
+
+    await until(asks, house.system.autopsy)
+    (deployment,) = (await admin.get("/deployments")).json()["value"]
+    path = f"/deployments/{deployment['id']}/prices"
+    price = await admin.send("POST", path, json={**deployment["price"], "currency": "USD"})
+    assert price.status_code == 201, price.text
+
+    async def refused() -> bool:
+        return bool((await estimated(house))["refused"])
+
+    await until(refused, house.system.autopsy, seconds=2)
+    told = await estimated(house)
+    assert (told["refused"]["code"], told["refused"]["resets_at"]) == ("budget_currency", None)
+    assert "EUR" in told["refused"]["message"]
+    assert (told["cost"]["currency"], told["may_run_out"]) == ("USD", False)
+    new = await house.submit(LONG)
+    assert (new.status_code, new.json()["error"]["code"]) == (422, "budget_currency")
+    assert "Retry-After" not in new.headers
+    assert "currency" in {one["code"] for one in new.json()["error"]["details"]}
+    go_on.set()
+
+    async def waits() -> bool:
+        return str((await house.job(job_id))["state"]) == "waiting"
+
+    await until(waits, house.system.autopsy)
+    job = await house.job(job_id)
+    assert (job["waiting"]["reason"], job["waiting"]["code"]) == ("budget", "budget_currency")
+    assert "ask your administrator" in job["waiting"]["message"]
+    (stands,) = (await admin.get("/budgets")).json()["value"]
+    assert stands["reserved_micros"] == 0
+    done = job["progress"]["done"]
+    assert 0 < done < job["progress"]["total"]
+    gone = await admin.send("DELETE", f"/budgets/{stands['id']}", headers={"If-Match": stands["etag"]})
+    assert gone.status_code == 204
+    job = await house.finished(job_id)
+    assert job["state"] == "succeeded", job["error"]
+    assert job["usage"]["calls"] == len(vendor.seen) - asked_before == job["progress"]["total"] - 1
+
+
 @pytest.mark.processes
 async def test_from_the_estimate_to_the_report_everything_adds_up(
-    house: House, admin: Browser, database: TestDatabase
+    house: House, admin: Browser, vendor: ScriptedVendor, database: TestDatabase
 ) -> None:
     told = await estimated(house)
     assert (told["pool"], told["first_member"]["deployment"]) == ("scripted", "scripted")
@@ -144,6 +200,7 @@ async def test_from_the_estimate_to_the_report_everything_adds_up(
     assert as_csv.text.splitlines()[1].startswith("test,EUR,")
     (stands,) = (await admin.get("/budgets")).json()["value"]
     assert (stands["reserved_micros"], stands["spent_micros"]) == (0, paid - first["usage"]["cost_micros"])
+    await the_price_changes_its_currency_under_a_job(house, admin, vendor)
     async with database.system.system() as session:
         asked = differences(session, tenants=[], kept_days=3650, deadline_seconds=600)
         assert [one async for one in asked] == []

@@ -62,14 +62,16 @@ class Desk:
         scope, subject = state.choice(
             [("tenant", ""), ("member", str(self.member_id)), ("task_type", "summarize")]
         )
+        hard, currency = state.choice([(0, "EUR"), (100, "EUR"), (10**12, "EUR"), (10**12, "USD")])
         if state.random() < 0.6:
             await execute(
                 self.database,
                 "INSERT INTO budgets (tenant_id, id, scope, subject, period, currency, soft_micros, hard_micros)"
-                " VALUES (:tenant, gen_random_uuid(), :scope, :subject, 'day', 'EUR', 0, :hard)",
+                " VALUES (:tenant, gen_random_uuid(), :scope, :subject, 'day', :currency, 0, :hard)",
+                currency=currency,
                 scope=scope,
                 subject=subject,
-                hard=state.choice([0, 100, 10**12]),
+                hard=hard,
                 **of,
             )
         if state.random() < 0.4:
@@ -204,8 +206,9 @@ async def test_what_is_explained_is_what_the_door_the_estimate_and_the_call_do(d
         if excluded and order:
             assert {one["deployment"]: one["reason"] for one in found["excluded"]} == excluded, number
         seen |= {refusal, *(one["reason"] for one in found["excluded"])}
-    assert seen >= {"", "task_type_not_permitted", "no_eligible_member", "budget_exhausted"}
-    assert seen >= {"credential", "budget", "region", "resting"}
+    refusals = {"task_type_not_permitted", "no_eligible_member", "budget_exhausted", "budget_currency"}
+    assert seen >= {"", *refusals}
+    assert seen >= {"credential", "budget", "currency", "region", "resting"}
 
 
 async def test_of_nobody_in_particular_a_departments_permission_and_a_groups_budget_count(desk: Desk) -> None:

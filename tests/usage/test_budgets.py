@@ -103,8 +103,13 @@ async def test_a_hard_limit_does_not_count_money_of_another_currency(purse: Purs
     budgets = await purse.budgets()
     assert not await purse.open(intent(purse.database, currency="USD"), budgets)
     async with purse.database.app.tenant(purse.database.tenant_id) as session:
-        with pytest.raises(BudgetInAnotherCurrency, match="is in EUR and the model is priced in USD"):
+        with pytest.raises(
+            BudgetInAnotherCurrency, match="is in EUR and the model is priced in USD"
+        ) as refused:
             await open_call(session, intent(purse.database, currency="USD"), budgets)
+    # No time to come back at: it is not a matter of time.
+    assert (refused.value.status, refused.value.retry_after_seconds) == (422, None)
+    assert refused.value.limits == {budgets[0].id: 10_000}
     assert await purse.open(intent(purse.database, currency="USD", reserved_micros=0), budgets)
 
 
