@@ -211,7 +211,7 @@ class CallOutcome(StrEnum):
 
 
 class NoticeKind(StrEnum):
-    """What ends, in a notice and as the type of an event."""
+    """What ends or costs too much, in a notice and as the type of an event."""
 
     DEPRECATION = "deployment.deprecation"
     """From then on the vendor advises against it; it serves on."""
@@ -219,6 +219,10 @@ class NoticeKind(StrEnum):
     """From then on the deployment may not serve."""
     CONTRACT = "contract.end"
     """From then on none of the provider's deployments may serve."""
+    OVERRUN = "cost.overrun"
+    """A vendor counted more than was reserved for the request, and is paid."""
+    BUDGET_EXCEEDED = "budget.exceeded"
+    """That carried a budget past its hard limit: it lets nothing through until its period ends or it is raised."""
 
 
 class WebhookState(StrEnum):

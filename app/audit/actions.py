@@ -86,6 +86,14 @@ class AuditAction(StrEnum):
     BUDGET_CREATE = "budget.create", "a budget was set, with its limits"
     BUDGET_CHANGE = "budget.change", "a budget's limits were changed, with what they were before"
     BUDGET_DELETE = "budget.delete", "a budget was deleted"
+    COST_OVERRUN = (
+        "cost.overrun",
+        "a deployment's vendor counted more than was reserved, for the first time on a day, with both sums until then",
+    )
+    BUDGET_EXCEED = (
+        "budget.exceed",
+        "that carried a budget past its hard limit, with the limit and what was spent",
+    )
     LEDGER_REPAIR = "ledger.repair", "the operator set a budget's sums to those of the calls charged to it"
     GRAPH_SESSION_BEGIN = "graph_session.begin", "a member let jobs read their files while they are away"
     GRAPH_SESSION_RENEW = "graph_session.renew", "the member proved again who they are"

@@ -16,7 +16,7 @@ from app.core.clock import new_id
 from app.notices.errors import NoticeNotFound
 from app.notices.outbox import post
 from app.notices.tables import Notice
-from app.pools.endings import Ending, endings
+from app.pools.endings import endings
 from app.pools.in_use import in_use
 from app.tenants.policy import load_policy
 from app.vocabulary import PLATFORM, NoticeKind
@@ -39,6 +39,7 @@ class NoticeView:
     threshold_days: int
     ends_at: datetime
     pools: Sequence[dict[str, Any]]
+    money: dict[str, Any] | None
     created_at: datetime
     acknowledged_at: datetime | None
     acknowledged_by: UUID | None
@@ -53,6 +54,7 @@ class NoticeView:
             "threshold_days": self.threshold_days,
             "ends_at": self.ends_at.isoformat(),
             "pools": list(self.pools),
+            "money": self.money,
         }
 
 
@@ -76,31 +78,10 @@ async def write(session: AsyncSession, *, tenant_id: UUID, now: datetime) -> lis
         after=now - _LOOK_BACK,
         before=now + timedelta(days=max(THRESHOLDS_DAYS)),
     )
-    written = []
-    for ending in soon:
-        days = threshold(ending.ends_at, now)
-        notice = None if days is None else await _write(session, tenant_id, ending, days)
-        if notice is not None:
-            view = _view(notice)
-            await post(
-                session,
-                tenant_id=tenant_id,
-                event_type=view.kind,
-                data=view.as_json(),
-                created_at=view.created_at,
-                notice_id=view.id,
-            )
-            written.append(view)
-    return written
-
-
-async def _write(session: AsyncSession, tenant_id: UUID, ending: Ending, days: int) -> Notice | None:
-    # Two processes that run the schedule at once write one row: the key decides.
-    return await session.scalar(
-        insert(Notice)
-        .values(
+    told = [
+        await announce(
+            session,
             tenant_id=tenant_id,
-            id=new_id(),
             kind=ending.kind,
             subject_id=ending.subject_id,
             subject_name=ending.subject_name,
@@ -109,9 +90,33 @@ async def _write(session: AsyncSession, tenant_id: UUID, ending: Ending, days: i
             ends_at=ending.ends_at,
             pools=[pool.as_json() for pool in ending.pools],
         )
+        for ending in soon
+        if (days := threshold(ending.ends_at, now)) is not None
+    ]
+    return [one for one in told if one is not None]
+
+
+async def announce(session: AsyncSession, *, tenant_id: UUID, **values: Any) -> NoticeView | None:
+    """Write a notice, and a message to each webhook that wants it; None if it was written before."""
+    # Two processes that run the schedule at once write one row: the key decides.
+    row = await session.scalar(
+        insert(Notice)
+        .values(tenant_id=tenant_id, id=new_id(), **values)
         .on_conflict_do_nothing()
         .returning(Notice)
     )
+    if row is None:
+        return None
+    view = _view(row)
+    await post(
+        session,
+        tenant_id=tenant_id,
+        event_type=view.kind,
+        data=view.as_json(),
+        created_at=view.created_at,
+        notice_id=view.id,
+    )
+    return view
 
 
 async def page(

@@ -14,7 +14,7 @@ from app.vocabulary import DeliveryState, WebhookState
 
 
 class Notice(TenantOwned, Base):
-    """A warning that something of the tenant's, or of the platform's that it uses, ends; written once.
+    """A warning that something of the tenant's, or of the platform's that it uses, ends or costs too much; written once.
 
     The subject is named, not referred to: the notice stays when the subject goes.
     """
@@ -31,10 +31,13 @@ class Notice(TenantOwned, Base):
     owner: Mapped[str]
     """Whose the subject is: `platform` or `tenant`."""
     threshold_days: Mapped[int]
-    """At most so many days were left when it was written; 0: the end had come."""
+    """At most so many days were left when it was written; 0: the end had come, or it is about money."""
     ends_at: Mapped[datetime]
+    """Of money: the end of the day, or of the budget's period."""
     pools: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     """Those that it serves in, as they were then: `AffectedPool.as_json()`."""
+    money: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """How many calls cost more than was reserved, the limit that was passed, what was spent; see overspending.py."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     acknowledged_at: Mapped[datetime | None]
     acknowledged_by: Mapped[UUID | None]

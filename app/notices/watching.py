@@ -7,6 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.core.clock import now
 from app.core.database import Database
 from app.core.logging import get_logger
+from app.notices import overspending
 from app.notices.outbox import remove_old
 from app.notices.service import write
 from app.notices.webhooks import forget_previous_secrets
@@ -31,6 +32,7 @@ class Watching:
             try:
                 async with self.app.tenant(tenant_id) as session:
                     written += len(await write(session, tenant_id=tenant_id, now=now()))
+                    written += len(await overspending.write(session, tenant_id=tenant_id, now=now()))
                     await remove_old(session, tenant_id=tenant_id, now=now())
                     await forget_previous_secrets(session, tenant_id=tenant_id, now=now())
             except (SQLAlchemyError, OSError) as error:

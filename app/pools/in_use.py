@@ -1,11 +1,13 @@
 """What a tenant depends on, read in its session: for those who look ahead, not for requests."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.pools.endings import InUse, published_revisions
 from app.pools.repository import PoolRepository
+from app.vocabulary import PLATFORM
 
 
 async def in_use(session: AsyncSession, *, tenant_id: UUID) -> InUse:
@@ -17,3 +19,13 @@ async def in_use(session: AsyncSession, *, tenant_id: UUID) -> InUse:
         deployments=await pools.own_deployments(),
         providers=await pools.own_providers(),
     )
+
+
+async def deployment_names(
+    session: AsyncSession, tenant_id: UUID, deployment_ids: Collection[UUID]
+) -> dict[UUID, tuple[str, str]]:
+    """What these are called, and whose they are (`platform` or `tenant`); archived ones too."""
+    return {
+        id_: (name, "platform" if owner == PLATFORM else "tenant")
+        for id_, name, owner in await PoolRepository(session, tenant_id).deployment_names(deployment_ids)
+    }

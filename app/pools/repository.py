@@ -128,6 +128,15 @@ class PoolRepository:
         )
         return tuple(deployment_facts(deployment, provider, None) for deployment, provider in rows)
 
+    async def deployment_names(self, ids: Collection[UUID]) -> list[tuple[UUID, str, UUID]]:
+        """Id, name and owner of those that this session may see."""
+        rows = await self._session.execute(
+            select(Deployment.id, Deployment.name, Deployment.tenant_id).where(
+                self._seen(Deployment.tenant_id), Deployment.id.in_(ids)
+            )
+        )
+        return [(id_, name, owner) for id_, name, owner in rows]
+
     async def own_providers(self) -> tuple[ProviderFacts, ...]:
         """Providers of this session's own tenant that are not archived."""
         rows = await self._session.scalars(

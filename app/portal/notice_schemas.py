@@ -20,19 +20,33 @@ class AffectedPoolResource(BaseModel):
     members_left: int
 
 
+class OverspentResource(BaseModel):
+    """Money past its limit, as it was when the notice was written; in micros of the currency."""
+
+    calls: int
+    """So many calls cost more than was reserved for them."""
+    limit_micros: int
+    """What was reserved for them; of a budget its hard limit."""
+    cost_micros: int
+    """What they cost; of a budget what it has spent in the period."""
+    currency: str
+
+
 class NoticeResource(BaseModel):
-    """An end that is announced or has come."""
+    """An end that is announced or has come, or money that went past its limit."""
 
     id: UUID
     kind: NoticeKind
     subject_id: UUID
-    """The deployment; of a contract the provider."""
+    """The deployment; of a contract the provider, of `budget.exceeded` the budget."""
     subject_name: str
     owner: Literal["platform", "tenant"]
     threshold_days: int
-    """At most so many days were left when it was written: 90, 30, 7; 0 when the end had come."""
+    """At most so many days were left when it was written: 90, 30, 7; 0 when the end had come, and of money."""
     ends_at: datetime
+    """Of money the end of the day in UTC, or of the budget's period."""
     pools: list[AffectedPoolResource]
+    money: OverspentResource | None
     created_at: datetime
     acknowledged_at: datetime | None
     acknowledged_by: UUID | None

@@ -1,4 +1,4 @@
-"""Notices: what ends soon of what the tenant uses, for its administrators to act on in time."""
+"""Notices: what ends soon of what the tenant uses and what cost too much, for its administrators to act on in time."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -27,7 +27,10 @@ async def list_notices(
     before: Annotated[UUID | None, Query(description="Id of the last notice of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Page[NoticeResource]:
-    """Ends of deployments and contracts, 90, 30 and 7 days ahead and when they have come; newest first."""
+    """Ends of deployments and contracts, 90, 30 and 7 days ahead and when they have come, and money past its limit.
+
+    Newest first.
+    """
     found = await service.page(
         session, tenant_id=caller.tenant_id, before=before, limit=limit + 1, acknowledged=acknowledged
     )

@@ -24,6 +24,12 @@ class ModelCall(TenantOwned, Base):
         Index(None, "tenant_id", "started_at"),
         Index(None, "tenant_id", "member_id", "started_at"),
         Index("ix_model_calls_pending", "started_at", postgresql_where="outcome = 'pending'"),
+        Index(
+            "ix_model_calls_overrun",
+            "tenant_id",
+            "settled_at",
+            postgresql_where="cost_micros > reserved_micros",
+        ),
     )
 
     member_id: Mapped[UUID]

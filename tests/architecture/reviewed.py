@@ -146,7 +146,7 @@ NOT_CONTENT = (
     ("job_steps", "reservation error error_chain"),
     ("jobs", "route_reason decision error estimate waiting_for"),
     ("model_calls", "charges"),
-    ("notices", "pools"),
+    ("notices", "pools money"),
     ("retention_runs", "removed"),
     ("schedules", "last_error last_note"),
     ("upload_sessions", "refused_message"),

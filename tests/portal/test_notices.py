@@ -2,11 +2,14 @@
 
 from uuid import UUID, uuid4
 
+from app.notices.watching import Watching
+from app.usage.ledger import open_call, settle
 from tests.conftest import TestDatabase
 from tests.entra import ADA, ALAN, EDSGER
 from tests.notices.ends import told
 from tests.portal.browsers import Portal, code
 from tests.tenants.administration import rows
+from tests.usage.money import ended, intent
 
 
 async def tenant_of(database: TestDatabase, portal: Portal, login: str) -> UUID:
@@ -44,6 +47,25 @@ async def test_an_administrator_pages_through_notices_and_acknowledges_one(
             listed = (await admin.get("/notices", params={"acknowledged": acknowledged})).json()["value"]
             assert [one["id"] for one in listed] == ids
         assert code(await admin.send("POST", f"/notices/{uuid4()}/acknowledge")) == (404, "notice_not_found")
+
+
+async def test_money_past_its_limit_stands_in_the_same_list(portal: Portal, database: TestDatabase) -> None:
+    async with portal.browser() as admin:
+        await admin.sign_in(ALAN)
+        tenant_id = await tenant_of(database, portal, ALAN)
+        call = intent(database, tenant_id=tenant_id)
+        async with database.app.tenant(tenant_id) as session:
+            await open_call(session, call)
+            await settle(session, [ended(call, cost_micros=2_500)])
+        await Watching(database.system, database.app).run()
+        (notice,) = (await admin.get("/notices")).json()["value"]
+    assert (notice["kind"], notice["subject_id"]) == ("cost.overrun", str(call.deployment_id))
+    assert notice["money"] == {
+        "calls": 1,
+        "limit_micros": 900,
+        "cost_micros": 2_500,
+        "currency": "EUR",
+    }
 
 
 async def test_others_neither_see_nor_acknowledge_it(portal: Portal, database: TestDatabase) -> None:
