@@ -1,6 +1,6 @@
 """From verified claims to the text a person reads, with its citations and its coverage."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,19 +68,28 @@ def chapter_of(segment: Segment) -> str:
 
 
 def coverage(
-    segments: Sequence[Segment], *, read: Iterable[int], cited: Iterable[int]
+    segments: Sequence[Segment],
+    *,
+    read: Iterable[int],
+    cited: Iterable[int],
+    asked: Collection[int] | None = None,
 ) -> tuple[dict[str, Any], list[int]]:
-    """Shares of the segments that say anything, and the indexes of those that were not read."""
+    """Shares of the segments that say anything and are asked about, and the indexes of those that were not read.
+
+    `asked` are those that are to be read; None for all of them.
+    """
     saying = [index for index, segment in enumerate(segments) if segment.text.strip()]
+    wanted = saying if asked is None else [index for index in saying if index in asked]
     was_read, was_cited = set(read), set(cited)
-    missing = [index for index in saying if index not in was_read]
-    processed = len(saying) - len(missing)
+    missing = [index for index in wanted if index not in was_read]
+    processed = len(wanted) - len(missing)
     return {
         "segments": len(saying),
+        "not_asked": len(saying) - len(wanted),
         "processed": processed,
         "cited": len(was_cited),
-        "ratio": _ratio(processed, len(saying)),
-        "cited_ratio": _ratio(len(was_cited), len(saying)),
+        "ratio": _ratio(processed, len(wanted)),
+        "cited_ratio": _ratio(len(was_cited), len(wanted)),
     }, missing
 
 

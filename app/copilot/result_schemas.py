@@ -24,12 +24,16 @@ SOURCE: Mapping[str, Any] = {
 """A citation of something that is no sentence of a text."""
 COVERAGE: Mapping[str, Any] = {
     "type": "object",
-    "required": ["segments", "processed", "cited", "ratio"],
+    "required": ["segments", "not_asked", "processed", "cited", "ratio"],
     "properties": {
-        "segments": {"type": "integer"},
+        "segments": {"type": "integer", "description": "those that say anything"},
+        "not_asked": {
+            "type": "integer",
+            "description": "of them, those that stay as they are: outside the scope, or without a letter to write otherwise",
+        },
         "processed": {"type": "integer"},
         "cited": {"type": "integer"},
-        "ratio": {"type": "number"},
+        "ratio": {"type": "number", "description": "processed of what was asked about; 1.0 is all of it"},
         "cited_ratio": {"type": "number"},
         "rows_only_in_statistics": {
             "type": "integer",

@@ -43,11 +43,12 @@ class Joined:
     """What all chunks came to, in the document's order."""
 
     items: Sequence[Mapping[str, Any]]
+    asked: frozenset[int]
+    """Segments that are to be asked about."""
     read: frozenset[int]
+    """Those of which every part was answered."""
     method: str
     counts: Mapping[str, int]
-    dead: tuple[Piece, ...]
-    """What no model could answer."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class StepwiseTask(Generic[P]):
                 return await self._plan(context)
             case StepKind.MAP:
                 return Outcome(
-                    output=_dump(await self._answered(context, _pieces(context)), _pieces(context))
+                    output=await self._answered(context, load_pieces(context.input, context.segments))
                 )
             case StepKind.FINAL:
                 return await self._final(context)
@@ -106,21 +107,47 @@ class StepwiseTask(Generic[P]):
     async def _final(self, context: StepContext) -> Outcome:
         parameters = self.parameters_of(context)
         if context.input.get("over") == "facts":
-            joined = _join(context.predecessors, context.segments)
+            joined = self._joined(context, context.predecessors)
             if not joined.read:
                 raise nothing_read()
             return self.finish(context, parameters, joined)
         outputs = [
-            _dump(await self._answered(context, each.pieces), each.pieces)
+            await self._answered(context, each.pieces)
             for each in self._chunks(context, minimum_tokens=_cap(context.context_tokens))
             if self._parts(context, each.pieces)
         ]
         if not outputs:
             raise no_text(self.name)
-        return self.finish(context, parameters, _join(outputs, context.segments))
+        return self.finish(context, parameters, self._joined(context, outputs))
 
-    async def _answered(self, context: StepContext, pieces: Sequence[Piece]) -> Answered:
-        return await self.answer(context, self.parameters_of(context), self._parts(context, pieces))
+    async def _answered(self, context: StepContext, pieces: Sequence[Piece]) -> dict[str, Any]:
+        parts = self._parts(context, pieces)
+        answered = await self.answer(context, self.parameters_of(context), parts)
+        return {
+            "items": list(answered.items),
+            "read": ranges({part.piece.segment for part in parts}),
+            "method": answered.method,
+            "counts": dict(answered.counts),
+        }
+
+    def _joined(self, context: StepContext, outputs: Sequence[Mapping[str, Any]]) -> Joined:
+        alive = [one for one in outputs if not one.get("dead")]
+        lost = [
+            piece
+            for one in outputs
+            if one.get("dead")
+            for piece in load_pieces(one["input"], context.segments)
+        ]
+        methods = {one["method"] for one in alive}
+        read = {at for one in alive for at in indexes(one["read"])}
+        whole = [Piece(at, 0, len(segment.text)) for at, segment in enumerate(context.segments)]
+        return Joined(
+            items=[item for one in alive for item in one["items"]],
+            asked=_segments_of(self._parts(context, whole)),
+            read=frozenset(read - _segments_of(self._parts(context, lost))),
+            method=methods.pop() if len(methods) == 1 else ("mixed" if methods else "none"),
+            counts=reduce(add_counts, (one["counts"] for one in alive), {}),
+        )
 
     def _parts(self, context: StepContext, pieces: Sequence[Piece]) -> list[Part]:
         parameters = self.parameters_of(context)
@@ -139,9 +166,7 @@ class StepwiseTask(Generic[P]):
 
 def described(context: StepContext, joined: Joined) -> dict[str, Any]:
     """What every result of such a task type says of itself."""
-    saying = {at for at, segment in enumerate(context.segments) if segment.text.strip()}
-    dead = {piece.segment for piece in joined.dead}
-    shares, missing = coverage(context.segments, read=saying - dead, cited=joined.read - dead)
+    shares, missing = coverage(context.segments, read=joined.read, cited=joined.read, asked=joined.asked)
     return {
         "coverage": shares,
         "missing": missing,
@@ -165,28 +190,5 @@ def _cap(context_tokens: int) -> int:
     return min(CHUNK_TOKENS, budget_within(context_tokens) // 3)
 
 
-def _pieces(context: StepContext) -> list[Piece]:
-    return load_pieces(context.input, context.segments)
-
-
-def _dump(answered: Answered, pieces: Sequence[Piece]) -> dict[str, Any]:
-    return {
-        "items": list(answered.items),
-        "read": ranges({piece.segment for piece in pieces}),
-        "method": answered.method,
-        "counts": dict(answered.counts),
-    }
-
-
-def _join(outputs: Sequence[Mapping[str, Any]], segments: Sequence[Segment]) -> Joined:
-    alive = [one for one in outputs if not one.get("dead")]
-    methods = {one["method"] for one in alive}
-    return Joined(
-        items=[item for one in alive for item in one["items"]],
-        read=frozenset(at for one in alive for at in indexes(one["read"])),
-        method=methods.pop() if len(methods) == 1 else ("mixed" if methods else "none"),
-        counts=reduce(add_counts, (one["counts"] for one in alive), {}),
-        dead=tuple(
-            piece for one in outputs if one.get("dead") for piece in load_pieces(one["input"], segments)
-        ),
-    )
+def _segments_of(parts: Sequence[Part]) -> frozenset[int]:
+    return frozenset(part.piece.segment for part in parts)

@@ -137,7 +137,9 @@ def write_result(
         "language": language,
         **described(context, joined),
     }
-    return Outcome(output={}, result=result, file=new_file(output, operations, mark))
+    return Outcome(
+        output={}, result=result, partial=bool(result["missing"]), file=new_file(output, operations, mark)
+    )
 
 
 def new_file(output: str, operations: Sequence[tuple[Segment, Operation]], mark: str) -> NewFile | None:

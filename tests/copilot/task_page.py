@@ -37,7 +37,7 @@ A job is `{"task_type": ..., "parameters": ..., "input": ...}`. Its `input` hold
 
 | field | meaning |
 |---|---|
-| `coverage` | of the `segments` that say anything, how many were `processed` by an accepted answer and how many are `cited`; `ratio` 1.0 means all. `rows_only_in_statistics`: rows of large tables of which only figures were read |
+| `coverage` | of the `segments` that say anything, how many were `processed` by an accepted answer and how many are `cited`. `not_asked` are those that stay as they are: outside the `scope` of a translation, or without a letter to write otherwise. `segments` is `processed`, `not_asked` and the `missing` together; `ratio` is of what was asked about, and 1.0 means all of it. `rows_only_in_statistics`: rows of large tables of which only figures were read |
 | `missing` | the segments that were not read; then the job is `partial` |
 | `method` | `generative` (a model wrote it), `extractive` (sentences of the document itself), `mixed`, or `none` where nobody was asked |
 | `language` | of what was written, ISO 639-1; `und` where it is unknown |

@@ -162,7 +162,8 @@ async def test_a_file_says_truly_what_was_corrected_and_which_formatting_is_kept
 
 async def test_a_dead_part_makes_the_result_partial_and_names_its_segments() -> None:
     segments = document(
-        *(f"Ship {at} lies in the harbour, the crew recieve their pay on friday." for at in range(100))
+        *(f"Ship {at} lies in the harbour, the crew recieve their pay on friday." for at in range(100)),
+        "2027",
     )
     asked = MemoryJob(
         segments, ProofreadParameters(), providers=[finds(issue("recieve", "receives"))], task_type="proofread",
@@ -173,4 +174,7 @@ async def test_a_dead_part_makes_the_result_partial_and_names_its_segments() -> 
     dead = {piece[0] for piece in asked.steps[0].input["pieces"]}
     assert outcome.partial
     assert set(result["missing"]) == dead
+    shares = result["coverage"]
+    assert (shares["segments"], shares["not_asked"], shares["processed"]) == (101, 1, 100 - len(dead))
+    assert shares["ratio"] == pytest.approx((100 - len(dead)) / 100, abs=0.001)
     assert {one["segment"] for one in result["issues"]} == set(range(100)) - dead

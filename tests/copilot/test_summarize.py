@@ -66,6 +66,7 @@ async def test_a_short_memo_is_summarized_in_one_pass(memo: list[Segment], lengt
     check_result(job, result)
     assert result["coverage"] == {
         "segments": 6,
+        "not_asked": 0,
         "processed": 6,
         "cited": len({citation["segment"] for citation in result["citations"]}),
         "ratio": 1.0,

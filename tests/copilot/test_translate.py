@@ -110,11 +110,21 @@ async def test_german_addresses_the_reader_as_asked(formality: str, wrong: str, 
 
 
 @pytest.mark.parametrize(("scope", "asked_about"), [("all", 3), ("body", 1)])
-async def test_the_scope_says_which_parts_are_translated(scope: str, asked_about: int) -> None:
+async def test_the_scope_says_which_parts_are_translated_and_the_coverage_which_are_not(
+    scope: str, asked_about: int
+) -> None:
     segments = document(
-        "The ship was painted.", (SegmentKind.FOOTNOTE, "Not by us."), (SegmentKind.HEADER, "Harbour")
+        "The ship was painted.",
+        (SegmentKind.FOOTNOTE, "Not by us."),
+        (SegmentKind.HEADER, "Harbour"),
+        "1.5 / 2027",
     )
     asked = job(always("Das Schiff"), segments=segments, scope=scope)
     result = dict((await asked.run()).result or {})
     assert len(asked.requests[0].blocks) == asked_about
     assert result["text"].splitlines()[2] == ("Das Schiff" if scope == "all" else "Harbour")
+    assert result["coverage"] == {
+        "segments": 4, "not_asked": 4 - asked_about, "processed": asked_about, "cited": asked_about,
+        "ratio": 1.0, "cited_ratio": 1.0,
+    }  # fmt: skip
+    assert result["missing"] == []
