@@ -74,13 +74,14 @@ class _TenantSession(Session):
     """The session class on which the tenant is set; other sessions stay untouched."""
 
 
+_SET_TENANT = text("SELECT set_config('app.tenant_id', :tenant, true)")
+
+
 @event.listens_for(_TenantSession, "after_begin")
 def _set_tenant(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
     tenant_id = session.info.get("tenant_id")
     if tenant_id is not None:
-        connection.execute(
-            text("SELECT set_config('app.tenant_id', :tenant, true)"), {"tenant": str(tenant_id)}
-        )
+        connection.execute(_SET_TENANT, {"tenant": str(tenant_id)})
     elif not session.info.get("across_tenants"):
         raise TenantRequired("open a session with Database.tenant(...) or Database.system()")
 

@@ -7,7 +7,7 @@ It is not fenced: a call was paid for even if its step was lost.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -121,8 +121,8 @@ async def open_call(session: AsyncSession, intent: CallIntent, budgets: Sequence
         currency=intent.currency,
         at=now(),
     )
-    connection = await session.connection()
-    await connection.execute(_OPEN, {**asdict(intent), "charges": charges or None})
+    # Not `asdict`: it copies every id deeply, for a tenth of what the transaction costs.
+    await session.execute(_OPEN, {**vars(intent), "charges": charges or None})
 
 
 # Budgets' periods are locked in the order of their keys, as `budgets.reserve` does. A call counts once in

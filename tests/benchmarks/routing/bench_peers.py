@@ -2,8 +2,8 @@
 
 CPU milliseconds a request are those of whoever routes: of this process for the bare client and ours (client and
 all), of the peer's own processes for the others, whose caller is a bare client that is not counted. The vendor,
-Redis and Postgres are processes of their own. Contenders take turns, so that whatever else the machine does falls
-on all of them.
+Redis and Postgres are processes of their own. All ask the same two messages, and contenders take turns, so that
+whatever else the machine does falls on all of them.
 """
 
 import json
@@ -25,6 +25,7 @@ from app.core.redis import connect
 from app.llm.clients import Clients
 from app.llm.loop import ModelCaller
 from app.llm.scope import prepay
+from app.llm.types import Message
 from app.pools.breakers import Breakers
 from app.pools.limits import Limits
 from app.vocabulary import Environment
@@ -135,8 +136,12 @@ async def test_ours_beside_the_others(
     body = {
         "model": "alpha",
         "max_tokens": 50,
-        "messages": [{"role": "user", "content": "[B1] Revenue rose."}],
+        "messages": [
+            {"role": "system", "content": "Answer."},
+            {"role": "user", "content": "[B1] Revenue rose."},
+        ],
     }
+    messages = [Message("system", "Answer."), Message("user", "[B1] Revenue rose.")]
 
     async def bare() -> None:
         async with session.post(f"{vendor_url}/chat/completions", json=body) as answer:
@@ -144,7 +149,7 @@ async def test_ours_beside_the_others(
 
     async def client() -> None:
         async with bench.clients.lease(ours.pool.members[0]) as adapter:
-            await adapter.complete(request(), [], timeout_seconds=30)
+            await adapter.complete(request(), messages, timeout_seconds=30)
 
     ports = [_free_port() for _ in range(2)]
     with ExitStack() as stack:
