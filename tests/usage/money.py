@@ -9,7 +9,7 @@ from sqlalchemy import insert, text
 
 from app.core.clock import new_id, now
 from app.usage.budgets import BudgetFacts, Standing, load_budgets, standings
-from app.usage.errors import BudgetExhausted
+from app.usage.errors import MoneyRefused
 from app.usage.ledger import CallIntent, CallRecord, open_call, settle
 from app.usage.tables import Budget
 from app.vocabulary import BudgetScope, CallOutcome, Period
@@ -88,7 +88,7 @@ class Purse:
         async with self.database.app.tenant(one.tenant_id) as session:
             try:
                 await open_call(session, one, budgets)
-            except BudgetExhausted:
+            except MoneyRefused:
                 return False
         return True
 
