@@ -1,4 +1,4 @@
-"""Workbooks: cells of text, text boxes, titles of charts. Numbers, formulas and names are never touched.
+"""Workbooks: cells of text, text boxes, titles of charts, headers for print. Numbers, formulas and names are never touched.
 
 Cells of the same text share one string. It is changed in place where all of them change alike; a cell that
 parts from the others gets a string of its own. So a sheet whose cells all follow is the same bytes.
@@ -26,6 +26,7 @@ from app.documents.writers import cell_text
 from app.documents.writers.graphics import Text, diagrams, drawing_spot, graphic_texts
 from app.documents.writers.pieces import Spot, Writable
 from app.documents.writers.xlsx_bound import Bindings, bindings
+from app.documents.writers.xlsx_print import PrintTexts
 from app.vocabulary import SegmentKind
 
 
@@ -121,6 +122,7 @@ def open_document(package: Package, notes: Counter[str]) -> Writable:
         root = package.xml(book.strings_part)
         book.strings = [each for each in root if name_of(each) == "x:si"]
     found: list[Spot] = []
+    prints = PrintTexts(package, notes)
     formats = unseen_formats(package, main)
     listed = sheets(package, main)
     bound = bindings(package, main, listed)
@@ -136,7 +138,8 @@ def open_document(package: Package, notes: Counter[str]) -> Writable:
         notes.update(left)
         found += spots
         found += _drawing_spots(package, sheet.name, sheet.part)
-    return Writable(found, book.finish)
+        found += prints.spots(sheet.name, sheet.part)
+    return Writable(found, lambda: [*book.finish(), *prints.finish()])
 
 
 def _cell_spots(
