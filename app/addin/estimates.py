@@ -27,6 +27,7 @@ from app.http.guards import Caller, InProcess, TenantSealer, TenantSession, acto
 from app.http.routes import GuardedRoute
 from app.http.services import Services
 from app.identity.principal import Principal
+from app.jobs.accept import full_queue
 from app.usage.budgets import Payer, Standing, allowance, soft_warnings, stand_of
 from app.usage.errors import MoneyRefused
 
@@ -70,6 +71,7 @@ async def estimate_job(
         ),
         stand,
     )
+    refusal = refusal or await _full_queue(caller, state, session)
     told = placement.estimate
     return EstimateResource.model_validate(
         {**told.as_json(), **_beside_budgets(told.cost.high, told.currency, stand, refusal)}
@@ -98,6 +100,7 @@ async def estimate_batch_of_documents(
         ),
         stand,
     )
+    refusal = refusal or await _full_queue(caller, state, session)
     refused_documents = [
         {"document_id": document_id, "code": error.code, "message": error.message}
         for document_id, error in list(told.refused.items())[:_SHOWN]
@@ -159,6 +162,13 @@ async def _unless_refused(
     except MoneyRefused as error:
         refusal = Refusal(code=error.code, message=error.message, resets_at=error.resets_at)
         return await reckon(), refusal
+
+
+async def _full_queue(caller: Principal, state: Services, session: AsyncSession) -> Refusal | None:
+    """That as many jobs wait as may; it is the last thing that the door asks."""
+    policy = await state.configuration.policy(caller.tenant_id)
+    full = await full_queue(session, caller.tenant_id, policy.max_jobs_queued)
+    return None if full is None else Refusal(code=full.code, message=full.message)
 
 
 def _beside_budgets(

@@ -328,7 +328,7 @@ class EstimateFigures(BaseModel):
 
 
 class Refusal(BaseModel):
-    """Why the job would not be accepted now; `resets_at` is null where waiting does not help."""
+    """Why the job would not be accepted now; `resets_at` says when a budget begins anew, where that helps."""
 
     code: str
     message: str

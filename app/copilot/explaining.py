@@ -19,8 +19,7 @@ from app.copilot.windows import context_tokens
 from app.copilot.work import PROMPT_TOKENS
 from app.core.crypto import Sealer
 from app.core.errors import AppError
-from app.jobs.accept import check_room
-from app.jobs.errors import TooManyJobs
+from app.jobs.accept import full_queue
 from app.pools.balancing import BALANCED, Figures
 from app.pools.configuration import Configuration
 from app.pools.errors import NoRoute
@@ -125,20 +124,9 @@ async def explain(
     found = await decide(configuration, tenant_id, job, circumstances)
     if found.refusal is None:
         # The last thing that the door asks.
-        found = replace(found, refusal=await _full_queue(session, configuration, tenant_id))
+        policy = await configuration.policy(tenant_id)
+        found = replace(found, refusal=await full_queue(session, tenant_id, policy.max_jobs_queued))
     return _explanation(found, job, stand, known)
-
-
-async def _full_queue(
-    session: AsyncSession, configuration: Configuration, tenant_id: UUID
-) -> TooManyJobs | None:
-    """The refusal of a job while as many wait as may."""
-    policy = await configuration.policy(tenant_id)
-    try:
-        await check_room(session, tenant_id, policy.max_jobs_queued)
-    except TooManyJobs as error:
-        return error
-    return None
 
 
 def _explanation(

@@ -121,7 +121,9 @@ async def accept(
 
     Raises: `TooManyJobs`, `IdempotencyKeyReused`.
     """
-    await check_room(session, tenant_id, max_jobs_queued)
+    full = await full_queue(session, tenant_id, max_jobs_queued)
+    if full is not None:
+        raise full
     job_id = new_id()
     savepoint = await session.begin_nested()
     await _insert(session, sealer, new, tenant_id=tenant_id, member_id=member_id, job_id=job_id)
@@ -161,13 +163,13 @@ async def accept(
     return job_id
 
 
-async def check_room(session: AsyncSession, tenant_id: UUID, limit: int) -> None:
-    """Whether the tenant's queue holds fewer jobs than it may. Raises: `TooManyJobs`."""
+async def full_queue(session: AsyncSession, tenant_id: UUID, limit: int) -> TooManyJobs | None:
+    """The refusal of a further job while as many of the tenant's wait as may; None while there is room."""
     waiting = (
         select(Job.id).where(Job.tenant_id == tenant_id, Job.state == JobState.QUEUED).limit(limit).subquery()
     )
-    if await session.scalar(select(func.count()).select_from(waiting)) == limit:
-        raise TooManyJobs(limit)
+    count = await session.scalar(select(func.count()).select_from(waiting))
+    return TooManyJobs(limit) if count == limit else None
 
 
 async def _insert(

@@ -212,7 +212,7 @@ async def test_a_route_for_a_department_and_a_members_budget_are_seen(
         assert code(await neighbour.send("POST", "/explain", json=asked)) == (404, "member_not_found")
 
 
-async def test_a_full_queue_is_told_as_the_door_refuses_it(
+async def test_a_full_queue_is_told_by_explanations_and_estimates_as_the_door_refuses_it(
     portal: Portal, admin: Browser, database: TestDatabase
 ) -> None:
     tenant = await tenant_of(admin)
@@ -226,12 +226,14 @@ async def test_a_full_queue_is_told_as_the_door_refuses_it(
         job = {"task_type": "summarize", "input": {"text": "The harbour opens on Monday."}}
         assert (await ada.post("/jobs", json=job)).status_code == 202
         full = await explained(portal, database, admin)
+        estimated = (await ada.post("/estimates", json=job)).json()["refused"]
         refused = (await ada.post("/jobs", json=job)).json()["error"]
     assert (full["would_be_accepted"], full["refusal"]) == (
         False,
         {"code": "too_many_jobs", "message": refused["message"]},
     )
     assert full["order"]
+    assert estimated == {**full["refusal"], "resets_at": None}
     await changed(admin, "PUT", "/task-permissions/summarize", 1, {"roles": ["Auditor"]})
     assert (await explained(portal, database, admin))["refusal"]["code"] == "task_type_not_permitted"
 
