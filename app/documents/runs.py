@@ -1,7 +1,7 @@
 """Runs of a segment out of the items that a reader finds in its paragraphs, whatever the format.
 
 Text of the same formatting is one run. The formatting that most of a paragraph has is its usual one and
-needs no tag; what stands out, and what is opaque, is numbered through the segment in reading order.
+needs no tag, unless that is in a link, a control or the like; what stands out, and what is opaque, is numbered through the segment in reading order.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -19,6 +19,8 @@ class Item:
     key: Hashable = None
     source: object = None
     """What a writer needs to find it again."""
+    is_within: bool = False
+    """Whether it stands in a link, a control or the like, where text of a place of its own has no business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,13 @@ def _lead(items: Sequence[Item]) -> Item:
 
 
 def _numbered(merged: Sequence[tuple[int, list[Item]]]) -> list[Stretch]:
-    letters: dict[int, dict[Hashable, int]] = {}
+    letters: dict[int, dict[Hashable, tuple[bool, int]]] = {}
     for number, items in merged:
         if items[0].kind is RunKind.TEXT:
-            looks, key = letters.setdefault(number, {}), _lead(items).key
-            looks[key] = looks.get(key, 0) + sum(len(item.text) for item in items)
+            looks, lead = letters.setdefault(number, {}), _lead(items)
+            _, before = looks.get(lead.key, (False, 0))
+            # Untagged text of an answer would fall into a link that were usual.
+            looks[lead.key] = not lead.is_within, before + sum(len(item.text) for item in items)
     usual = {number: max(looks, key=looks.__getitem__) for number, looks in letters.items()}
     found: list[Stretch] = []
     tag = 0

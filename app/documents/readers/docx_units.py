@@ -80,7 +80,8 @@ def items(units: Sequence[Unit]) -> list[Item]:
             found.append(Item("".join(each.text for each in field), RunKind.FIELD, source=field))
         elif unit.role is Role.TEXT:
             key = None if plain else (unit.chain, _look(unit.run, looks), ranges[at])
-            found.append(Item(unit.text, key=key, source=(unit,)))
+            is_within = bool(unit.chain or ranges[at])
+            found.append(Item(unit.text, key=key, source=(unit,), is_within=is_within))
         elif unit.role in _KINDS:
             kind = RunKind.FIELD if name_of(unit.element) == "w:fldSimple" else _KINDS[unit.role]
             found.append(Item(unit.text, kind, source=(unit,)))

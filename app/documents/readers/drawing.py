@@ -21,7 +21,8 @@ def items(paragraph: Element, unseen: Collection[Element] = ()) -> list[Item]:
             case "a:r" if each in unseen:
                 found.append(Item("", RunKind.OBJECT, source=each))
             case "a:r":
-                found.append(Item(_text(each), key=_look(each), source=each))
+                look = _look(each)
+                found.append(Item(_text(each), key=look, source=each, is_within=b"hlinkClick" in look))
             case "a:br":
                 found.append(Item("\n", RunKind.BREAK, source=each))
             case "a:fld":

@@ -174,6 +174,12 @@ def test_a_link_keeps_its_target_and_a_control_stays_one() -> None:
     assert len(found.findall(f"{_W}sdt/{_W}sdtPr/{_W}id")) == 1
 
 
+def test_what_is_written_beside_a_link_does_not_fall_into_it_however_long_it_is() -> None:
+    link = f'<w:hyperlink w:anchor="x">{run("the whole of the long annex to this")}</w:hyperlink>'
+    found = _one(f"<w:p>{run('See ')}{link}{run('.')}</w:p>", "Siehe <g1>den Anhang</g1> bitte.")
+    assert _shape(found) == ["r:Siehe ", "hyperlink:den Anhang", "r: bitte."]
+
+
 def test_a_comment_and_a_bookmark_go_around_what_they_were_around() -> None:
     body = (
         f'<w:p>{run("The board ")}<w:commentRangeStart w:id="1"/>{run("approved")}<w:commentRangeEnd w:id="1"/>'

@@ -129,6 +129,18 @@ def test_the_order_of_the_answer_is_followed_and_a_link_goes_with_its_words() ->
     ]
 
 
+def test_what_is_written_beside_a_link_does_not_fall_into_it() -> None:
+    made: Any = pptx.Presentation()
+    frame = made.slides.add_slide(made.slide_layouts[5]).shapes.title.text_frame
+    for text, address in (("See ", None), ("all that is in the annex", "https://example.com/")):
+        run = frame.paragraphs[0].add_run()
+        run.text, run.hyperlink.address = text, address
+    buffer = io.BytesIO()
+    made.save(buffer)
+    (segment,) = writable(buffer.getvalue()).segments
+    assert with_tags(segment.runs) == "See <g1>all that is in the annex</g1>"
+
+
 def test_outside_the_changed_paragraph_the_slide_is_the_same_xml() -> None:
     produced = apply(_FILE, [_answered(_SEGMENTS[2], "Erste Zeile<x1/>zweite Zeile")])
     trees = [
