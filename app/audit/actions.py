@@ -56,6 +56,7 @@ class AuditAction(StrEnum):
     DEPLOYMENT_ARCHIVE = "deployment.archive", "a deployment was put away"
     DEPLOYMENT_PROBE = "deployment.probe", "a deployment was called once, to see whether it answers"
     PRICE_ADD = "price.add", "another price of a deployment counts from then on"
+    PRICE_WITHDRAW = "price.withdraw", "the tenant's own prices of a deployment count no more"
     PROMPT_SET_CREATE = "prompt_set.create", "a revision of a task type's prompts was added, with its hash"
     PROVIDER_CREATE = "provider.create", "a vendor account was set up"
     PROVIDER_CHANGE = "provider.change", "a vendor account was changed, with what and how"

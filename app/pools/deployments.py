@@ -1,4 +1,4 @@
-"""Models at vendor accounts as administrators keep them, and what they cost from when on."""
+"""Models at vendor accounts as administrators keep them. What they cost stands in prices.py."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.actions import AuditAction
-from app.audit.record import Actor, record
+from app.audit.record import Actor
 from app.core.clock import new_id, now
 from app.core.errors import ErrorDetail
-from app.pools import owned
-from app.pools.errors import Archived, DeploymentNotFound, ProviderNotFound, StillInUse, WrongConfiguration
+from app.pools import owned, prices
+from app.pools.errors import DeploymentNotFound, ProviderNotFound, StillInUse, WrongConfiguration
 from app.pools.filling import UNSAID, Unsaid, fill
 from app.pools.repository import PoolRepository, deployment_facts
-from app.pools.tables import Deployment, ModelPool, PoolMember, PriceRevision, Provider
+from app.pools.tables import Deployment, ModelPool, PoolMember, Provider
 from app.pools.values import DeploymentFacts
 from app.vocabulary import PLATFORM, ProviderKind
 
@@ -32,20 +32,6 @@ class DeploymentView:
     version: int
     archived_at: datetime | None
     deprecated_at: datetime | None
-
-
-@dataclass(frozen=True)
-class PriceView:
-    """A price revision: micros of the currency per million tokens, whose it is and since when."""
-
-    id: UUID
-    tenant_id: UUID
-    currency: str
-    input_micros: int
-    cached_input_micros: int
-    output_micros: int
-    reasoning_micros: int
-    created_at: datetime
 
 
 async def page(
@@ -110,7 +96,7 @@ async def create(
     await owned.note(session, row, AuditAction.DEPLOYMENT_CREATE, actor, named)
     counts = filled.price if isinstance(price, Unsaid) else price
     if counts is not None:
-        await add_price(session, tenant_id=tenant_id, deployment_id=row.id, values=counts, actor=actor)
+        await prices.add(session, tenant_id=tenant_id, deployment_id=row.id, values=counts, actor=actor)
     return await find(session, tenant_id=tenant_id, deployment_id=row.id), filled.from_facts
 
 
@@ -173,55 +159,6 @@ async def archive(
     return await find(session, tenant_id=tenant_id, deployment_id=deployment_id)
 
 
-async def prices(session: AsyncSession, *, tenant_id: UUID, deployment_id: UUID) -> list[PriceView]:
-    """Price revisions of a deployment, the newest first; the tenant's own count before the platform's.
-
-    Raises: `DeploymentNotFound`.
-    """
-    await find(session, tenant_id=tenant_id, deployment_id=deployment_id)
-    rows = await session.scalars(
-        select(PriceRevision)
-        .where(
-            PriceRevision.tenant_id.in_((tenant_id, PLATFORM)), PriceRevision.deployment_id == deployment_id
-        )
-        .order_by(PriceRevision.created_at.desc(), PriceRevision.id.desc())
-        .limit(200)
-    )
-    return [_price_view(row) for row in rows]
-
-
-async def add_price(
-    session: AsyncSession, *, tenant_id: UUID, deployment_id: UUID, values: Mapping[str, Any], actor: Actor
-) -> PriceView:
-    """Let a price count from now on; calls of before keep theirs. Also a tenant's own for the platform's deployment.
-
-    Raises: `Archived`, `DeploymentNotFound`.
-    """
-    found = await find(session, tenant_id=tenant_id, deployment_id=deployment_id)
-    if found.archived_at is not None:
-        raise Archived(_WHAT)
-    row = PriceRevision(
-        tenant_id=tenant_id,
-        id=new_id(),
-        deployment_tenant_id=found.facts.tenant_id,
-        deployment_id=deployment_id,
-        created_at=now(),
-        **values,
-    )
-    session.add(row)
-    await session.flush()
-    await record(
-        session,
-        tenant_id=tenant_id,
-        actor=actor,
-        action=AuditAction.PRICE_ADD,
-        target_type=_WHAT,
-        target_id=str(deployment_id),
-        detail={"name": found.facts.name, **values},
-    )
-    return _price_view(row)
-
-
 def _query(tenant_id: UUID) -> Any:
     return (
         select(Deployment, Provider)
@@ -244,19 +181,6 @@ async def _views(session: AsyncSession, tenant_id: UUID, rows: Sequence[Any]) ->
         )
         for deployment, provider in rows
     ]
-
-
-def _price_view(row: PriceRevision) -> PriceView:
-    return PriceView(
-        id=row.id,
-        tenant_id=row.tenant_id,
-        currency=row.currency,
-        input_micros=row.input_micros,
-        cached_input_micros=row.cached_input_micros,
-        output_micros=row.output_micros,
-        reasoning_micros=row.reasoning_micros,
-        created_at=row.created_at,
-    )
 
 
 async def _changeable(

@@ -114,7 +114,7 @@ class _Export:
         """The tenant's newest own price of each deployment."""
         rows = await self._session.scalars(
             select(PriceRevision)
-            .where(PriceRevision.tenant_id == self._tenant_id)
+            .where(PriceRevision.tenant_id == self._tenant_id, PriceRevision.withdrawn_at.is_(None))
             .order_by(PriceRevision.created_at, PriceRevision.id)
         )
         return {row.deployment_id: {name: getattr(row, name) for name in _PRICES} for row in rows}

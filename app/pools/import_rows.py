@@ -126,7 +126,7 @@ class ImportRows:
         if self._own_prices is None:
             rows = await self._session.scalars(
                 select(PriceRevision)
-                .where(PriceRevision.tenant_id == self._tenant_id)
+                .where(PriceRevision.tenant_id == self._tenant_id, PriceRevision.withdrawn_at.is_(None))
                 .order_by(PriceRevision.created_at, PriceRevision.id)
             )
             self._own_prices = {row.deployment_id: row for row in rows}

@@ -60,7 +60,11 @@ async def put_price(session: AsyncSession, deployment_id: UUID, **prices: Any) -
     """Append a price revision if the newest says something else."""
     newest = await session.scalar(
         select(PriceRevision)
-        .where(PriceRevision.tenant_id == PLATFORM, PriceRevision.deployment_id == deployment_id)
+        .where(
+            PriceRevision.tenant_id == PLATFORM,
+            PriceRevision.deployment_id == deployment_id,
+            PriceRevision.withdrawn_at.is_(None),
+        )
         .order_by(PriceRevision.created_at.desc(), PriceRevision.id.desc())
         .limit(1)
     )

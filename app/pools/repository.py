@@ -196,7 +196,11 @@ class PoolRepository:
         rows = await self._session.scalars(
             select(PriceRevision)
             .ext(distinct_on(PriceRevision.deployment_id))
-            .where(self._seen(PriceRevision.tenant_id), PriceRevision.deployment_id.in_(list(deployment_ids)))
+            .where(
+                self._seen(PriceRevision.tenant_id),
+                PriceRevision.deployment_id.in_(list(deployment_ids)),
+                PriceRevision.withdrawn_at.is_(None),
+            )
             .order_by(
                 PriceRevision.deployment_id,
                 # A tenant's own negotiated price counts before the platform's.

@@ -109,7 +109,10 @@ class Deployment(TenantOwned, Base):
 
 
 class PriceRevision(TenantOwned, Base):
-    """Prices of a deployment in micros of the currency per million tokens; the newest counts."""
+    """Prices of a deployment in micros of the currency per million tokens; the newest that is not withdrawn counts.
+
+    A row stays for good: calls refer to the one they were made at.
+    """
 
     __tablename__ = "price_revisions"
     __table_args__ = (*_reference("deployment", "deployments"),)
@@ -122,6 +125,8 @@ class PriceRevision(TenantOwned, Base):
     output_micros: Mapped[int]
     reasoning_micros: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    withdrawn_at: Mapped[datetime | None]
+    """From then on it counts no more: the one before it does not either, for all of an owner's are withdrawn at once."""
 
 
 class PromptSet(TenantOwned, Base):

@@ -9,7 +9,8 @@ from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 from pydantic import BaseModel as Shown
 
 from app.llm.probing import Report
-from app.pools.deployments import DeploymentView, PriceView
+from app.pools.deployments import DeploymentView
+from app.pools.prices import PriceView
 from app.pools.prompt_sets import MOST_CHARACTERS, PromptSetView
 from app.pools.sub_processors import SubProcessor
 from app.portal.model_schemas import STAYS, Slug, Words
@@ -41,7 +42,7 @@ class PriceFields(Closed):
 
 
 class PriceResource(Shown):
-    """A price revision; the newest of the organisation's own counts, else the platform's newest."""
+    """A price revision; the newest of the organisation's own that is not withdrawn counts, else the platform's."""
 
     id: UUID
     owner: Owner
@@ -51,6 +52,8 @@ class PriceResource(Shown):
     output_micros: int
     reasoning_micros: int
     created_at: datetime
+    withdrawn_at: datetime | None
+    """From then on it counts no more; calls made at it keep it."""
 
     @classmethod
     def of(cls, view: PriceView) -> Self:

@@ -10,10 +10,11 @@ from app.http.etags import IfMatch, expected_version, show_version
 from app.http.guards import InProcess, actor
 from app.http.routes import GuardedRoute
 from app.llm.probing import probe
-from app.pools import deployments
+from app.pools import deployments, prices
 from app.pools.deployments import DeploymentView
 from app.pools.errors import Archived
 from app.pools.filling import UNSAID
+from app.pools.prices import Prices
 from app.portal.deployment_schemas import (
     ChangeDeployment,
     CreatedDeployment,
@@ -132,11 +133,11 @@ async def archive_deployment(
 
 @router.get("/{deployment_id}/prices")
 async def list_prices(
-    deployment_id: UUID, desk: LooksAtConfiguration, session: ConfigurationSession
+    deployment_id: UUID, response: Response, desk: LooksAtConfiguration, session: ConfigurationSession
 ) -> Page[PriceResource]:
-    """Price revisions, the newest first, two hundred at most."""
-    found = await deployments.prices(session, tenant_id=desk.tenant_id, deployment_id=deployment_id)
-    return Page(value=[PriceResource.of(one) for one in found])
+    """Price revisions, the newest first, two hundred at most. The ETag is what a withdrawal names."""
+    found = await prices.look(session, tenant_id=desk.tenant_id, deployment_id=deployment_id)
+    return _prices(found, response)
 
 
 @router.post("/{deployment_id}/prices", status_code=201, responses=refused(409))
@@ -148,7 +149,7 @@ async def add_price(
     session: ConfigurationSession,
 ) -> PriceResource:
     """Let a price count from now on: also the organisation's own for a deployment of the platform's."""
-    added = await deployments.add_price(
+    added = await prices.add(
         session,
         tenant_id=desk.tenant_id,
         deployment_id=deployment_id,
@@ -156,6 +157,26 @@ async def add_price(
         actor=actor(request, desk.caller),
     )
     return PriceResource.of(added)
+
+
+@router.post("/{deployment_id}/prices/withdraw", responses=refused(400, 412))
+async def withdraw_prices(
+    deployment_id: UUID,
+    request: Request,
+    response: Response,
+    desk: ChangesConfiguration,
+    session: ConfigurationSession,
+    if_match: IfMatch = None,
+) -> Page[PriceResource]:
+    """Let none of the organisation's own prices count any more: then the platform's does, or none and calls are free."""
+    found = await prices.withdraw(
+        session,
+        tenant_id=desk.tenant_id,
+        deployment_id=deployment_id,
+        version=expected_version(if_match, "prices"),
+        actor=actor(request, desk.caller),
+    )
+    return _prices(found, response)
 
 
 @router.post("/{deployment_id}/probe", responses=refused(409))
@@ -190,3 +211,8 @@ async def probe_deployment(
 def _shown(view: DeploymentView, response: Response) -> DeploymentResource:
     show_version(response, view.version)
     return DeploymentResource.of(view)
+
+
+def _prices(found: Prices, response: Response) -> Page[PriceResource]:
+    show_version(response, found.version)
+    return Page(value=[PriceResource.of(one) for one in found.revisions])

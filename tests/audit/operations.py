@@ -60,6 +60,7 @@ RECORDS: dict[str, set[AuditAction]] = {
     "PATCH /portal/v1/deployments/{deployment_id}": {AuditAction.DEPLOYMENT_CHANGE},
     "POST /portal/v1/deployments/{deployment_id}/archive": {AuditAction.DEPLOYMENT_ARCHIVE},
     "POST /portal/v1/deployments/{deployment_id}/prices": {AuditAction.PRICE_ADD},
+    "POST /portal/v1/deployments/{deployment_id}/prices/withdraw": {AuditAction.PRICE_WITHDRAW},
     "POST /portal/v1/deployments/{deployment_id}/probe": {AuditAction.DEPLOYMENT_PROBE},
     "POST /portal/v1/prompt-sets": {AuditAction.PROMPT_SET_CREATE},
     "POST /portal/v1/providers": {AuditAction.PROVIDER_CREATE},

@@ -357,6 +357,9 @@ async def with_models(witness: Witness, admin: Browser, alan: Who) -> None:
     kinds = ("input", "cached_input", "output", "reasoning")
     price = {"currency": "EUR", **{f"{kind}_micros": 1 for kind in kinds}}
     await witness.sees(admin, alan, AuditAction.PRICE_ADD, "POST", f"{deployment}/prices", json=price)
+    listed = {"If-Match": (await admin.get(f"{deployment}/prices")).headers["ETag"]}
+    gone = f"{deployment}/prices/withdraw"
+    await witness.sees(admin, alan, AuditAction.PRICE_WITHDRAW, "POST", gone, headers=listed)
     await witness.sees(admin, alan, AuditAction.DEPLOYMENT_PROBE, "POST", f"{deployment}/probe")
     prompts = next(one for one in load_prompt_files() if one.task_type == "summarize").prompts
     ours = {"task_type": "summarize", "name": "ours", "prompts": prompts}

@@ -432,6 +432,13 @@ def _deployments(version: Mapping[str, Plain]) -> dict[str, Entry]:
                 "body currency": Plain("three letters in a fixed form"),
             }
         ),
+        "POST /portal/v1/deployments/{deployment_id}/prices/withdraw": acts(
+            {
+                # Of one that nobody has given a price.
+                "path deployment_id": Handle(things.deployment, things.beside(headers={"if-match": '"0"'})),
+                **version,
+            }
+        ),
         # Its account has no key, so nothing leaves.
         "POST /portal/v1/deployments/{deployment_id}/probe": acts({"path deployment_id": deployment}),
     }

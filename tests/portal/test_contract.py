@@ -57,6 +57,7 @@ BEYOND_CHANCE = {
     "PATCH /portal/v1/deployments/{deployment_id}",
     "POST /portal/v1/deployments/{deployment_id}/archive",
     "POST /portal/v1/deployments/{deployment_id}/prices",
+    "POST /portal/v1/deployments/{deployment_id}/prices/withdraw",
     "POST /portal/v1/prompt-sets",
     "POST /portal/v1/providers",
     "PATCH /portal/v1/providers/{provider_id}",

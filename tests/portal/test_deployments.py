@@ -1,5 +1,6 @@
 """Models, prices, prompts and sub-processors through the doors."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -213,6 +214,59 @@ async def test_a_price_counts_from_when_it_is_added_and_ones_own_before_the_plat
     assert count == 4
 
 
+async def test_ones_own_prices_are_withdrawn_and_the_platforms_counts_again(
+    admin: Browser, stranger: Browser, database: TestDatabase
+) -> None:
+    platforms = await the_platforms(admin, "deployments")
+    path = f"/deployments/{platforms['id']}"
+    others = {"If-Match": (await stranger.get(f"{path}/prices")).headers["ETag"]}
+    for micros in (100_000, 90_000):
+        await admin.send("POST", f"{path}/prices", json=PRICE | {"input_micros": micros})
+    listed = await admin.get(f"{path}/prices")
+    tag = {"If-Match": listed.headers["ETag"]}
+    gone = await admin.send("POST", f"{path}/prices/withdraw", headers=tag)
+    assert gone.status_code == 200, gone.text
+    # Not the one before it, either; and what calls refer to stays.
+    assert (await admin.get(path)).json()["price"] == platforms["price"]
+    own = [one for one in gone.json()["value"] if one["owner"] == "tenant"]
+    assert [one["id"] for one in own] == [
+        one["id"] for one in listed.json()["value"] if one["owner"] == "tenant"
+    ]
+    assert all(one["withdrawn_at"] is not None for one in own)
+    assert all(one["withdrawn_at"] is None for one in gone.json()["value"] if one["owner"] == "platform")
+    past = await admin.send("POST", f"{path}/prices/withdraw", headers=tag)
+    assert code(past) == (412, "changed_meanwhile")
+    assert code(await admin.send("POST", f"{path}/prices/withdraw")) == (400, "bad_request")
+    again = {"If-Match": gone.headers["ETag"]}
+    assert (await admin.send("POST", f"{path}/prices/withdraw", headers=again)).headers[
+        "ETag"
+    ] == gone.headers["ETag"]
+    nothing = await stranger.send("POST", f"{path}/prices/withdraw", headers=others)
+    assert [one["owner"] for one in nothing.json()["value"]] == ["platform"] * len(nothing.json()["value"])
+    noted = await rows(
+        database, "SELECT target_id, detail->>'revisions' FROM audit_entries WHERE action = 'price.withdraw'"
+    )
+    assert noted == [(platforms["id"], "2")]
+    # A later price counts, and knows nothing of the withdrawal.
+    await admin.send("POST", f"{path}/prices", json=PRICE)
+    assert (await admin.get(path)).json()["price"] == PRICE
+    assert code(await admin.send("POST", f"{path}/prices/withdraw", headers=again)) == (
+        412,
+        "changed_meanwhile",
+    )
+
+
+async def test_of_two_who_withdraw_prices_at_once_one_does(admin: Browser, database: TestDatabase) -> None:
+    deployment, _ = await made(admin, price=PRICE)
+    path = f"/deployments/{deployment['id']}/prices"
+    tag = {"If-Match": (await admin.get(path)).headers["ETag"]}
+    both = await asyncio.gather(*(admin.send("POST", f"{path}/withdraw", headers=tag) for _ in range(2)))
+    assert sorted(one.status_code for one in both) == [200, 412]
+    assert (await admin.get(f"/deployments/{deployment['id']}")).json()["price"] is None
+    ((count,),) = await rows(database, "SELECT count(*) FROM audit_entries WHERE action = 'price.withdraw'")
+    assert count == 1
+
+
 async def test_strangers_find_neither_models_nor_prompts(admin: Browser, stranger: Browser) -> None:
     deployment, tag = await made(admin)
     prompts = await own_prompts(admin)
@@ -222,6 +276,7 @@ async def test_strangers_find_neither_models_nor_prompts(admin: Browser, strange
         ("POST", f"/deployments/{deployment['id']}/archive", None),
         ("GET", f"/deployments/{deployment['id']}/prices", None),
         ("POST", f"/deployments/{deployment['id']}/prices", PRICE),
+        ("POST", f"/deployments/{deployment['id']}/prices/withdraw", None),
     ):
         answer = await stranger.send(method, path, json=body, headers=tag)
         assert code(answer) == (404, "deployment_not_found"), path
