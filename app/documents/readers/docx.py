@@ -102,13 +102,12 @@ def read(content: bytes) -> Extracted:
 
 
 def places(package: Package) -> list[tuple[Segment, list[Place]]]:
-    """The segments of a .docx and where each stands: a header's text in every part that repeats it.
-
-    Raises: documents.errors.
-    """
+    """The segments of a .docx and where each stands, a header in every part. Raises: documents.errors."""
     reader = _read(package, traced=True)
+    headers = {SegmentKind.HEADER: reader.repeated}
+    # The first header of a text has its other places; a paragraph of the body that says the same has none.
     return [
-        (segment, [draft.place, *reader.repeated.get((draft.text, draft.runs), ())])
+        (segment, [draft.place, *headers.get(draft.kind, {}).pop((draft.text, draft.runs), ())])
         for segment, draft in zip(_finish(reader.drafts), reader.drafts, strict=True)
         if draft.place is not None and draft.place.paragraphs
     ]

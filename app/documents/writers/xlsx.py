@@ -27,6 +27,7 @@ from app.documents.writers.graphics import Text, diagrams, drawing_spot, graphic
 from app.documents.writers.pieces import Spot, Writable
 from app.documents.writers.xlsx_bound import Bindings, bindings
 from app.documents.writers.xlsx_print import PrintTexts
+from app.documents.writers.xlsx_recalculate import recalculate
 from app.vocabulary import SegmentKind
 
 
@@ -44,7 +45,9 @@ class _Book:
     """What is known of a workbook's strings, and what is to become of its cells."""
 
     package: Package
+    main: str
     strings_part: str | None
+    has_formulas: bool = False
     strings: list[Element] = field(default_factory=list)
     known: dict[int, list[Stretch]] = field(default_factory=dict)
     users: defaultdict[int, list[_Cell]] = field(default_factory=lambda: defaultdict(list))
@@ -72,6 +75,8 @@ class _Book:
         for part in {**moved, **own}:
             self._write_sheet(part, moved[part], own[part])
             yield part
+        if self.asked and self.has_formulas and recalculate(self.package.xml(self.main)):
+            yield self.main
 
     def _change(
         self,
@@ -117,7 +122,7 @@ def open_document(package: Package, notes: Counter[str]) -> Writable:
     """Every text of the workbook that can be written, but for hidden sheets. Raises: documents.errors."""
     main = package.main_part() or ""
     strings = [each.part for each in package.relationships(main) if each.kind == "sharedStrings"]
-    book = _Book(package, next(filter(package.has, strings), None))
+    book = _Book(package, main, next(filter(package.has, strings), None))
     if book.strings_part is not None:
         root = package.xml(book.strings_part)
         book.strings = [each for each in root if name_of(each) == "x:si"]
@@ -147,6 +152,7 @@ def _cell_spots(
 ) -> Iterator[Spot]:
     package = book.package
     facts = look_at(package, part, 0, formats)
+    book.has_formulas |= facts.formulas > 0
     named = _column_names(package, part)
     for a1, cell in _cells(walk(package.content(part), "row")):
         value, string = child(cell, "x:v"), child(cell, "x:is")

@@ -85,6 +85,23 @@ def test_every_text_of_every_part_is_written_and_everything_else_counts_the_same
     assert after["word/document.xml"].count(b"iN BOX 1") == 2
 
 
+def test_a_header_that_says_what_the_body_says_is_written_by_its_own_operation() -> None:
+    content = word_file(
+        paragraph("Confidential"),
+        parts={
+            "styles": ("word/styles.xml", word_xml("styles", "")),
+            "header#1": ("word/header1.xml", word_xml("hdr", paragraph("Confidential"))),
+            "header#2": ("word/header2.xml", word_xml("hdr", paragraph("Confidential"))),
+        },
+    )
+    body, header = writable(content).segments
+    for segment, changed in ((body, ["document"]), (header, ["header1", "header2"])):
+        after = parts(apply(content, [_answered(segment, "Vertraulich")]).content)
+        assert [name for name, part in after.items() if b"Vertraulich" in part] == [
+            f"word/{name}.xml" for name in changed
+        ]
+
+
 def test_the_container_keeps_order_names_and_compression() -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(_RICH)) as old, zipfile.ZipFile(buffer, "w") as new:

@@ -182,3 +182,27 @@ def test_an_odd_number_in_the_sheet_names_no_text(number: str) -> None:
     places = [_place(each) for each in writable(content).segments if isinstance(each.anchor, ExcelAnchor)]
     assert ("Docks", "A2") not in places
     assert places
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b' fullCalcOnLoad="1"', b""),
+        (b'<calcPr calcId="124519" fullCalcOnLoad="1"/>', b""),
+        (b"fullCalcOnLoad", b"fullCalcOnLoad"),
+    ],
+    ids=["not told", "nothing", "told"],
+)
+def test_excel_works_formulas_out_anew_where_texts_have_changed(old: bytes, new: bytes) -> None:
+    content = _with(_BOOK, "xl/workbook.xml", old, new)
+    segments = writable(content).segments
+    produced = apply(content, [pseudo_translated(segment) for segment in segments])
+    made = parts(produced.content)["xl/workbook.xml"]
+    book = etree.fromstring(made)
+    names = [etree.QName(each).localname for each in book]
+    assert book.find(f"{_X}calcPr").get("fullCalcOnLoad") == "1"  # type: ignore[union-attr]
+    assert names.index("calcPr") == names.index("definedNames") + 1
+    assert (made == parts(content)["xl/workbook.xml"]) is (old == new)
+    (box,) = (each for each in segments if each.text == "In a box")
+    produced = apply(content, [pseudo_translated(box)])
+    assert parts(produced.content)["xl/workbook.xml"] == parts(content)["xl/workbook.xml"]
