@@ -32,6 +32,7 @@ _NAME_THEIR_ERRORS = {
     "app/llm/providers/google.py",
     "app/llm/providers/openai_compatible.py",
     "app/llm/providers/openai_errors.py",
+    "app/llm/providers/openai_json.py",
     "app/llm/providers/statuses.py",
 }
 

@@ -22,6 +22,7 @@ from app.llm.errors import ProviderError
 from app.llm.providers.chat import ChatProvider, Patience, sampling
 from app.llm.providers.guard import http_client, unused_client
 from app.llm.providers.openai_errors import ERRORS, translate
+from app.llm.providers.openai_json import ChatCompletions, as_written
 from app.llm.types import Message, ModelRequest, TokenUsage
 from app.pools.defaults import dialect_for
 from app.pools.model_facts import Dialect
@@ -126,7 +127,7 @@ class _Chat(ChatOpenAI):
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        return _as_it_is(super()._get_request_payload(input_, stop=stop, **kwargs))
+        return as_written(super()._get_request_payload(input_, stop=stop, **kwargs))
 
 
 class _AzureChat(AzureChatOpenAI):
@@ -135,19 +136,7 @@ class _AzureChat(AzureChatOpenAI):
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        return _as_it_is(super()._get_request_payload(input_, stop=stop, **kwargs))
-
-
-def _as_it_is(payload: dict[str, Any]) -> dict[str, Any]:
-    """The same body by way of `extra_body`, but for what the client itself looks at.
-
-    What LangChain wrote is JSON, and the client would compare each message and the schema with each of its declared
-    types: 0.3 CPU ms a request, 1.1 with a schema. It would also read the answer to a schema a second time, and lose
-    what the vendor counted where that is cut off; `ChatProvider` and the checks of the task see to both.
-    """
-    looked_at: dict[str, Any] = {name: payload.pop(name) for name in ("model", "stream") if name in payload}
-    body = payload.pop("extra_body", None) or {}
-    return {**looked_at, "messages": (), "extra_body": {**payload, **body}}
+        return as_written(super()._get_request_payload(input_, stop=stop, **kwargs))
 
 
 def _total(answer: BaseMessage) -> int | None:
@@ -201,4 +190,5 @@ def _model(
     for client in filter(None, (model.root_async_client, model.root_client)):
         client.organization = client.project = None
         client._custom_headers = {}  # noqa: SLF001 - OPENAI_CUSTOM_HEADERS has no other way out
+    model.async_client = ChatCompletions(model.root_async_client)
     return model
