@@ -58,6 +58,10 @@ class AuditAction(StrEnum):
     PRICE_ADD = "price.add", "another price of a deployment counts from then on"
     PRICE_WITHDRAW = "price.withdraw", "the tenant's own prices of a deployment count no more"
     PROMPT_SET_CREATE = "prompt_set.create", "a revision of a task type's prompts was added, with its hash"
+    PROMPT_SET_ARCHIVE = (
+        "prompt_set.archive",
+        "a revision of prompts was put away by an import, or taken back",
+    )
     PROVIDER_CREATE = "provider.create", "a vendor account was set up"
     PROVIDER_CHANGE = "provider.change", "a vendor account was changed, with what and how"
     PROVIDER_ARCHIVE = "provider.archive", "a vendor account was put away"

@@ -59,6 +59,7 @@ class _Export:
         pools = await self._visible(ModelPool)
         shown_pools = await self._pools(self._own(pools.values()), deployments, prompt_sets)
         used = {member.deployment for pool in shown_pools for member in pool.members}
+        written_by = {(pool.task_type, one.prompt_set) for pool in shown_pools for one in pool.members}
         prices = await self._prices()
         shown = [
             one for one in self._own(deployments.values()) if one.archived_at is None or one.name in used
@@ -92,6 +93,7 @@ class _Export:
                 for one in sorted(
                     self._own(prompt_sets.values()), key=lambda one: (one.task_type, one.name, one.revision)
                 )
+                if one.archived_at is None or (one.task_type, prompts_reference(one)) in written_by
             ],
             pools=shown_pools,
             routes=await self._routes(pools),

@@ -19,7 +19,10 @@ _ACTIONS = {
     ("deployment", "archived"): AuditAction.DEPLOYMENT_ARCHIVE,
     ("price", "created"): AuditAction.PRICE_ADD,
     ("price", "changed"): AuditAction.PRICE_ADD,
+    ("price", "withdrawn"): AuditAction.PRICE_WITHDRAW,
     ("prompt_set", "created"): AuditAction.PROMPT_SET_CREATE,
+    ("prompt_set", "changed"): AuditAction.PROMPT_SET_ARCHIVE,
+    ("prompt_set", "archived"): AuditAction.PROMPT_SET_ARCHIVE,
     ("pool", "created"): AuditAction.POOL_CREATE,
     ("pool", "changed"): AuditAction.POOL_CHANGE,
     ("pool", "archived"): AuditAction.POOL_CHANGE,
@@ -34,7 +37,7 @@ _RECORDED_BY_THEIR_ROOM = frozenset({"policy", "task_permission"})
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that the import changes: `created`, `changed`, `published`, `archived` or `deleted`."""
+    """One thing that the import changes: `created`, `changed`, `published`, `archived`, `withdrawn` or `deleted`."""
 
     kind: str
     name: str

@@ -1,11 +1,13 @@
 """Rows of a tenant as an import finds and writes them: by name, and only where something differs."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import null, select
+from sqlalchemy import and_, null, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.record import Actor, DetailValue
@@ -16,9 +18,10 @@ from app.pools.exporting import PLATFORMS, prompts_reference, reference
 from app.pools.file_schema import InvalidConfiguration
 from app.pools.import_changes import Change
 from app.pools.owned import shown
+from app.pools.prices import end as end_prices
 from app.pools.provider_keys import forget_key
 from app.pools.providers import goes_elsewhere
-from app.pools.tables import PriceRevision, PromptSet
+from app.pools.tables import Deployment, ModelPool, PoolMember, PriceRevision, PromptSet
 from app.vocabulary import PLATFORM
 
 _NULLABLE_LISTS = frozenset({"languages", "supported_parameters"})
@@ -35,7 +38,8 @@ class ImportRows:
         self.wrong: list[ErrorDetail] = []
         self._noted: dict[tuple[str, str], Change] = {}
         self._known: dict[Any, dict[str, Any]] = {}
-        self._own_prices: dict[UUID, PriceRevision] | None = None
+        self._own_prices: dict[UUID, list[PriceRevision]] | None = None
+        self._priced: set[UUID] = set()
 
     def stop_if_wrong(self) -> None:
         """Raises: `InvalidConfiguration`."""
@@ -107,7 +111,8 @@ class ImportRows:
 
     async def price(self, row: Any, price: dict[str, Any], name: str) -> None:
         """The tenant's own price of a deployment: a new revision where the newest says something else."""
-        newest = (await self._prices()).get(row.id)
+        self._priced.add(row.id)
+        newest = next(reversed((await self._prices()).get(row.id, [])), None)
         if newest is not None and all(getattr(newest, key) == value for key, value in price.items()):
             return
         self._session.add(
@@ -115,21 +120,34 @@ class ImportRows:
                 tenant_id=self._tenant_id,
                 deployment_tenant_id=row.tenant_id,
                 deployment_id=row.id,
+                created_at=now(),
                 **price,
             )
         )
         what = "created" if newest is None else "changed"
         self.changes.append(Change("price", name, what, row.id, dict(price)))
 
-    async def _prices(self) -> dict[UUID, PriceRevision]:
-        """The tenant's newest own price of each deployment, as it was before the import."""
+    async def withdraw_prices(self) -> None:
+        """What the file gives no price has none of the tenant's own any more."""
+        prices = await self._prices()
+        names = {row.id: reference(row) for row in await self.visible(Deployment)}
+        for deployment_id in sorted(prices.keys() - self._priced, key=names.__getitem__):
+            rows = prices[deployment_id]
+            end_prices(rows)
+            detail: dict[str, DetailValue] = {"revisions": len(rows)}
+            self.changes.append(Change("price", names[deployment_id], "withdrawn", deployment_id, detail))
+
+    async def _prices(self) -> dict[UUID, list[PriceRevision]]:
+        """The tenant's own prices of each deployment that were not withdrawn before the import, the newest last."""
         if self._own_prices is None:
             rows = await self._session.scalars(
                 select(PriceRevision)
                 .where(PriceRevision.tenant_id == self._tenant_id, PriceRevision.withdrawn_at.is_(None))
                 .order_by(PriceRevision.created_at, PriceRevision.id)
             )
-            self._own_prices = {row.deployment_id: row for row in rows}
+            self._own_prices = defaultdict(list)
+            for row in rows:
+                self._own_prices[row.deployment_id].append(row)
         return self._own_prices
 
     async def own(self, table: Any) -> list[Any]:
@@ -167,6 +185,28 @@ class ImportRows:
         row.archived_at = now()
         row.version += 1
         self.changes.append(Change(kind, row.name, "archived", row.id))
+
+    async def archive_prompts(self, named: AbstractSet[tuple[str, str, int]]) -> None:
+        """Put away what neither the file names nor a pool that serves holds; take back what one of them does."""
+        published = (
+            select(PoolMember.prompt_set_id)
+            .join(
+                ModelPool,
+                and_(
+                    ModelPool.tenant_id == PoolMember.tenant_id,
+                    ModelPool.published_revision_id == PoolMember.revision_id,
+                ),
+            )
+            .where(ModelPool.tenant_id == self._tenant_id, ModelPool.archived_at.is_(None))
+        )
+        held = set(await self._session.scalars(published))
+        for row in await self.own(PromptSet):
+            archived = row.id not in held and (row.task_type, row.name, row.revision) not in named
+            if archived != (row.archived_at is not None):
+                row.archived_at = now() if archived else None
+                detail: dict[str, DetailValue] = {"task_type": row.task_type, "archived": archived}
+                what = "archived" if archived else "changed"
+                self.changes.append(Change("prompt_set", f"{row.name}@{row.revision}", what, row.id, detail))
 
     @contextmanager
     def checked(self, place: str) -> Iterator[None]:

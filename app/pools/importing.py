@@ -104,6 +104,10 @@ class _Import:
             for position, name in enumerate(names):
                 if name in names[:position]:
                     self._rows.say("twice", f"{name} is there twice", f"{kind}[{position}]")
+        priced = {one.name for one in file.deployments if one.price is not None}
+        for position, one in enumerate(file.prices):
+            if one.deployment in priced:
+                self._rows.say("twice", f"{one.deployment} has a price already", f"prices[{position}]")
         for kind, found in (
             ("prompt_sets", [one.task_type for one in file.prompt_sets]),
             ("pools", [one.task_type for one in file.pools]),
@@ -179,10 +183,14 @@ class _Import:
             )
             if row is not None:
                 await self._rows.price(row, price.model_dump(exclude={"deployment"}), price.deployment)
+        await self._rows.withdraw_prices()
         await self._session.flush()
 
     async def prompt_sets(self, file: ConfigurationFile) -> None:
-        """Prompt sets are history: one that is there stays as it is, and another revision is another row."""
+        """Prompt sets are history: one that is there stays as it is, and another revision is another row.
+
+        Which of them are put away is known when the pools are published.
+        """
         own = {(row.task_type, row.name, row.revision): row for row in await self._rows.own(PromptSet)}
         sound: set[tuple[str, frozenset[str]]] = set()
         for position, one in enumerate(file.prompt_sets):
@@ -308,6 +316,9 @@ class _Import:
             for row in await self._rows.own(table):
                 if row.name not in named and row.archived_at is None:
                     await self._rows.archive(row, kind)
+        await self._session.flush()
+        named_prompts = {(one.task_type, one.name, one.revision) for one in file.prompt_sets}
+        await self._rows.archive_prompts(named_prompts)
         await self._session.flush()
 
     def _member(

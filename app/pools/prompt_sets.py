@@ -35,6 +35,7 @@ class PromptSetView:
     sha256: str
     prompts: Mapping[str, str]
     created_at: datetime
+    archived_at: datetime | None
 
 
 def digest(prompts: Mapping[str, str]) -> str:
@@ -44,7 +45,13 @@ def digest(prompts: Mapping[str, str]) -> str:
 
 
 async def page(
-    session: AsyncSession, *, tenant_id: UUID, after: UUID | None, limit: int, task_type: str | None = None
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    after: UUID | None,
+    limit: int,
+    task_type: str | None = None,
+    archived: bool = False,
 ) -> list[PromptSetView]:
     """The tenant's prompt sets and the platform's, the oldest first, after the one with that id."""
     query = select(PromptSet).where(PromptSet.tenant_id.in_((tenant_id, PLATFORM)))
@@ -52,6 +59,8 @@ async def page(
         query = query.where(PromptSet.id > after)
     if task_type is not None:
         query = query.where(PromptSet.task_type == task_type)
+    if not archived:
+        query = query.where(PromptSet.archived_at.is_(None))
     return [_view(row) for row in await session.scalars(query.order_by(PromptSet.id).limit(limit))]
 
 
@@ -150,4 +159,5 @@ def _view(row: PromptSet) -> PromptSetView:
         sha256=row.sha256,
         prompts=row.prompts,
         created_at=row.created_at,
+        archived_at=row.archived_at,
     )

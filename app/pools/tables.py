@@ -141,6 +141,8 @@ class PromptSet(TenantOwned, Base):
     sha256: Mapped[str]
     prompts: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    archived_at: Mapped[datetime | None]
+    """Not offered any more; revisions that hold it go on with it."""
 
 
 class ModelPool(TenantOwned, Base):

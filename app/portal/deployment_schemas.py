@@ -198,6 +198,8 @@ class PromptSetSummary(Shown):
     revision: int
     sha256: str
     created_at: datetime
+    archived_at: datetime | None
+    """Not offered any more: an imported configuration does not name it; revisions that hold it go on with it."""
 
     @classmethod
     def of(cls, view: PromptSetView) -> Self:
@@ -210,6 +212,7 @@ class PromptSetSummary(Shown):
             revision=view.revision,
             sha256=view.sha256,
             created_at=view.created_at,
+            archived_at=view.archived_at,
         )
 
 

@@ -21,21 +21,29 @@ router = APIRouter(prefix="/prompt-sets", tags=["models"], route_class=GuardedRo
 async def list_prompt_sets(
     desk: LooksAtConfiguration,
     session: ConfigurationSession,
+    *,
     owner: Owner = Owner.TENANT,
     task_type: Annotated[
         str | None, Query(max_length=63, pattern="^[a-z0-9_-]*$", description="Of this task type only.")
     ] = None,
+    archived: Annotated[bool, Query(description="With those that were put away.")] = False,
     after: Annotated[UUID | None, Query(description="Id of the last prompt set of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Page[PromptSetSummary]:
     """Revisions of the organisation's prompt sets and of the platform's, the oldest first, without their texts."""
     found = await prompt_sets.page(
-        session, tenant_id=desk.tenant_id, after=after, limit=limit + 1, task_type=task_type
+        session,
+        tenant_id=desk.tenant_id,
+        after=after,
+        limit=limit + 1,
+        task_type=task_type,
+        archived=archived,
     )
     shown = [PromptSetSummary.of(one) for one in found[:limit]]
     more = None
     if len(found) > limit:
-        more = next_link("/prompt-sets", owner=owner, task_type=task_type, after=shown[-1].id, limit=limit)
+        given = {"task_type": task_type, "archived": archived, "after": shown[-1].id, "limit": limit}
+        more = next_link("/prompt-sets", owner=owner, **given)
     return Page(value=shown, next_link=more)
 
 

@@ -204,13 +204,24 @@ async def test_what_a_file_no_longer_names_is_archived_and_keys_of_accounts_go(
         ("pool", "texts", "archived"),
         ("deployment", "acme-small", "archived"),
         ("provider", "acme", "archived"),
+        ("price", "platform/extractive", "withdrawn"),
+        ("price", "acme-small", "withdrawn"),
+        ("prompt_set", "house-style@2", "archived"),
         ("policy", "policy", "changed"),
         ("task_permission", "summarize", "changed"),
     } <= gone
-    left = load_yaml(await exported(admin))
-    assert set(left) == {"version", "prices", "prompt_sets"}
+    assert load_yaml(await exported(admin)) == {"version": 1}
+    prompts = {"task_type": "summarize"}
+    assert "house-style" not in (await admin.get("/prompt-sets", params=prompts)).text
+    (put_away,) = [
+        one
+        for one in (await admin.get("/prompt-sets", params={**prompts, "archived": True})).json()["value"]
+        if one["name"] == "house-style"
+    ]
+    assert put_away["archived_at"] is not None
     back = changes(await put(admin, file))
-    assert ("pool", "texts", "changed") in back
+    assert {("pool", "texts", "changed"), ("prompt_set", "house-style@2", "changed")} <= back
+    assert (await admin.get(f"/prompt-sets/{put_away['id']}")).json()["archived_at"] is None
     assert not any(what == "published" for _, _, what in back)
     assert await rows(database, "SELECT reference FROM provider_credentials") == []
 
@@ -285,6 +296,7 @@ async def test_an_import_names_the_configuration_that_it_replaces(admin: Browser
             "price: {currency: EUR, input_micros: 99999999999,",
             None,
         ),
+        ("deployment: platform/extractive, currency", "deployment: acme-small, currency", "twice"),
         ("languages: [en, de]", "languages: []", None),
         ("  context_window: 32000\n", "", None),
         ("vendor: acme", 'vendor: "a\\0b"', None),

@@ -74,6 +74,9 @@ async def test_a_ledger_of_calls_of_every_outcome_adds_up(purse: Purse) -> None:
     assert await purse.sums() == (2 * 900, 2 * (200 + 192 + 900))
     assert await found(purse.database) == []
     assert await found(purse.database, purse.database.tenant_id) == []
+    # A price that counts no more is still what those calls were made at.
+    await execute(purse.database, "UPDATE price_revisions SET withdrawn_at = now()")
+    assert await found(purse.database) == []
 
 
 @pytest.mark.parametrize("column", ["spent_micros", "reserved_micros"])
