@@ -1,9 +1,12 @@
-"""Importing configurations: where it leads does not depend on what was there."""
+"""Importing configurations: where it leads does not depend on what was there, and it takes few statements."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.record import Actor, ActorKind
@@ -16,6 +19,8 @@ from tests.conftest import TestDatabase
 from tests.imported import platform_imported
 
 PAIRS = 8
+MOST_STATEMENTS = 60
+"""Of an import, however many pools it has: 200 took hundreds when each was written by itself."""
 TASK = "summarize"
 
 
@@ -156,3 +161,73 @@ async def test_where_an_import_leads_does_not_depend_on_what_was_there(database:
         *(("provider", what) for what in ("created", "changed", "archived")),
         *((kind, "changed") for kind in ("policy", "task_permission")),
     }
+
+
+def large_file(pools: int, *, weight: int = 1) -> ConfigurationFile:
+    """So many pools, each with prompts, two members and a route of its own."""
+    return ConfigurationFile.model_validate(
+        {
+            "providers": [provider("acme")],
+            "deployments": [
+                deployment(f"model-{number}", "acme", price=price(weight)) for number in range(20)
+            ],
+            "prompt_sets": [prompt_set(f"house-{number}", 1) for number in range(pools)],
+            "pools": [
+                {
+                    "name": f"pool-{number}",
+                    "task_type": TASK,
+                    "members": [
+                        {
+                            "deployment": f"model-{(number + beside) % 20}",
+                            "prompt_set": f"house-{number}@1",
+                            "weight": weight,
+                            "tier": beside,
+                        }
+                        for beside in (0, 1)
+                    ],
+                }
+                for number in range(pools)
+            ],
+            "routes": [
+                {
+                    "name": f"route-{number}",
+                    "task_type": TASK,
+                    "conditions": {"min_tokens": number * weight},
+                    "pool": f"pool-{number}",
+                }
+                for number in range(pools)
+            ],
+        }
+    )
+
+
+@contextmanager
+def statements(database: TestDatabase) -> Iterator[list[str]]:
+    """The first words of what goes to the database; of many rows at once one."""
+    seen: list[str] = []
+
+    def noted(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        seen.append(statement.split(maxsplit=1)[0])
+
+    engine = database.app.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", noted)
+    yield seen
+    event.remove(engine, "before_cursor_execute", noted)
+
+
+async def test_two_hundred_pools_take_no_more_statements_than_twenty(database: TestDatabase) -> None:
+    await platform_imported(database)
+    counts: dict[int, list[int]] = {}
+    for pools in (20, 200):
+        async with database.app.tenant(database.tenant_id) as session:
+            for file in (large_file(pools), large_file(pools, weight=2), ConfigurationFile()):
+                with statements(database) as seen:
+                    assert len(await imported(session, database, file)) > pools
+                counts.setdefault(pools, []).append(len(seen))
+                with statements(database) as seen:
+                    assert await imported(session, database, file) == []
+                assert set(seen) == {"SELECT"}
+                counts[pools].append(len(seen))
+            await session.rollback()
+    assert counts[200] == counts[20]
+    assert max(counts[200]) <= MOST_STATEMENTS, counts
