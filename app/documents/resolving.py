@@ -25,7 +25,7 @@ from app.documents.readers.docx_inline import InlineReader
 from app.documents.readers.docx_styles import Styles
 from app.documents.readers.package import Package
 from app.documents.readers.plain import decode
-from app.documents.readers.pptx import slide_parts
+from app.documents.readers.pptx import beside, slide_parts
 from app.documents.readers.pptx_shapes import paragraphs, shapes, text_of
 from app.documents.readers.xml import Element
 from app.documents.segments import (
@@ -106,10 +106,9 @@ def _excel(content: bytes, anchor: ExcelAnchor) -> str | None:
 
 
 def _powerpoint(package: Package, anchor: PowerPointAnchor) -> str | None:
-    part = dict(slide_parts(package, package.main_part() or "")).get(anchor.slide_id)
-    if part is not None and anchor.part == "notes":
-        part = next((each.part for each in package.relationships(part) if each.kind == "notesSlide"), None)
-    if part is None or not package.has(part):
+    slide = dict(slide_parts(package, package.main_part() or "")).get(anchor.slide_id)
+    part = None if slide is None else beside(package, slide, anchor.part)
+    if part is None:
         return None
     shape = next((each for each in shapes(package.xml(part)) if each.id == anchor.shape_id), None)
     if shape is None:

@@ -58,7 +58,7 @@ class PowerPointAnchor:
     """A paragraph of a shape, from 0; of a table it counts through the cells, row by row.
 
     Ids are those of Office.js as numbers: the slide's (`p:sldId`, before the `#`) and the shape's.
-    `part` is "notes" where the shape stands on the slide's notes page, which has ids of its own.
+    `part` is "notes", "layout" or "master" where the shape stands there, with ids of its own.
     """
 
     slide_id: int

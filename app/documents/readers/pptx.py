@@ -5,7 +5,7 @@ footers once at the end. Counted and left out: hidden slides and shapes, comment
 hold every picture of the file in memory and does not open strict files.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from app.documents.errors import UnreadableFile
@@ -24,6 +24,12 @@ MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.presentationml.prese
 _TITLES = ("title", "ctrTitle")
 _UNREAD = frozenset({"sldNum", "dt", "hdr", "sldImg"})
 _NOTES = "notes"
+_BESIDE: Mapping[str | None, tuple[str, ...]] = {
+    None: (),
+    _NOTES: ("notesSlide",),
+    "layout": ("slideLayout",),
+    "master": ("slideLayout", "slideMaster"),
+}
 
 
 def read(content: bytes) -> Extracted:
@@ -59,6 +65,15 @@ def slide_parts(package: Package, main: str) -> list[tuple[int, str]]:
         number = whole_number(each.get("id"))
         if package.has(part) and number is not None:
             found.append((number, part))
+    return found
+
+
+def beside(package: Package, slide: str, part: str | None) -> str | None:
+    """The part of a slide's notes, layout or master as an anchor names it; the slide's own for `None`."""
+    found: str | None = slide
+    for kind in _BESIDE.get(part, ("",)):
+        related = () if found is None else package.relationships(found)
+        found = next((each.part for each in related if each.kind == kind and package.has(each.part)), None)
     return found
 
 

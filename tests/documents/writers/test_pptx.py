@@ -5,14 +5,17 @@ from typing import Any
 
 import pptx
 import pptx.chart.data
+import pytest
 from lxml import etree
 from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
 
 from app.documents.operations import Operation, operation_for
+from app.documents.resolving import text_at
 from app.documents.segments import PowerPointAnchor, Run, Segment
 from app.documents.tags import from_tags, with_tags
 from app.documents.writing import apply, writable
+from app.vocabulary import SegmentKind
 from tests.documents.formatted import elements, parts, pseudo_translated
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -127,6 +130,42 @@ def test_the_order_of_the_answer_is_followed_and_a_link_goes_with_its_words() ->
         ("jetzt", False, True),
         (" zahlen", False, False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "texts"),
+    [
+        (None, ["Title", "On the layout", "On the master"]),
+        ("layout", ["Title", "On the layout"]),
+        ("slide", ["Title"]),
+    ],
+)
+def test_what_layout_and_master_show_on_slides_is_written_once(hidden: str | None, texts: list[str]) -> None:
+    made: Any = pptx.Presentation()
+    layout = made.slide_layouts[5]
+    slides = [made.slides.add_slide(layout) for _ in range(2)]
+    size = (Inches(1), Inches(6), Inches(4), Inches(1))
+    for below, text in ((layout, "On the layout"), (made.slide_master, "On the master")):
+        box = slides[0].shapes.add_textbox(*size)
+        box.text_frame.text = text
+        box._element.nvSpPr.cNvPr.set("id", "77")
+        below.shapes._spTree.append(box._element)
+    slides[0].shapes.title.text = "Title"
+    for each in {"layout": [layout], "slide": slides}.get(hidden or "", []):
+        each._element.set("showMasterSp", "0")
+    buffer = io.BytesIO()
+    made.save(buffer)
+    content = buffer.getvalue()
+    segments = writable(content).segments
+    assert [each.text for each in segments] == texts
+    assert [each.kind for each in segments] == [
+        SegmentKind.PARAGRAPH,
+        *[SegmentKind.HEADER] * (len(texts) - 1),
+    ]
+    produced = apply(content, [pseudo_translated(segment) for segment in segments])
+    assert not produced.refused
+    assert [each.text for each in writable(produced.content).segments] == [text.swapcase() for text in texts]
+    assert [text_at("a.pptx", content, each.anchor) for each in segments] == texts
 
 
 def test_what_is_written_beside_a_link_does_not_fall_into_it() -> None:
