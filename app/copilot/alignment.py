@@ -16,6 +16,7 @@ import numpy.typing as npt
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import LCSseq
 
+from app.copilot.dates import find_dates, has_changed_date
 from app.copilot.figures import SourceFigures, written_figures
 from app.documents.normalize import normalize
 from app.documents.segments import Segment
@@ -115,7 +116,12 @@ def figures_changed(before: str, after: str) -> tuple[list[str], list[str]]:
 
 def _lacking(text: str, other: str) -> list[str]:
     source = SourceFigures.of(other)
-    return list(dict.fromkeys(written for written, one in written_figures(text) if not source.supports(one)))
+    lacking = [written for written, one in written_figures(text) if not source.supports(one)]
+    if not lacking and has_changed_date(other, text):
+        known = find_dates(other)
+        dates = [one for one in find_dates(text) if not any(map(one.is_like, known))]
+        lacking = [text[one.start : one.end] for one in dates]
+    return list(dict.fromkeys(lacking))
 
 
 def _gap(before: Sequence[int], after: Sequence[int], texts: dict[int, str]) -> list[Change]:

@@ -51,7 +51,8 @@ async def check_asked(
     found = find_task_type(task_type)
     await require_permission(session, configuration, asker, found.name)
     checked = checked_parameters(found, parameters)
-    worded = await with_wording(session, sealer, found, checked)
+    # Checked once more: with the organisation's words there may be too many.
+    worded = checked_parameters(found, await with_wording(session, sealer, found, checked))
     check_inputs(found, documents, inline)
     member = await attributes_for(
         session, configuration, found.name, tenant_id=asker.tenant_id, member_id=asker.member_id

@@ -5,6 +5,7 @@ Reasons begin with a code and carry no content: they are stored in the decision 
 | code | meaning |
 |---|---|
 | unsupported_figure, unsupported_unit | a number, date or amount, in digits or words, that the cited source does not have |
+| changed_date | a date of the cited source with day and month swapped |
 | unsupported_name | a name that the cited source does not have |
 | unrelated | a sentence that shares hardly a word with what it cites, or only repeats the headings above it |
 | wrong_language | the answer is in another language than asked |
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.copilot.citations import Claim
+from app.copilot.dates import find_dates, has_swapped_date
 from app.copilot.figures import SourceFigures, stated_figures, units
 from app.copilot.names import SourceNames
 from app.copilot.relation import is_unrelated, only_headings
@@ -69,6 +71,8 @@ def check_support(claims: Sequence[Claim], *, language: str, translated: bool) -
             raise InvalidOutput(
                 f"unsupported_figure: sentence {number} has a number its source does not have"
             )
+        if has_swapped_date(find_dates(claim.support), find_dates(claim.text)):
+            raise InvalidOutput(f"changed_date: sentence {number} has a date with day and month swapped")
         if units(claim.text) - source.units:
             raise InvalidOutput(f"unsupported_unit: sentence {number} has a unit its source does not have")
         if only_headings(claim):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app.copilot.checks import check_language, check_plain
+from app.copilot.dates import find_dates, has_swapped_date
 from app.copilot.delivery import coverage
 from app.copilot.figures import SourceFigures, find_figures
 from app.copilot.findings import Findings
@@ -129,5 +130,7 @@ def _check(text: str, source: str, language: str, most: int) -> None:
     known = SourceFigures.of(source)
     if any(not known.supports(figure) for figure in find_figures(text)):
         raise InvalidOutput("unsupported_figure: the draft has a number that nobody gave")
+    if has_swapped_date(find_dates(source), find_dates(text)):
+        raise InvalidOutput("changed_date: the draft has a date with day and month swapped")
     check_plain(text, source, "the draft")
     check_language(text, language)

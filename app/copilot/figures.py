@@ -52,6 +52,9 @@ _MINUS = re.compile(rf"(?:\A|[\s(\[])[{_DASHES}]{_CURRENCY}\Z|\bminus\s+{_CURREN
 _RANGE_DASH = re.compile(rf"\d\s+[{_DASHES}]\Z")
 _MAYBE_NEGATIVE = re.compile(rf"(?:(?:\A|(?<=\s)|(?<=[(\[]))[{_DASHES}]|\()\s?{_CURRENCY}(?=\d)")
 _NEAR = 12
+_HALF_DAY = re.compile(r"(?::\d{2})*\s?([ap])\.?\s?m\b", re.IGNORECASE)
+_NOON = 12
+_FULL_HOUR = re.compile(r"(?<!\d)\d{1,2}:\Z")
 
 
 def month_numbers() -> dict[str, Decimal]:
@@ -117,6 +120,11 @@ class SourceFigures:
         return bool(self.powers.intersection(figure.powers) and figure.bare & self.bare)
 
 
+def knows_numbers(language: str) -> bool:
+    """Whether number words and months of a language can be read."""
+    return all(one in languages() for one in _RELATED.get(language, (language,)))
+
+
 def units(text: str) -> frozenset[str]:
     """The units (percent, currencies) that stand in a text."""
     return frozenset(name for name, pattern in _UNIT_PATTERNS.items() if pattern.search(text))
@@ -137,6 +145,21 @@ def stated_figures(text: str, language: str) -> list[Figure]:
     return found + stated_months(text, language)
 
 
+def said_figures(text: str) -> list[AbstractSet[Decimal]]:
+    """Every place of a text that can be read as a number, in digits, in words or as a month, with all it may be."""
+    in_digits = [one.bare | one.scaled | {abs(each) for each in one.bare} for one in find_figures(text)]
+    in_words: dict[int, set[Decimal]] = {}
+    for language in languages():
+        for number in find_word_numbers(text, language):
+            readings = Figure(frozenset({Decimal(number.value)}), number.powers).scaled
+            in_words.setdefault(number.start, set()).update(readings)
+    for word in _WORD.finditer(text.casefold()):
+        value = Decimal(1) if word.group() in _ONE else _MONTH_NUMBERS.get(word.group())
+        if value is not None:
+            in_words.setdefault(word.start(), set()).add(value)
+    return [*in_digits, *in_words.values()]
+
+
 def stated_months(text: str, language: str) -> list[Figure]:
     """The months that a text in `language` names, as numbers."""
     return [figure for each in _RELATED.get(language, (language,)) for figure in _months(text, each)]
@@ -152,15 +175,28 @@ def written_figures(text: str) -> list[tuple[str, Figure]]:
     found: list[tuple[str, Figure]] = []
     tokens = list(_NUMBER.finditer(text))
     for at, token in enumerate(tokens):
+        if token.group() == "00" and _FULL_HOUR.search(text[max(0, token.start() - 4) : token.start()]):
+            # 15:00 is 3 pm, and nobody writes its minutes in words.
+            continue
         powers = powers_after(text, token.end())
         if not powers and at + 1 < len(tokens):
             following = tokens[at + 1]
             if _RANGE.match(text[token.end() : following.start()]):
                 powers = powers_after(text, following.end())
         first, *others = _readings(token.group())
+        first |= _hours(first, _HALF_DAY.match(text, token.end()))
         found.append((token.group(), Figure(_signed(text, token.start(), first), powers)))
         found.extend((token.group(), Figure(readings, powers)) for readings in others)
     return found
+
+
+def _hours(hour: AbstractSet[Decimal], half: re.Match[str] | None) -> frozenset[Decimal]:
+    """The hour of a whole day that `3 pm` or `12 am` is."""
+    if half is None:
+        return frozenset()
+    if half[1].casefold() == "p":
+        return frozenset(one + _NOON for one in hour if 0 < one < _NOON)
+    return frozenset(one - _NOON for one in hour if one == _NOON)
 
 
 def _signed(text: str, start: int, readings: AbstractSet[Decimal]) -> frozenset[Decimal]:

@@ -3,7 +3,7 @@
 So a step's hash covers it, a later change touches no job under way, and a step needs no further rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -24,6 +24,9 @@ StyleGuide = Annotated[
     ),
 ]
 
+Glossaries = Annotated[list[str], Field(max_length=5)]
+"""Names of the organisation's glossaries."""
+
 
 async def with_wording(
     session: AsyncSession, sealer: Sealer, task_type: TaskType, parameters: Mapping[str, Any]
@@ -34,7 +37,11 @@ async def with_wording(
     """
     found = dict(parameters)
     fields = task_type.parameters.model_fields
-    if found.get("glossaries"):
+    if found.get("glossaries") and "terms" in fields:
+        every = [one for terms in await _glossaries(session, sealer, task_type.name, found) for one in terms]
+        sides = [side for one in every for side in (one["source"], one["target"])]
+        found["terms"] = list(dict.fromkeys([*found.get("terms", ()), *sides]))
+    elif found.get("glossaries"):
         found["glossary"] = await _terms(session, sealer, task_type.name, found)
     if "style_guide" in fields and "style_guide" not in found:
         try:
@@ -50,15 +57,25 @@ async def _terms(
 ) -> list[Mapping[str, str]]:
     """The member's own terms, then those of the glossaries in the order named; the first of a source counts."""
     terms = {one["source"].casefold(): one for one in parameters.get("glossary", ())}
+    for glossary in await _glossaries(session, sealer, task_type, parameters):
+        for one in glossary:
+            terms.setdefault(one["source"].casefold(), one)
+    return list(terms.values())
+
+
+async def _glossaries(
+    session: AsyncSession, sealer: Sealer, task_type: str, parameters: Mapping[str, Any]
+) -> list[Sequence[Mapping[str, str]]]:
+    """The terms of each glossary that is named; of a translation's, those into its language alone."""
+    found: list[Sequence[Mapping[str, str]]] = []
     for position, name in enumerate(parameters["glossaries"]):
         place = f"parameters.glossaries.{position}"
         try:
             glossary = (await find(session, sealer, WordingKind.GLOSSARY, name)).body
         except WordingNotFound as error:
             raise InvalidParameters(task_type, [ErrorDetail(error.code, error.message, place)]) from None
-        if glossary["language"] != parameters["language"]:
+        if parameters.get("language", glossary["language"]) != glossary["language"]:
             told = f"The glossary is for translations into {glossary['language']}."
             raise InvalidParameters(task_type, [ErrorDetail("wrong_language", told, place)])
-        for one in glossary["terms"]:
-            terms.setdefault(one["source"].casefold(), one)
-    return list(terms.values())
+        found.append(glossary["terms"])
+    return found

@@ -22,6 +22,16 @@ _NO_NAMES = frozenset(
     {"EUR", "USD", "GBP", "CHF", "JPY", "I'm", "I’m", "I've", "I’ve", "I'd", "I’d", "I'll", "I’ll"}
 )
 _MONTHS = month_numbers()
+_CALENDAR = frozenset(_MONTHS) | {
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+}  # fmt: skip
+"""Written with a capital in English, and no names."""
+
+
+def is_day_misspelt(before: str, after: str) -> bool:
+    """Whether what differs between two texts is a day or month that was none before."""
+    old, new = ({word.casefold() for word in _WORD.findall(text)} for text in (before, after))
+    return bool(new - old) and new - old <= _CALENDAR and not (old - new) & _CALENDAR
 
 
 class SourceNames:
@@ -38,8 +48,14 @@ class SourceNames:
 
     def missing(self, sentence: str) -> bool:
         """Whether the sentence gives a name that the source does not have."""
+        return self.misses(sentence, 0, len(sentence))
+
+    def misses(self, sentence: str, start: int, end: int) -> bool:
+        """Whether a name that lies at least partly between these characters of the sentence is not in the source."""
         words = list(_WORD.finditer(sentence))
         for at, word in enumerate(words):
+            if word.end() <= start or word.start() >= end:
+                continue
             before = words[at - 1] if at else None
             if self._is_name(sentence, word, before) and not self._has(word.group()):
                 return True

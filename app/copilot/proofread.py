@@ -3,18 +3,22 @@
 import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from app.copilot.answer_language import language_of_words
 from app.copilot.checks import check_plain
 from app.copilot.corrections import corrected
 from app.copilot.figures import SourceFigures, find_figures
+from app.copilot.house_wording import Glossaries
 from app.copilot.json_asking import text_of
+from app.copilot.names import SourceNames, is_day_misspelt
 from app.copilot.parts import Part, PartsQuestion, ask_parts, written_tokens
 from app.copilot.result_schemas import COVERAGE, METHODS, list_of
 from app.copilot.stepwise import Answered, Joined, StepwiseTask, described, place_json
 from app.copilot.types import Inputs, Outcome, StepContext, TaskType
+from app.copilot.writing_checks import Rewriting, check_figures
 from app.copilot.written import FILE, OPERATIONS, new_file, operation_of, operations_json
 from app.documents.segments import Run
 from app.llm.errors import InvalidOutput
@@ -28,6 +32,8 @@ _KINDS = {
 }
 _MOST_ISSUES = 40
 _TOKENS_PER_ISSUE = 150
+_BESIDE = 40
+"""Characters beside a correction that it is read with: it may join or cut a number."""
 
 
 class ProofreadParameters(BaseModel):
@@ -37,6 +43,13 @@ class ProofreadParameters(BaseModel):
 
     strictness: Literal["minimal", "standard", "strict"] = "standard"
     output: Literal["issues", "operations", "file"] = "issues"
+    terms: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
+        default_factory=list, max_length=6_000, description="Words that are right as they are"
+    )
+    glossaries: Glossaries = Field(
+        default_factory=list,
+        description="Names of the organisation's glossaries, whose terms and translations are right as they are",
+    )
 
 
 async def _answer(context: StepContext, parameters: ProofreadParameters, parts: Sequence[Part]) -> Answered:
@@ -53,8 +66,12 @@ async def _answer(context: StepContext, parameters: ProofreadParameters, parts: 
         "additionalProperties": False,
     }
 
+    whole = " ".join(part.text for part in parts)
+    language = language_of_words(whole) if context.language == "und" else context.language
+    terms = [term for term in parameters.terms if _count(term, whole)]
+
     def take(part: Part, answer: Mapping[str, Any]) -> list[dict[str, Any] | None]:
-        return [_issue(part, one, kinds) for one in answer["issues"]]
+        return [_issue(part, one, kinds, language, terms) for one in answer["issues"]]
 
     def check(found: Sequence[Sequence[object]]) -> None:
         every = [one for each in found for one in each]
@@ -76,7 +93,9 @@ async def _answer(context: StepContext, parameters: ProofreadParameters, parts: 
     return Answered(kept, method, {"removed_issues": len(every) - len(kept)})
 
 
-def _issue(part: Part, answer: Mapping[str, Any], kinds: Sequence[str]) -> dict[str, Any] | None:
+def _issue(
+    part: Part, answer: Mapping[str, Any], kinds: Sequence[str], language: str, terms: Sequence[str]
+) -> dict[str, Any] | None:
     """An issue at its place in the segment; None if its text does not occur so often. Raises: InvalidOutput."""
     find, suggestion = text_of(answer["find"]), text_of(answer["suggestion"])
     nth = int(answer["occurrence"])
@@ -90,26 +109,46 @@ def _issue(part: Part, answer: Mapping[str, Any], kinds: Sequence[str]) -> dict[
     text = at.group()
     if suggestion == text or len(text) > FIND_CHARACTERS:
         return None
-    _check_suggestion(text, suggestion, part)
+    _check_suggestion(at, suggestion, part, language)
     start = part.piece.start + at.start()
     return {
         "piece": [part.piece.segment, start, start + len(text)],
         "suggestion": suggestion,
         "kind": answer["kind"],
+        "changes": _changes(at, suggestion, language, terms),
     }
 
 
-def _check_suggestion(text: str, suggestion: str, part: Part) -> None:
-    written, known = SourceFigures.of(suggestion), SourceFigures.of(part.text)
-    if any(not written.supports(figure) for figure in find_figures(text)):
-        raise InvalidOutput(f"missing_figure: an issue of {part.id} has lost a number of its source")
+def _changes(at: re.Match[str], suggestion: str, language: str, terms: Sequence[str]) -> str | None:
+    """What a correction changes that may be right as it is: a `term`, a `name`, or nothing of the kind."""
+    before, (start, end) = at.string, at.span()
+    after = before[:start] + suggestion + before[end:]
+    if any(_count(term, after) < _count(term, before) for term in terms):
+        return "term"
+    if is_day_misspelt(at.group(), suggestion):
+        return None
+    lost = SourceNames(after, language).misses(before, start, end)
+    return (
+        "name"
+        if lost or SourceNames(before, language).misses(after, start, start + len(suggestion))
+        else None
+    )
+
+
+def _count(term: str, text: str) -> int:
+    return len(re.findall(rf"(?<!\w){re.escape(term)}(?!\w)", text, re.IGNORECASE))
+
+
+def _check_suggestion(at: re.Match[str], suggestion: str, part: Part, language: str) -> None:
+    text, where = at.group(), f"an issue of {part.id}"
+    left, right = at.string[: at.start()][-_BESIDE:], at.string[at.end() :][:_BESIDE]
+    check_figures(left + text + right, left + suggestion + right, Rewriting(language, language), where)
+    known = SourceFigures.of(text)
     if any(not known.supports(figure) for figure in find_figures(suggestion)):
-        raise InvalidOutput(
-            f"unsupported_figure: an issue of {part.id} has a number its source does not have"
-        )
+        raise InvalidOutput(f"unsupported_figure: {where} has a number its source does not have")
     if len(suggestion) > 3 * len(text) + 60:
-        raise InvalidOutput(f"too_long: an issue of {part.id} writes more than it corrects")
-    check_plain(suggestion, part.text, f"an issue of {part.id}")
+        raise InvalidOutput(f"too_long: {where} writes more than it corrects")
+    check_plain(suggestion, part.text, where)
 
 
 def _apart(issues: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -138,10 +177,12 @@ def _finish(context: StepContext, parameters: ProofreadParameters, joined: Joine
                     "occurrence": len(re.findall(f"(?={re.escape(find)})", segment.text[:start])) + 1,
                     "suggestion": item["suggestion"],
                     "kind": item["kind"],
+                    "changes": item.get("changes"),
                 }
             )
-        fixed = corrected(segment, own)
-        unapplied += fixed.unapplied
+        sure = [item for item in own if not item.get("changes")]
+        fixed = corrected(segment, sure)
+        unapplied += fixed.unapplied + len(own) - len(sure)
         if fixed.runs != (segment.runs or (Run(segment.text),)):
             operations.append((segment, operation_of(segment, fixed.runs, fixed.kept)))
     wanted = parameters.output == "operations"
@@ -166,7 +207,17 @@ def _finish(context: StepContext, parameters: ProofreadParameters, joined: Joine
 _PROOFREADING = StepwiseTask("proofread", ProofreadParameters, _answer, _finish)
 _ISSUE: Mapping[str, Any] = {
     "type": "object",
-    "required": ["document", "segment", "anchor", "client_ref", "find", "occurrence", "suggestion", "kind"],
+    "required": [
+        "document",
+        "segment",
+        "anchor",
+        "client_ref",
+        "find",
+        "occurrence",
+        "suggestion",
+        "kind",
+        "changes",
+    ],
     "properties": {
         "document": {"type": "integer"},
         "segment": {"type": "integer"},
@@ -176,6 +227,10 @@ _ISSUE: Mapping[str, Any] = {
         "occurrence": {"type": "integer", "description": "in the segment, from 1"},
         "suggestion": {"type": "string"},
         "kind": {"enum": list(_KINDS["strict"])},
+        "changes": {
+            "enum": [None, "name", "term"],
+            "description": "what it changes that may be right as it is; then it stands in no operation and no file",
+        },
     },
 }
 _RESULT: Mapping[str, Any] = {

@@ -11,7 +11,7 @@ from app.copilot.json_asking import text_of
 from app.copilot.parts import Part, PartsQuestion, ask_parts, written_tokens
 from app.copilot.stepwise import Answered, Joined, StepwiseTask
 from app.copilot.types import Inputs, Outcome, StepContext, TaskType
-from app.copilot.writing_checks import check_figures, check_length, check_names
+from app.copilot.writing_checks import Rewriting, check_figures, check_length, check_names
 from app.copilot.written import (
     Output,
     check_formatting,
@@ -48,12 +48,13 @@ class RewriteParameters(BaseModel):
 
 async def _answer(context: StepContext, parameters: RewriteParameters, parts: Sequence[Part]) -> Answered:
     least, most = _BANDS[parameters.length]
+    languages = Rewriting(context.language, context.language, parameters.instruction or "", may_merge=True)
 
     def take(part: Part, answer: Mapping[str, Any]) -> Answer:
         written = take_written(part, text_of(answer["text"]))
         source, target, where = part.text, written.text, part.id
         check_length(source, target, least, most, where)
-        check_figures(source, target, context.language, where, parameters.instruction or "")
+        check_figures(source, target, languages, where)
         check_names(source, target, context.language, where)
         check_plain(target, source, where)
         return written

@@ -7,11 +7,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.copilot.checks import check_language, check_plain
+from app.copilot.house_wording import Glossaries
 from app.copilot.json_asking import text_of
 from app.copilot.parts import Part, PartsQuestion, ask_parts, written_tokens
 from app.copilot.stepwise import Answered, Joined, StepwiseTask
 from app.copilot.types import Inputs, Outcome, StepContext, TaskType
-from app.copilot.writing_checks import check_figures, check_kept_names, check_length, has_term
+from app.copilot.writing_checks import Rewriting, check_figures, check_kept_names, check_length, has_term
 from app.copilot.written import (
     Output,
     check_formatting,
@@ -49,9 +50,8 @@ class TranslateParameters(BaseModel):
     language: str = Field(pattern=r"^[a-z]{2}$", description="ISO 639-1 of the translation")
     source: str | None = Field(None, pattern=r"^[a-z]{2}$", description="ISO 639-1; detected if left out")
     glossary: list[Term] = Field(default_factory=list, max_length=3_000)
-    glossaries: list[str] = Field(
+    glossaries: Glossaries = Field(
         default_factory=list,
-        max_length=5,
         description="Names of the organisation's glossaries, whose terms count after those of `glossary`",
     )
     formality: Literal["default", "formal", "informal"] = "default"
@@ -69,9 +69,10 @@ async def _answer(context: StepContext, parameters: TranslateParameters, parts: 
         source, target, where = part.text, written.text, part.id
         check_length(source, target, least, most, where)
         wanted = [term for term in terms if _occurs(term.source, source)]
-        check_figures(source, target, source_language, where, " ".join(term.target for term in wanted))
+        targets = " ".join(term.target for term in wanted)
+        check_figures(source, target, Rewriting(source_language, parameters.language, targets), where)
         check_kept_names(_without([term.source for term in wanted], source), target, where)
-        check_plain(target, f"{source}\n{' '.join(term.target for term in wanted)}", where)
+        check_plain(target, f"{source}\n{targets}", where)
         if any(not has_term(term.target, target) for term in wanted):
             raise InvalidOutput(f"missing_term: {where} does not use a term of the glossary")
         return written

@@ -6,18 +6,32 @@ Each check raises `InvalidOutput` with a reason that carries no content.
 |---|---|
 | missing_figure, missing_name, missing_address | the source has it and the answer does not |
 | unsupported_figure | the answer has it and the source does not |
+| changed_date | a date has become another, as by swapping day and month |
 | missing_term | a term of the glossary is not used |
 | too_short, too_long | out of the band |
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 
 from rapidfuzz import fuzz
 
-from app.copilot.figures import Figure, SourceFigures, find_figures, stated_figures, stated_months, units
+from app.copilot.dates import Date, find_dates, has_changed_date, without, without_same_dates
+from app.copilot.figures import (
+    Figure,
+    SourceFigures,
+    find_figures,
+    knows_numbers,
+    said_figures,
+    stated_figures,
+    stated_months,
+    units,
+)
 from app.copilot.names import SourceNames
+from app.copilot.ordinals import find_ordinals
 from app.core.addresses import find_addresses, stand_in
 from app.llm.errors import InvalidOutput
 
@@ -37,21 +51,90 @@ _LONGEST_OF_SHORT = 2
 _SHORTEST_IN_COMPOUND = 5
 
 
-def check_figures(source: str, target: str, language: str, where: str, allowed: str = "") -> None:
+@dataclass(frozen=True)
+class Rewriting:
+    """From which language into which a text is written anew, and what else may be the source of a number in it.
+
+    `may_merge`: what is said twice may be said once.
+    """
+
+    source: str
+    target: str
+    allowed: str = ""
+    may_merge: bool = False
+
+
+def check_figures(source: str, target: str, languages: Rewriting, where: str) -> None:
     """Every number of the source is in the target and the other way round, whatever locale writes them.
 
-    `allowed` is what else may be the source of a number: the member's own instruction.
+    A date counts as one, and as often as a number is said it is said again.
     """
-    written = SourceFigures.of(target)
-    wanted = [figure for figure in stated_figures(source, language) if not _is_idiom(figure)]
-    wanted += find_figures(source) + stated_months(source, language)
-    if any(not written.supports(figure) for figure in wanted):
+    if has_changed_date(source, target):
+        raise InvalidOutput(f"changed_date: {where} has another date than its source")
+    known = SourceFigures.of(f"{source}\n{languages.allowed}")
+    lost_unit = units(source) - units(target)
+    source, target = without_same_dates(source, target)
+    written, ordinals = SourceFigures.of(target), set(find_ordinals(target))
+    wanted = _wanted(source, languages)
+    if any(not (written.supports(figure) or figure.scaled & ordinals) for figure in wanted):
         raise InvalidOutput(f"missing_figure: {where} has lost a number of its source")
-    known = SourceFigures.of(f"{source}\n{allowed}")
     if any(not known.supports(figure) for figure in find_figures(target)):
         raise InvalidOutput(f"unsupported_figure: {where} has a number its source does not have")
-    if units(source) - written.units:
+    if lost_unit:
         raise InvalidOutput(f"missing_figure: {where} has lost a unit of its source")
+    if _said_less_often(source, target, may_merge=languages.may_merge):
+        raise InvalidOutput(f"missing_figure: {where} says a number less often than its source")
+
+
+def has_other_order(source: str, target: str) -> bool:
+    """Whether the same figures and dates stand in another order, so that some may be of another thing than before.
+
+    No mistake by itself: languages order their words otherwise. False where there are not as many in both.
+    """
+    before, after = _in_order(source), _in_order(target)
+    return len(before) == len(after) and not all(map(_are_alike, before, after))
+
+
+def _wanted(source: str, languages: Rewriting) -> list[Figure]:
+    """The numbers that must not be lost: in digits, and in words where they can be found again."""
+    found = find_figures(source)
+    if knows_numbers(languages.target):
+        found += [one for one in stated_figures(source, languages.source) if not _is_idiom(one)]
+        return found + stated_months(source, languages.source)
+    # How that language names months and numbers nobody here knows.
+    dates = find_dates(source)
+    sure = [one for one in dates if len(one.readings) == 1]
+    days = [day for one in sure for _, day in one.readings] + [one.year for one in sure if one.year]
+    return find_figures(without(source, dates)) + [Figure(frozenset({Decimal(day)})) for day in days]
+
+
+def _said_less_often(source: str, target: str, *, may_merge: bool) -> bool:
+    figures = find_figures(source)
+    if may_merge and len(figures) != len(find_figures(target)):
+        return False
+    repeated = {one: count for one, count in Counter(figures).items() if count > 1}
+    if not repeated:
+        return False
+    said = [*said_figures(target), *({one} for one in find_ordinals(target))]
+    return any(
+        sum(bool(place & (one.bare | one.scaled)) for place in said) < count
+        for one, count in repeated.items()
+    )
+
+
+def _in_order(text: str) -> list[Figure | Date]:
+    found: list[Figure | Date] = []
+    at = 0
+    for date in find_dates(text):
+        found += [*find_figures(text[at : date.start]), date]
+        at = date.end
+    return [*found, *find_figures(text[at:])]
+
+
+def _are_alike(one: Figure | Date, other: Figure | Date) -> bool:
+    if isinstance(one, Date) or isinstance(other, Date):
+        return isinstance(one, Date) and isinstance(other, Date) and one.is_like(other)
+    return bool((one.bare | one.scaled) & (other.bare | other.scaled))
 
 
 def check_names(source: str, target: str, language: str, where: str) -> None:

@@ -11,6 +11,7 @@ from app.copilot.parts import Part, runs_between
 from app.copilot.result_schemas import COVERAGE, METHODS, list_of
 from app.copilot.stepwise import Joined, described
 from app.copilot.types import NewFile, Outcome, StepContext
+from app.copilot.writing_checks import has_other_order
 from app.documents.normalize import text_hash
 from app.documents.operations import Operation, dump_operations
 from app.documents.runs import joined, shown_text
@@ -69,6 +70,12 @@ def written_result() -> dict[str, Any]:
             "items": {"type": "array"},
         },
         "degraded": list_of({"type": "integer", "description": "segments whose formatting is not all kept"}),
+        "reordered": list_of(
+            {
+                "type": "integer",
+                "description": "segments whose figures stand in another order than before, so look what each is of",
+            }
+        ),
         "coverage": COVERAGE,
         "missing": list_of({"type": "integer"}),
         "method": {"enum": list(METHODS)},
@@ -106,6 +113,7 @@ def written_item(part: Part, answer: Answer) -> dict[str, Any]:
         "piece": [piece.segment, piece.start, piece.end],
         "runs": runs_json(answer.runs),
         "kept": answer.kept,
+        "reordered": has_other_order(part.text, answer.text),
     }
 
 
@@ -134,6 +142,7 @@ def write_result(
         if output == "text"
         else [],
         "degraded": [at for at, (_, kept) in changed.items() if kept is Kept.DEGRADED],
+        "reordered": sorted({int(one["piece"][0]) for one in joined.items if one.get("reordered")}),
         "language": language,
         **described(context, joined),
     }

@@ -42,7 +42,23 @@ A job is `{"task_type": ..., "parameters": ..., "input": ...}`. Its `input` hold
 | `method` | `generative` (a model wrote it), `extractive` (sentences of the document itself), `mixed`, or `none` where nobody was asked |
 | `language` | of what was written, ISO 639-1; `und` where it is unknown |
 | `notes` | counts of what the checks took out: `removed_claims`, `removed_issues`, ...; and `unapplied_issues`: what `proofread` left to the reader, see documents.md |
+| `reordered` | of `translate` and `rewrite`: segments whose figures stand in another order than before, see below |
 | `documents` | for each document, how it was read: `notes` such as `tracked_changes` (read as accepted) or `hidden_text` (left out), [documents.md](documents.md); `findings`, text that reads as if it were meant for the model and was not obeyed, [injection.md](injection.md) |
+
+## What is checked before a result is delivered
+
+An answer that fails a check is thrown away and the pool's next member is asked. What is compared of cited sentences:
+[models.md](models.md#what-the-checks-can-and-cannot-see).
+
+| check | of | what it tells, and what it cannot |
+|---|---|---|
+| figures | `translate`, `rewrite`, `proofread` | every number of a segment is there again, in digits or words of English, German, French, Spanish, Italian, Portuguese and Dutch, with any language's separators, and none is new. `translate` says each as often as the source; `rewrite` may say once what was said twice, but not put another number of the source in its place |
+| figures | the others | every number, amount and month stands in what the sentence cites; for drafts in what was sent |
+| dates | all | a day counts as one figure: 3 May 2024, 03.05.2024, 2024-05-03 are the same. `5/3/2024` is like both days that it may be. Day and month swapped is refused. A date that is written in a way nobody reads here is compared by its numbers |
+| order of figures | `translate`, `rewrite` | whether two numbers of a segment have changed places cannot be told from a language's own order of words. So it is no failure: the segment is named in `reordered`, for a person to look at |
+| names | `translate` | codes, words of mixed case, addresses and names after a title stand in it; other names may have another form (Munich, München) |
+| names | `rewrite` | the same names as before, told by their capitals; in German, where every noun has one, only acronyms, what follows a title, and pairs |
+| names | `proofread` | whether a correction mends a name or makes another of it, nobody can tell: the issue says `changes`, and stands in no operation and no file |
 """
 
 

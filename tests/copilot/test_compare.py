@@ -75,6 +75,8 @@ def test_what_only_looks_different_is_no_change() -> None:
         ("4,200 euros", "4,500 euros", (["4,200"], ["4,500"])),
         ("1.234,50 Euro", "1,234.50 euros", ([], [])),
         ("12 % in May", "12 % in June 2027", ([], ["2027"])),
+        ("due on 03.05.2024", "due on 05.03.2024", (["03.05.2024"], ["05.03.2024"])),
+        ("due on 03.05.2024", "due on 3 May 2024", ([], [])),
         ("no figure", "none here", ([], [])),
     ],
 )

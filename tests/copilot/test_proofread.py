@@ -67,6 +67,46 @@ async def test_what_must_not_pass_is_rejected(wrong: dict[str, Any], code: str) 
         await job(finds(wrong)).run()
 
 
+MAIL = (
+    "We met Maria Keller of Contoso on Wensday, and she said that the Fahrkorb were late by 12.5 days in all."
+)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "terms", "changes"),
+    [
+        (issue("Keller", "Kellner"), [], "name"),
+        (issue("Maria Keller of Contoso", "Maria Keller of Consoto"), [], "name"),
+        (issue("she said", "Mr Smith said"), [], "name"),
+        (issue("Keller of Contoso", "Keller, of Contoso"), [], None),
+        (issue("Contoso", "Contoso's"), [], None),
+        (issue("Wensday", "Wednesday"), [], None),
+        (issue("were", "was", kind="grammar"), ["Fahrkorb"], None),
+        (issue("Fahrkorb were", "lift was", kind="grammar"), ["Fahrkorb"], "term"),
+    ],
+)
+async def test_a_correction_that_may_make_another_name_or_term_says_so_and_is_applied_by_nobody(
+    wrong: dict[str, Any], terms: list[str], changes: str | None
+) -> None:
+    asked = job(finds(wrong), segments=document(MAIL), terms=terms, output="operations")
+    result = dict((await asked.run()).result or {})
+    assert [one["changes"] for one in result["issues"]] == [changes]
+    assert len(result["operations"]) == (changes is None)
+    assert result["notes"] == ({"unapplied_issues": 1} if changes else {})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (issue(".", "", 1), "missing_figure"),
+        (issue("days", "12.5 days"), "unsupported_figure"),
+    ],
+)
+async def test_a_correction_beside_a_number_makes_no_other_of_it(wrong: dict[str, Any], code: str) -> None:
+    with pytest.raises(NobodyAnswered, match=code):
+        await job(finds(wrong), segments=document(MAIL)).run()
+
+
 async def test_strict_asks_for_more_kinds() -> None:
     asked = job(finds(issue("than", "then", kind="style")), strictness="strict")
     assert dict((await asked.run()).result or {})["issues"][0]["kind"] == "style"

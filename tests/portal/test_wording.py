@@ -17,7 +17,7 @@ from tests.portal.browsers import Portal, code
 from tests.portal.test_data import pane
 from tests.tenants.administration import rows
 
-TRADE = {"language": "de", "terms": [{"source": "harbour", "target": "Hafen"}]}
+TRADE: dict[str, Any] = {"language": "de", "terms": [{"source": "harbour", "target": "Hafen"}]}
 NOTHING: dict[str, Any] = {"glossaries": [], "templates": [], "style_guide": None}
 
 
@@ -68,7 +68,7 @@ async def test_a_job_is_submitted_with_the_terms_and_the_style_guide_of_that_mom
     async with portal.browser() as admin, pane(portal, ADA) as ada, pane(portal, GRACE) as stranger:
         await admin.sign_in(ALAN)
         tenant_id = UUID((await admin.get("/me")).json()["tenant_id"])
-        terms = [*TRADE["terms"], {"source": "Crane", "target": "Kran"}]
+        terms: list[dict[str, str]] = [*TRADE["terms"], {"source": "Crane", "target": "Kran"}]
         await admin.send("PUT", "/glossaries/trade", json={"language": "de", "terms": terms})
         await admin.send("PUT", "/style-guide", json={"text": "Be brief."})
 
@@ -93,16 +93,21 @@ async def test_a_job_is_submitted_with_the_terms_and_the_style_guide_of_that_mom
             assert (await filled_in(task_type, **asked))["style_guide"] == "Be brief."
             assert (await filled_in(task_type, **asked, style_guide=""))["style_guide"] == ""
         assert "style_guide" not in await filled_in("translate", language="de")
-        for client, parameters in (
-            (ada, {**named, "language": "fr"}),
-            (ada, {**named, "glossaries": ["unknown"]}),
-            (stranger, named),
+        sides = [side for one in terms for side in (one["source"], one["target"])]
+        right = (await filled_in("proofread", glossaries=["trade"], terms=["Quux"]))["terms"]
+        assert right == ["Quux", *sides]
+        many = [{"source": f"w{at}", "target": "x"} for at in range(3_000)]
+        for client, parameters, target in (
+            (ada, {**named, "language": "fr"}, "glossaries.0"),
+            (ada, {**named, "glossaries": ["unknown"]}, "glossaries.0"),
+            (ada, {**named, "glossary": many}, "glossary"),
+            (stranger, named, "glossaries.0"),
         ):
             body = {"task_type": "translate", "parameters": parameters, "input": {"text": "The harbour."}}
             for path in ("/jobs", "/estimates"):
                 refused = await client.post(path, json=body)
                 assert code(refused) == (422, "invalid_parameters")
-                assert refused.json()["error"]["details"][0]["target"] == "parameters.glossaries.0"
+                assert refused.json()["error"]["details"][0]["target"] == f"parameters.{target}"
 
 
 @pytest.mark.parametrize("task_type", ["rewrite", "draft", "draft_reply"])
