@@ -7,10 +7,12 @@ formulas         cells whose whole text stands in a formula that compares: COUNT
 """
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import unescape
+from itertools import accumulate
 
 from app.documents.readers.cells import column_number
 from app.documents.readers.package import Package
@@ -40,23 +42,58 @@ _COMPARES = re.compile(
 )
 _CRITERIA = frozenset({"x:filters", "x:customFilters"})
 
+_WIDE = 256
+"""Columns from which an area is not kept column by column."""
+
 Area = tuple[int, int, int, int]
 """First and last row, first and last column, from 0."""
+
+
+class _Areas:
+    """The bound areas of one sheet. Lists to choose from may be on thousands of small ones."""
+
+    def __init__(self) -> None:
+        self._wide: list[tuple[Area, str]] = []
+        self._columns: defaultdict[int, list[tuple[int, int, str]]] = defaultdict(list)
+        self._reach: dict[int, list[tuple[int, str]]] = {}
+
+    def add(self, area: Area, note: str) -> None:
+        """One more area."""
+        top, bottom, left, right = area
+        if right - left >= _WIDE:
+            self._wide.append((area, note))
+            return
+        for column in range(left, right + 1):
+            self._columns[column].append((top, bottom, note))
+            self._reach.pop(column, None)
+
+    def note(self, row: int, column: int) -> str | None:
+        """The note of an area that holds this cell."""
+        for (top, bottom, left, right), note in self._wide:
+            if top <= row <= bottom and left <= column <= right:
+                return note
+        rows = self._columns.get(column)
+        if not rows:
+            return None
+        if column not in self._reach:
+            # Of the areas that begin above a row, the one that reaches lowest holds it if any does.
+            rows.sort()
+            self._reach[column] = list(accumulate(((bottom, note) for _, bottom, note in rows), max))
+        before = bisect_right(rows, row, key=lambda each: each[0])
+        bottom, note = self._reach[column][before - 1] if before else (-1, "")
+        return note if row <= bottom else None
 
 
 @dataclass
 class Bindings:
     """What is bound: areas by sheet, and texts (in small letters) anywhere, each with the note that counts it."""
 
-    areas: defaultdict[str, list[tuple[Area, str]]] = field(default_factory=lambda: defaultdict(list))
+    areas: defaultdict[str, _Areas] = field(default_factory=lambda: defaultdict(_Areas))
     texts: dict[str, str] = field(default_factory=dict)
 
     def note(self, sheet: str, row: int, column: int, text: str) -> str | None:
         """The note that counts this cell, if it is bound; row and column from 0."""
-        for (top, bottom, left, right), note in self.areas[sheet.casefold()]:
-            if top <= row <= bottom and left <= column <= right:
-                return note
-        return self.texts.get(_plain(text))
+        return self.areas[sheet.casefold()].note(row, column) or self.texts.get(_plain(text))
 
 
 def bindings(package: Package, main: str, sheets: Sequence[Sheet]) -> Bindings:
@@ -131,7 +168,7 @@ def _areas(formula: str, sheet: str) -> Iterator[tuple[str, Area]]:
 
 def _add(found: Bindings, areas: Iterable[tuple[str, Area]], note: str) -> None:
     for sheet, area in dict.fromkeys(areas):
-        found.areas[sheet.casefold()].append((area, note))
+        found.areas[sheet.casefold()].add(area, note)
 
 
 def _choices(found: Bindings, names: _Names, sheet: str, rule: Element) -> None:

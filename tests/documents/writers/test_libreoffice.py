@@ -14,6 +14,7 @@ from tests.documents.everything import everything
 from tests.documents.formatted import COUNTED, elements, pseudo_translated, rich_word_file
 from tests.documents.writers.test_pptx import presentation
 from tests.documents.writers.test_xlsx import workbook
+from tests.documents.writers.test_xlsx_bound import pivoted
 
 _OFFICE = shutil.which("soffice")
 pytestmark = [
@@ -54,8 +55,9 @@ def pages(content: bytes, suffix: str, folder: Path) -> list[str]:
         (lambda: everything(2), "docx", ("QHEADING0000X", "QCELL0001X", "QFOOTNOTE0001X")),
         (presentation, "pptx", ("hARBOUR REPORT", "CELL 3", "iN A GROUP", "sHIPS A YEAR", "eAST")),
         (workbook, "xlsx", ("pLACE", "nORTH", "OR LATER", "42 open", "sHIPS A YEAR")),
+        (pivoted, "xlsx", ("Sum of Ships", "North", "bESIDE")),
     ],
-    ids=["formatted", "everything", "presentation", "workbook"],
+    ids=["formatted", "everything", "presentation", "workbook", "pivot"],
 )
 def test_libreoffice_shows_what_was_written(
     make: Callable[[], bytes], suffix: str, shown: tuple[str, ...], tmp_path: Path

@@ -5,10 +5,12 @@ import zipfile
 
 import openpyxl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from xlsxwriter.workbook import Workbook
 
 from app.documents.segments import ExcelAnchor
-from app.documents.writers.xlsx_bound import CHOICE, COMPARED, FILTER, PIVOT
+from app.documents.writers.xlsx_bound import CHOICE, COMPARED, FILTER, PIVOT, Bindings
 from app.documents.writing import apply, writable
 from tests.documents.formatted import parts, pseudo_translated
 from tests.documents.workbooks import workbook
@@ -139,6 +141,22 @@ def test_filters_lists_to_choose_from_and_formulas_that_compare_still_find_their
         ["rOPE 1", "open", "Dock 1", "as said", "red"],
     ]
     assert [lists[f"A{row}"].value for row in range(1, 5)] == ["Dock 1", "Dock 2", "Dock 3", "nOT IN IT"]
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(0, 6)] * 3, st.sampled_from([0, 2, 300])), max_size=8),
+    st.integers(0, 12),
+    st.integers(0, 9),
+)
+def test_a_cell_is_bound_if_any_area_holds_it(
+    drawn: list[tuple[int, int, int, int]], row: int, column: int
+) -> None:
+    found = Bindings()
+    areas = [(top, top + height, left, left + width) for top, height, left, width in drawn]
+    for area in areas:
+        found.areas["s"].add(area, CHOICE)
+    holds = any(top <= row <= bottom and left <= column <= right for top, bottom, left, right in areas)
+    assert found.note("S", row, column, "x") == (CHOICE if holds else None)
 
 
 def test_the_totals_of_a_table_keep_their_label() -> None:
