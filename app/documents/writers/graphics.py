@@ -101,13 +101,25 @@ def graphic_texts(
     """
     for kind, part in parts:
         if kind in {"chart", "chartEx"}:
-            found = chart_texts(package.xml(part), with_names=with_names)
-            yield part, [Text(part, each) for each in found]
+            yield (
+                part,
+                _once(Text(part, each) for each in chart_texts(package.xml(part), with_names=with_names)),
+            )
             for each in package.relationships(part):
                 if each.kind == "chartUserShapes" and package.has(each.part):
                     yield each.part, _texts_of(package, each.part)
         elif kind == "diagramData":
             yield part, shown.get(part, [])
+
+
+def _once(texts: Iterable[Text]) -> list[Text]:
+    """The texts of a chart, each name once: a chart keeps its categories with every series."""
+    found: list[Text] = []
+    names: dict[str, Text] = {}
+    for text in texts:
+        first = text if name_of(text.element) == "a:p" else names.setdefault(_words(text), text)
+        (found if first is text else first.copies).append(text)
+    return found
 
 
 def _texts_of(package: Package, part: str) -> list[Text]:

@@ -135,6 +135,7 @@ def test_a_chart_that_slides_share_is_written_once_and_texts_drawn_on_it_follow(
     data: Any = CategoryChartData()  # type: ignore[no-untyped-call] # not in its types
     data.categories = ["East"]
     data.add_series("Arrivals", (1.0,))
+    data.add_series("Departures", (2.0,))
     size = [Inches(1)] * 4
     first, second = (deck.slides.add_slide(deck.slide_layouts[6]) for _ in range(2))
     frame = first.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, *size, data)
@@ -149,7 +150,10 @@ def test_a_chart_that_slides_share_is_written_once_and_texts_drawn_on_it_follow(
     copy.find(f".//{{{_C}}}chart").set(f"{{{_R}}}id", second.part.relate_to(chart, f"{_R}/chart"))
     content = _saved(deck)
     segments = writable(content).segments
-    assert [each.text for each in segments] == ["Arrivals", "East", "Peak"]
+    assert [each.text for each in segments] == ["Arrivals", "East", "Departures", "Peak"]
     produced = apply(content, [pseudo_translated(segment) for segment in segments])
     assert not produced.refused
-    assert _shown(parts(produced.content)["ppt/drawings/drawing1.xml"]) == ["pEAK"]
+    after = parts(produced.content)
+    assert _shown(after["ppt/drawings/drawing1.xml"]) == ["pEAK"]
+    (part,) = (part for name, part in after.items() if name.startswith("ppt/charts/chart"))
+    assert part.count(b"<c:v>eAST</c:v>") == 2
