@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.copilot.alignment import Change, ChangeKind, figures_changed, find_changes
-from app.copilot.citations import Claim
+from app.copilot.citations import Claim, Span
 from app.copilot.delivery import coverage
 from app.copilot.reading_task import Read, ReadingTask, noted, one_method
 from app.copilot.result_schemas import TEXT, list_of, reading_result
@@ -141,7 +141,7 @@ def _summary(
         own = [
             {
                 "change": span.segment,
-                "quote": changes[span.segment].text[span.start : span.end],
+                "quote": _quote(changes[span.segment].text, span),
                 "sentence": position,
             }
             for span in claim.spans
@@ -150,6 +150,12 @@ def _summary(
         sentences.append((f"{' ' if position else ''}{claim.text} {markers}", own))
         every += own
     return sentences, every
+
+
+def _quote(text: str, span: Span) -> str:
+    """Words of the documents themselves, without the label that a model reads before them."""
+    label = next((len(one) for one in _LABELS.values() if text.startswith(one)), 0)
+    return text[max(label, span.start) : span.end] or text[label:]
 
 
 def _described(change: Change, segments: Sequence[Segment]) -> dict[str, Any]:

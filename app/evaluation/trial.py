@@ -21,7 +21,7 @@ from app.copilot.windows import context_tokens
 from app.core.clock import new_id, now
 from app.core.crypto import Sealer
 from app.documents.inline import CellRange, read_cells
-from app.documents.language import detect, sample
+from app.documents.language import main_language
 from app.documents.readers import markdown
 from app.documents.segments import Segment
 from app.documents.tokens import estimate_tokens
@@ -116,7 +116,6 @@ async def try_case(
 ) -> TrialResult:
     """Run all steps of a case on a member, within so many seconds. Raises: `BadCase`, `MoneyRefused`."""
     segments = await asyncio.to_thread(read_documents, case)
-    texts = [segment.text for segment in segments]
     trial = TrialResult(id=new_id(), segments=segments)
     running = _Trial(
         runtime=runtime,
@@ -125,7 +124,7 @@ async def try_case(
         revision=_revision(task_type, member),
         parameters=check_fit(case, task_type),
         segments=segments,
-        language=detect(sample(texts, total_characters=sum(map(len, texts)))).code,
+        language=main_language([segment.text for segment in segments]),
         trial=trial,
         deadline=asyncio.get_running_loop().time() + seconds,
     )

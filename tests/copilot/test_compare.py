@@ -154,6 +154,13 @@ async def test_a_summary_of_what_did_not_change_is_rejected(text: str, code: str
     assert [one.split(":")[0] for one in asked.rejections] == [code]
 
 
+async def test_a_citation_quotes_the_documents_and_not_the_word_for_what_became_of_them() -> None:
+    asked = job(echo_first, segments=pair([OLD[1], OLD[3]], [OLD[1]]))
+    (citation,) = dict((await asked.run()).result or {})["citations"]
+    assert asked.requests[0].blocks[0].text == f"Removed: {OLD[3]}"
+    assert citation["quote"] == OLD[3]
+
+
 async def test_two_documents_that_are_the_same_cost_no_request() -> None:
     asked = job(echo_first, segments=pair(OLD, OLD))
     result = dict((await asked.run()).result or {})

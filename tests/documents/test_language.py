@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.documents.language import detect, sample
+from app.documents.language import detect, main_language, sample
 from app.documents.tokens import estimate_tokens
 
 _GERMAN = "Der Ausschuss hat den Bericht geprüft und empfiehlt dem Vorstand, ihn anzunehmen. "
@@ -22,6 +22,16 @@ def test_too_few_letters_are_undetermined() -> None:
     found = detect("Summe 1.234,56 EUR 2026 12 31 77 88 99 10 11 12 13")
     assert (found.code, found.confidence) == ("und", 0.0)
     assert detect("").code == "und"
+
+
+def test_what_is_a_guess_is_no_language_of_a_document() -> None:
+    ticks = [
+        "| 3.9 | 3.10 | 3.11",
+        *(f":fa:`{name}` {name} x64 | ✅ | ✅ | ✅" for name in ("apple", "windows", "linux")),
+    ]
+    assert detect(" ".join(ticks)).code != "und"
+    assert main_language(ticks) == "und"
+    assert (main_language([_ENGLISH, _GERMAN * 9]), main_language([])) == ("de", "und")
 
 
 def test_a_sample_comes_from_all_over_a_document() -> None:

@@ -1,5 +1,7 @@
 """What a chart says: its title, and each series by name with its categories and values; and what a diagram does."""
 
+import datetime as dt
+import re
 from collections.abc import Iterator
 
 from app.documents.readers.cells import shown
@@ -9,6 +11,12 @@ from app.documents.readers.xml import Element, child, name_of
 _MOST_POINTS = 200
 _CATEGORIES = ("c:cat", "c:xVal")
 _VALUES = ("c:val", "c:yVal")
+_NO_FORMAT = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]|general', re.IGNORECASE)
+"""Of a format code what is shown as it is, or says nothing of days."""
+_DAYS, _TIMES = re.compile("[yd]", re.IGNORECASE), re.compile("[hs]", re.IGNORECASE)
+_EPOCH, _EPOCH_1904 = dt.datetime(1899, 12, 30), dt.datetime(1904, 1, 1)  # noqa: DTZ001 - a cell knows no zone
+_MOST_DAYS = 2_900_000
+"""Until the year 9839."""
 
 
 class Graphics:
@@ -35,10 +43,12 @@ class Graphics:
 def chart_texts(root: Element, *, with_values: bool) -> list[str]:
     """The title and one line a series ("Revenue: Q1 10; Q2 20"), from the copy of the data in the chart."""
     found = [" ".join(_paragraphs(title)) for title in _all(root, "c:title")]
+    since_1904 = any(each.get("val", "1") in {"1", "true"} for each in _all(root, "c:date1904"))
+    epoch = _EPOCH_1904 if since_1904 else _EPOCH
     for series in _all(root, "c:ser"):
         named = child(series, "c:tx")
         name = "" if named is None else " ".join(_values(named) or _paragraphs(named))
-        points = _points(series) if with_values else ""
+        points = _points(series, epoch) if with_values else ""
         found.append(f"{name}: {points}" if name and points else name or points)
     return [text for text in found if text.strip()]
 
@@ -58,13 +68,16 @@ def _paragraphs(element: Element) -> list[str]:
     return ["".join(run.text or "" for run in _all(each, "a:t")) for each in _all(element, "a:p")]
 
 
-def _values(element: Element | None) -> list[str]:
-    return [] if element is None else [_plain(value.text or "") for value in _all(element, "c:v")]
+def _values(element: Element | None, epoch: dt.datetime = _EPOCH) -> list[str]:
+    if element is None:
+        return []
+    code = next((each.text or "" for each in _all(element, "c:formatCode")), "")
+    return [_plain(value.text or "", code, epoch) for value in _all(element, "c:v")]
 
 
-def _points(series: Element) -> str:
-    categories = _values(next((each for each in series if name_of(each) in _CATEGORIES), None))
-    values = _values(next((each for each in series if name_of(each) in _VALUES), None))
+def _points(series: Element, epoch: dt.datetime) -> str:
+    categories = _values(next((each for each in series if name_of(each) in _CATEGORIES), None), epoch)
+    values = _values(next((each for each in series if name_of(each) in _VALUES), None), epoch)
     if len(categories) != len(values):
         categories = [""] * len(values)
     pairs = zip(categories[:_MOST_POINTS], values[:_MOST_POINTS], strict=True)
@@ -72,8 +85,14 @@ def _points(series: Element) -> str:
     return "; ".join(f"{category} {value}".strip() for category, value in pairs) + more
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, code: str, epoch: dt.datetime) -> str:
     try:
-        return shown(float(text))
+        number = float(text)
     except ValueError:
         return " ".join(text.split())
+    said = _NO_FORMAT.sub("", code)
+    if not _DAYS.search(said) or not 1 <= number < _MOST_DAYS:
+        return shown(number)
+    # Days since then, their fraction the time of day; to the second, for a fraction in decimals is none in binary.
+    at = epoch + dt.timedelta(seconds=round(number * 86_400))
+    return shown(at if _TIMES.search(said) else at.date())

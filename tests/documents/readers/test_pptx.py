@@ -1,3 +1,4 @@
+import datetime as dt
 import io
 from collections.abc import Callable
 
@@ -58,6 +59,27 @@ def test_slides_are_read_with_their_title_first_and_their_notes_last() -> None:
         PowerPointAnchor(256, 3, 1),
     ]
     assert anchors[4] == PowerPointAnchor(256, 3, 1, part="notes")
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("m/d/yy", "2002-01-05 32; 2002-01-06 28"),
+        ("General", "37261 32; 37262 28"),
+        (r"0\d", "37261 32; 37262 28"),
+        ("[Red]#,##0.00", "37261 32; 37262 28"),
+    ],
+)
+def test_days_on_the_axis_of_a_chart_are_told_as_days(code: str, shown: str) -> None:
+    def fill(deck: Presentation) -> None:
+        data = CategoryChartData(number_format="General")  # type: ignore[no-untyped-call]
+        data.categories = [dt.date(2002, 1, 5), dt.date(2002, 1, 6)]
+        data.categories.number_format = code
+        data.add_series("Revenue", (32, 28))  # type: ignore[no-untyped-call]
+        slide = deck.slides.add_slide(deck.slide_layouts[6])
+        slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, *_BOX, data)
+
+    assert [text for _, text, _ in _told(pptx.read(_made(fill)))] == [f"Revenue: {shown}"]
 
 
 def test_tables_charts_groups_and_pictures_say_what_they_hold() -> None:
