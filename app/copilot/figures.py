@@ -7,6 +7,7 @@ by either, because "fell by 5 %" says what "-5 %" says.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -52,6 +53,9 @@ _MINUS = re.compile(rf"(?:\A|[\s(\[])[{_DASHES}]{_CURRENCY}\Z|\bminus\s+{_CURREN
 _RANGE_DASH = re.compile(rf"\d\s+[{_DASHES}]\Z")
 _MAYBE_NEGATIVE = re.compile(rf"(?:(?:\A|(?<=\s)|(?<=[(\[]))[{_DASHES}]|\()\s?{_CURRENCY}(?=\d)")
 _NEAR = 12
+_FRACTION = re.compile(
+    r"(?<![\d.,/])(?:(?P<whole>\d{1,4})\s?)?(?:(?<!\d)(?P<part>\d{1,2})[/⁄](?P<of>[1-9]\d?)(?![\d/.,])|(?P<sign>[¼½¾⅛⅜⅝⅞]))"
+)
 _HALF_DAY = re.compile(r"(?::\d{2})*\s?([ap])\.?\s?m\b", re.IGNORECASE)
 _NOON = 12
 _FULL_HOUR = re.compile(r"(?<!\d)\d{1,2}:\Z")
@@ -100,7 +104,7 @@ class SourceFigures:
 
         What is read in words here is generous: in any language, and line by line too.
         """
-        figures = [*_either_sign(text), *_in_any_language(text)]
+        figures = [*_either_sign(text), *_in_any_language(text), *_fractions(text)]
         words = _WORD.findall(text.casefold())
         return cls(
             values=frozenset().union(
@@ -216,6 +220,15 @@ def _either_sign(text: str) -> Iterator[Figure]:
         if number is not None:
             negative = frozenset(-reading for reading in _readings(number.group())[0])
             yield Figure(negative, powers_after(text, number.end()))
+
+
+def _fractions(text: str) -> Iterator[Figure]:
+    """What `3 1/2`, `1/2` and `3½` may be of a source."""
+    for found in _FRACTION.finditer(text):
+        part = Decimal(str(unicodedata.numeric(found["sign"]))) if found["sign"] else Decimal(found["part"])
+        if not found["sign"]:
+            part /= Decimal(found["of"])
+        yield Figure(frozenset({Decimal(found["whole"] or 0) + part, part}))
 
 
 def _in_any_language(text: str) -> Iterator[Figure]:

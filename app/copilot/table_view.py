@@ -10,7 +10,7 @@ from app.documents.inline import place_of
 from app.documents.readers.cells import range_name
 from app.documents.readers.grid import CELL_JOINT
 from app.documents.readers.statistics import Column
-from app.documents.segments import ExcelAnchor, Segment
+from app.documents.segments import Anchor, ExcelAnchor, Segment
 from app.vocabulary import SegmentKind
 
 _LEAST_ROWS = 2
@@ -60,7 +60,11 @@ def _with_figures(segments: Sequence[Segment]) -> Sequence[Segment]:
             continue
         rows: list[Segment] = []
         for row in segments[at + 1 :]:
-            if row.kind is not SegmentKind.TABLE_ROW or row.table_header != segment.text:
+            # White space at the ends is told of a header above rows, not of the row itself.
+            if (
+                row.kind is not SegmentKind.TABLE_ROW
+                or (row.table_header or "").strip() != segment.text.strip()
+            ):
                 break
             rows.append(row)
         found += _column_figures(segment, rows)
@@ -70,29 +74,44 @@ def _with_figures(segments: Sequence[Segment]) -> Sequence[Segment]:
 
 
 def _column_figures(header: Segment, rows: Sequence[Segment]) -> list[Segment]:
-    if len(rows) < _LEAST_ROWS or not isinstance(header.anchor, ExcelAnchor):
+    if len(rows) < _LEAST_ROWS:
         return []
     names = _by_column(header)
     values = [each for each in map(_by_column, rows) if each is not None]
     if names is None or len(values) < len(rows):
         return []
-    first, last = (_ends(row)[0][0] for row in (rows[0], rows[-1]))
+    if any(not each.keys() <= names.keys() for each in values):
+        return []
     found: list[Segment] = []
     for column in sorted({column for each in values for column in each}):
         figures = _figures([each.get(column, "") for each in values])
         if figures:
             text = f"{names.get(column, '')}: {figures}"
-            anchor = ExcelAnchor(header.anchor.worksheet, range_name(first, last, column, column))
-            found.append(Segment(0, SegmentKind.CELL_RANGE, text, anchor, header.heading_path))
+            anchor = _below(header.anchor, rows, column)
+            found.append(
+                Segment(
+                    0, SegmentKind.CELL_RANGE, text, anchor, header.heading_path, document=header.document
+                )
+            )
     return found
+
+
+def _below(header: Anchor, rows: Sequence[Segment], column: int) -> Anchor:
+    """The cells of a column; where only rows have places, that of the row that names it."""
+    if not isinstance(header, ExcelAnchor):
+        return header
+    first, last = (_ends(row)[0][0] for row in (rows[0], rows[-1]))
+    return ExcelAnchor(header.worksheet, range_name(first, last, column, column))
 
 
 def _by_column(row: Segment) -> dict[int, str] | None:
     """The cells of a row; None where a cell's own text looks like the border of two."""
-    (_, left), (_, right) = _ends(row)
     # White space at the ends is not told.
     text = f" {row.text}" if row.text.startswith(CELL_JOINT.strip()) else row.text
     texts = text.split(CELL_JOINT)
+    if not isinstance(row.anchor, ExcelAnchor):
+        return dict(enumerate(texts))
+    (_, left), (_, right) = _ends(row)
     return None if len(texts) > right - left + 1 else dict(enumerate(texts, start=left))
 
 

@@ -13,6 +13,7 @@ from app.copilot.explain_table import ExplainTableParameters
 from app.copilot.table_view import as_table
 from app.documents.inline import CellRange, Value, read_cells
 from app.documents.readers import xlsx
+from app.documents.reading import read
 from app.documents.segments import ExcelAnchor, Segment
 from app.tenants.members import NOTHING_KNOWN
 from app.vocabulary import StepKind
@@ -122,6 +123,20 @@ async def test_a_table_of_an_uploaded_workbook_has_figures_over_its_columns_too(
     result = dict((await asked.run()).result or {})
     assert result["findings"][0]["anchors"] == [{"type": "excel", "worksheet": "Sales", "a1": "B2:B4"}]
     assert result["coverage"]["ratio"] == 1.0
+
+
+def test_a_table_with_an_empty_corner_has_figures_too() -> None:
+    segments = book(["", "Series 1", "Series 2"], ["Category 1", 4.3, 1], ["Category 2", 2.5, 2])
+    found = {s.anchor.a1: s.text for s in as_table(segments) if isinstance(s.anchor, ExcelAnchor)}
+    assert found["B2:B3"] == "Series 1: 2 numbers, minimum 2.5, maximum 4.3, mean 3.4, sum 6.8"
+
+
+async def test_rows_that_only_lines_of_a_file_have_are_worked_out_too() -> None:
+    segments = [*read("ships.csv", b"Ship,Crew\nAurora,12\nBoreas,30\n").segments]
+    asked = job(says("The crew is 42 in sum.", "B3", "Crew: 2 numbers, minimum 12"), segments=segments)
+    result = dict((await asked.run()).result or {})
+    assert result["findings"][0]["anchors"] == [{"type": "text", "offset": 0, "length": 9, "line": 1}]
+    assert (result["coverage"]["ratio"], result["coverage"]["segments"]) == (1.0, 5)
 
 
 @pytest.mark.parametrize(

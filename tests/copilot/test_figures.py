@@ -32,6 +32,8 @@ def supported(answer: str, source: str) -> bool:
         ("2026-05-03", "on May 3, 2026"),
         ("12%", "12 percent"),
         ("version 1.2.3", "release 1.2.3"),
+        ("a 3.5 inch disk", "a 3 1/2 ” disk"),
+        ("0.5 or 2.25 cups", "½ or 2¼ cups"),
         ("in 2024 500 people", "2024: 500"),
         ("3万円", "30,000 yen"),
         ("٣ items", "3 items"),
@@ -53,6 +55,8 @@ def test_the_same_number_in_another_form_is_supported(answer: str, source: str) 
         ("1,234", "1,2345"),
         ("5 measures", "three measures"),
         ("7", ""),
+        ("3.5", "3 1/4"),
+        ("0.5", "on 1/2/2024"),
     ],
 )
 def test_another_number_is_not(answer: str, source: str) -> None:
