@@ -14,11 +14,12 @@ from tests.conftest import TestDatabase
 from tests.entra import ALAN, RunningEntra
 from tests.house import House, process_settings, serve
 from tests.imported import tenants_imported
-from tests.journeys.test_batches import batch, ended
+from tests.journeys.test_batches import accepted, batch, ended
 from tests.journeys.test_failures import long_text
 from tests.portal.browsers import Browser, Door
 from tests.processes import system, until
 from tests.scripted_vendor import ScriptedVendor
+from tests.tenants.administration import execute
 from tests.usage.pools import priced_platform
 from tests.wire_formats import Asked, Behaviour
 
@@ -62,24 +63,43 @@ async def estimated(house: House) -> dict[str, Any]:
     return told
 
 
-async def the_price_changes_its_currency_under_a_job(
-    house: House, admin: Browser, vendor: ScriptedVendor
-) -> None:
-    """The job waits with what it has, nothing is asked twice, and new work is refused with what to do."""
-    body = {**LONG, "parameters": {"focus": "the weather"}}
+async def uploaded(house: House, count: int) -> list[str]:
+    """So many short documents, which the vendor can quote; gives their ids."""
+    text = (
+        "The harbour of district {n} was closed for {n} days because of storms. Its repairs cost {n} million."
+    )
+    made = [await house.upload(f"{n}.txt", text.format(n=n).encode()) for n in range(2, 2 + count)]
+    return [one["id"] for one in made]
+
+
+def held(vendor: ScriptedVendor) -> threading.Event:
+    """Let the vendor answer nobody until the event is set."""
     answers, go_on = vendor.respond, threading.Event()
 
-    def held(asked: Asked) -> str:
+    def respond(asked: Asked) -> str:
         assert go_on.wait(60)
         return answers(asked)
 
-    vendor.respond, asked_before = held, len(vendor.seen)
+    vendor.respond = respond
+    return go_on
+
+
+async def the_price_changes_its_currency_under_a_job(
+    house: House, admin: Browser, vendor: ScriptedVendor
+) -> None:
+    """The job and a batch wait with what they have, nothing is asked twice, new work is refused with what to do."""
+    body = {**LONG, "parameters": {"focus": "the weather"}}
+    go_on, asked_before = held(vendor), len(vendor.seen)
     job_id = (await house.submit(body)).json()["id"]
 
     async def asks() -> bool:
         return len(vendor.seen) > asked_before
 
     await until(asks, house.system.autopsy)
+    # A batch that was accepted, and makes its jobs afterwards.
+    relay = next(child for child in house.system.children if child.name == "relay")
+    relay.freeze()
+    batch_id = await accepted(house, input={"documents": await uploaded(house, 2)})
     (deployment,) = (await admin.get("/deployments")).json()["value"]
     path = f"/deployments/{deployment['id']}/prices"
     price = await admin.send("POST", path, json={**deployment["price"], "currency": "USD"})
@@ -98,23 +118,41 @@ async def the_price_changes_its_currency_under_a_job(
     assert "Retry-After" not in new.headers
     assert "currency" in {one["code"] for one in new.json()["error"]["details"]}
     go_on.set()
+    relay.thaw()
 
-    async def waits() -> bool:
-        return str((await house.job(job_id))["state"]) == "waiting"
+    async def wait() -> bool:
+        # Steps that run while the first of them waits go on to their end, and then nothing is reserved.
+        (stands,) = (await admin.get("/budgets")).json()["value"]
+        states = {(await house.job(job_id))["state"], (await batch(house, batch_id))["state"]}
+        return (states, stands["reserved_micros"]) == ({"waiting"}, 0)
 
-    await until(waits, house.system.autopsy)
+    await until(wait, house.system.autopsy)
+    assert (await batch(house, batch_id))["waiting"]["code"] == "budget_currency"
     job = await house.job(job_id)
     assert (job["waiting"]["reason"], job["waiting"]["code"]) == ("budget", "budget_currency")
     assert "ask your administrator" in job["waiting"]["message"]
-    (stands,) = (await admin.get("/budgets")).json()["value"]
-    assert stands["reserved_micros"] == 0
     done = job["progress"]["done"]
     assert 0 < done < job["progress"]["total"]
-    gone = await admin.send("DELETE", f"/budgets/{stands['id']}", headers={"If-Match": stands["etag"]})
-    assert gone.status_code == 204
-    job = await house.finished(job_id)
+    asked = len(vendor.seen)
+    assert job["usage"]["calls"] == asked - asked_before > 0
+    tag = {"If-Match": (await admin.get(path)).headers["ETag"]}
+    withdrawn = await admin.send("POST", f"{path}/withdraw", headers=tag)
+    assert withdrawn.status_code == 200, withdrawn.text
+
+    async def goes_on() -> bool:
+        # Five minutes pass.
+        await execute(house.system.database, "UPDATE jobs SET waiting_at = waiting_at - interval '5 minutes'")
+        return (await house.job(job_id))["finished_at"] is not None
+
+    await until(goes_on, house.system.autopsy)
+    job = await house.job(job_id)
     assert job["state"] == "succeeded", job["error"]
-    assert job["usage"]["calls"] == len(vendor.seen) - asked_before == job["progress"]["total"] - 1
+    assert job["usage"]["calls"] == job["progress"]["total"] - 1
+    whole = await ended(house, batch_id)
+    assert (whole["state"], whole["documents"]["succeeded"]) == ("succeeded", 2)
+    (stands,) = (await admin.get("/budgets")).json()["value"]
+    assert stands["reserved_micros"] == 0
+    assert len(vendor.seen) - asked_before == job["usage"]["calls"] + whole["usage"]["calls"]
 
 
 @pytest.mark.processes
@@ -124,9 +162,9 @@ async def test_from_the_estimate_to_the_report_everything_adds_up(
     told = await estimated(house)
     assert (told["pool"], told["first_member"]["deployment"]) == ("scripted", "scripted")
     assert (told["left_micros"], told["refused"], told["may_run_out"]) == (None, None, False)
-    accepted = (await house.submit(LONG)).json()
-    assert accepted["estimate"] == {name: told[name] for name in accepted["estimate"]}
-    first = await house.finished(accepted["id"])
+    made = (await house.submit(LONG)).json()
+    assert made["estimate"] == {name: told[name] for name in made["estimate"]}
+    first = await house.finished(made["id"])
     assert first["state"] == "succeeded", first["error"]
     used, cost = first["usage"], told["cost"]
     assert 0 < cost["low_micros"] <= used["cost_micros"] <= cost["high_micros"] == cost["worst_micros"]
@@ -208,13 +246,9 @@ async def test_from_the_estimate_to_the_report_everything_adds_up(
 
 @pytest.mark.processes
 async def test_a_batch_waits_when_the_money_is_used_up_and_goes_on_by_itself_when_there_is_more(
-    house: House, admin: Browser
+    house: House, admin: Browser, vendor: ScriptedVendor
 ) -> None:
-    text = (
-        "The harbour of district {n} was closed for {n} days because of storms. Its repairs cost {n} million."
-    )
-    made = [await house.upload(f"{n}.txt", text.format(n=n).encode()) for n in range(2, 8)]
-    documents = [one["id"] for one in made]
+    documents = await uploaded(house, 6)
     each = (await house.client().post("/estimates/batches", json=_batch(documents[:1]))).json()
     budget = await admin.send(
         "POST",
@@ -222,14 +256,15 @@ async def test_a_batch_waits_when_the_money_is_used_up_and_goes_on_by_itself_whe
         json={"scope": "tenant", "currency": "EUR", "hard_micros": 3 * each["cost"]["worst_micros"]},
     )
     assert budget.status_code == 201, budget.text
-    accepted = await house.client().post("/batches", json=_batch(documents))
-    assert accepted.status_code == 202, accepted.text
-    batch_id = accepted.json()["id"]
+    # All are asked for before the first has been paid, which costs less than was reserved for it.
+    go_on = held(vendor)
+    batch_id = await accepted(house, input={"documents": documents})
 
     async def waits() -> bool:
         return (await batch(house, batch_id))["waiting"] is not None
 
     await until(waits, house.system.autopsy)
+    go_on.set()
     told = await batch(house, batch_id)
     assert (told["waiting"]["reason"], told["waiting"]["code"]) == ("budget", "budget_exhausted")
     assert told["documents"]["failed"] == 0
