@@ -32,8 +32,8 @@ def _environment(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _up(home: Path) -> Iterator["subprocess.Popen[str]"]:
-    """`switchboard up`, once it says that it is ready."""
+def _starting(home: Path) -> Iterator["subprocess.Popen[str]"]:
+    """`switchboard up`."""
     with subprocess.Popen(
         [sys.executable, "-m", "app.switchboard", "up", "--offline"],
         env=_environment(home),
@@ -42,18 +42,21 @@ def _up(home: Path) -> Iterator["subprocess.Popen[str]"]:
         text=True,
         start_new_session=True,
     ) as process:
-        assert process.stdout is not None
-        told = []
-        for line in process.stdout:
-            told.append(line)
-            if line.startswith("switchboard│ ready"):
-                break
-        else:
-            pytest.fail("".join(told))
         try:
             yield process
         finally:
             process.kill()
+
+
+def _until(process: "subprocess.Popen[str]", *words: str) -> None:
+    """Read what it says until a line has these words."""
+    assert process.stdout is not None
+    told = []
+    for line in process.stdout:
+        told.append(line)
+        if all(word in line for word in words):
+            return
+    pytest.fail("".join(told))
 
 
 def _run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -61,18 +64,16 @@ def _run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def _switchboard(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "app.switchboard", *arguments],
-        env=_environment(home),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
+    return run("app.switchboard", *arguments, environment=_environment(home), seconds=100)
 
 
-def test_the_system_does_a_job_and_leaves_nothing_behind_when_it_is_killed(home: Path) -> None:
-    with _up(home) as process:
+def _below(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def test_the_system_does_a_job_and_ends_cleanly_when_it_is_interrupted(home: Path) -> None:
+    with _starting(home) as process:
+        _until(process, "switchboard│ ready")
         running = read_running(State(home))
         assert running is not None
         assert running.pid == process.pid
@@ -111,27 +112,26 @@ def test_the_system_does_a_job_and_leaves_nothing_behind_when_it_is_killed(home:
         with pytest.raises(StateLocked), Supervisor(State(home), say=lambda _name, _line: None, environ={}):
             pass
 
-        below = psutil.Process(process.pid).children(recursive=True)
+        below = _below(process)
+        next(one for one in below if one.cmdline()[-1] == "workers.reaper").kill()
+        _until(process, "reaper", "starting it again")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(40) == 0
+        assert process.stdout is not None
+        assert process.stdout.read().rstrip().endswith("switchboard│ stopped")
+        assert not running_file(State(home)).exists()
+        assert psutil.wait_procs(below, timeout=1)[1] == []
+
+
+def test_killed_it_leaves_nothing_behind_and_a_command_alone_starts_the_system_for_itself(home: Path) -> None:
+    with _starting(home) as process:
+        # All processes of the product are begun together: when one speaks, the others live.
+        _until(process, "relay", "configuration renewed")
+        below = _below(process)
         assert len(below) >= 2 * 8
         process.kill()
         assert psutil.wait_procs(below, timeout=40)[1] == []
     assert read_running(State(home)) is None
-
-
-def test_interrupting_ends_cleanly_and_a_command_alone_starts_the_system_for_itself(home: Path) -> None:
-    with _up(home) as process:
-        below = psutil.Process(process.pid).children(recursive=True)
-        worker = next(one for one in below if one.cmdline()[-1] == "workers.reaper")
-        worker.kill()
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "reaper" in line and "starting it again" in line:
-                break
-        process.send_signal(signal.SIGINT)
-        assert process.wait(40) == 0
-        assert process.stdout.read().rstrip().endswith("switchboard│ stopped")
-        assert not running_file(State(home)).exists()
-        assert psutil.wait_procs(below, timeout=1)[1] == []
 
     done = _run(home, "summarize", str(SAMPLE), "--offline")
     assert done.returncode == 0, done.stderr
