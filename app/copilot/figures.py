@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from app.copilot.magnitudes import powers_after, powers_of
-from app.copilot.number_words import find_word_numbers, languages
+from app.copilot.number_words import find_in_any_language, find_word_numbers, languages
 
 _SPACES = " \u00a0\u202f\u2009'’"
 _NUMBER = re.compile(rf"(?<!\d)\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)*")
@@ -234,10 +234,9 @@ def _fractions(text: str) -> Iterator[Figure]:
 def _in_any_language(text: str) -> Iterator[Figure]:
     # A number may be broken by the end of a line, or end with it; whoever quotes it may set it in one line.
     for each in dict.fromkeys((text, " ".join(text.split()), *text.splitlines())):
-        for language in languages():
-            for number in find_word_numbers(each, language):
-                value = {Decimal(number.value)}
-                yield Figure(frozenset(value) | _signed(each, number.start, value), number.powers)
+        for number in find_in_any_language(each):
+            value = {Decimal(number.value)}
+            yield Figure(frozenset(value) | _signed(each, number.start, value), number.powers)
 
 
 def _months(text: str, language: str) -> Iterator[Figure]:

@@ -191,30 +191,69 @@ def _scale(word: str, language: str) -> tuple[int, ...]:
 
 def find_word_numbers(text: str, language: str) -> Iterator[WordNumber]:
     """The numbers written in words of `language`, in order."""
-    if language not in _SMALL:
-        return
-    run: _Run | None = None
-    tokens = list(_TOKEN.finditer(text))
-    for at, token in enumerate(tokens):
-        word = token.group().casefold()
-        if run is not None and not _BETWEEN.match(text[run.end : token.start()]):
+    if language in _SMALL:
+        yield from _Words(text).numbers(language)
+
+
+def find_in_any_language(text: str) -> Iterator[WordNumber]:
+    """The numbers that the words of a text are in any language, language by language."""
+    words = _Words(text)
+    for language in languages():
+        yield from words.numbers(language)
+
+
+class _Words:
+    """The words of a text, cut and folded once for all languages."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = list(_TOKEN.finditer(text))
+        self._folded = [token.group().casefold() for token in self._tokens]
+        self._different = set(self._folded)
+
+    def numbers(self, language: str) -> Iterator[WordNumber]:
+        """Nearly all words begin no number: only behind one that does is looked closely."""
+        beginnings = self._beginnings(language)
+        if not beginnings:
+            return
+        run: _Run | None = None
+        for at, word in enumerate(self._folded):
+            if run is None and word not in beginnings:
+                continue
+            run, ended = self._read(run, at, word, language)
+            if ended is not None:
+                yield from _ended(ended, language)
+        if run is not None:
             yield from _ended(run, language)
-            run = None
-        if run is not None and word == _AND[language] and _joins(run, tokens, at, language):
+
+    def _beginnings(self, language: str) -> set[str]:
+        found = self._different & _beginning(language)
+        for thousand in _INSIDE.get(language, ()):
+            found |= {word for word in self._different if thousand in word}
+        return found
+
+    def _read(self, run: _Run | None, at: int, word: str, language: str) -> tuple[_Run | None, _Run | None]:
+        """The number that is being read after one more word, and the one that ended before it."""
+        token, ended = self._tokens[at], None
+        if run is not None and not _BETWEEN.match(self._text[run.end : token.start()]):
+            run, ended = None, run
+        if run is not None and word == _AND[language] and _joins(run, self._tokens, at, language):
             run.end = token.end()
-            continue
-        before = tokens[at - 1].group().casefold() if at else ""
-        if word in _HUNDRED[language] and before in _PER:
+            return run, None
+        if word in _HUNDRED[language] and at and self._folded[at - 1] in _PER:
             word = ""
         if run is not None and not _pushed(run, word, token, language):
-            yield from _ended(run, language)
-            run = None
+            run, ended = None, run
         if run is None:
             fresh = _Run(token.start())
-            if _pushed(fresh, word, token, language):
-                run = fresh
-    if run is not None:
-        yield from _ended(run, language)
+            run = fresh if _pushed(fresh, word, token, language) else None
+        return run, ended
+
+
+@cache
+def _beginning(language: str) -> frozenset[str]:
+    """The words that a number can begin with, but for those with thousands inside."""
+    return frozenset(values(language)) | _ONES[language] | _HUNDRED[language] | _BARE
 
 
 def _pushed(run: _Run, word: str, token: re.Match[str], language: str) -> bool:
