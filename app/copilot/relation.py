@@ -41,13 +41,15 @@ def only_headings(claim: Claim) -> bool:
 def is_unrelated(sentence: str, claim: Claim) -> bool:
     """Whether a sentence shares hardly a word with its source.
 
-    Less than a third of four or more long words with the source and its headings, or no long word with
-    the source itself; without long words, less than half of all words and a figure the source lacks.
+    Less than a third of four or more long words and the figures with the source and its headings, or no long
+    word with the source itself; without long words, less than half of all words and a figure the source lacks.
     """
     stems, known = _stems(sentence), _stems(claim.body)
     if len(stems) >= _MANY:
-        wide = _stems(claim.support)
-        return not stems & known or len(stems & wide) < _SHARED * len(stems)
+        # Of a row of numbers one speaks in words that it does not have: its figures count like words.
+        stated, source = set(find_figures(sentence)), SourceFigures.of(claim.body)
+        shared = len(stems & _stems(claim.support)) + sum(map(source.supports, stated))
+        return not stems & known or shared < _SHARED * (len(stems) + len(stated))
     if _OTHER_SCRIPT.search(sentence):
         return False
     if stems:

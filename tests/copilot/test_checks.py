@@ -249,3 +249,14 @@ def test_a_link_that_ends_in_other_writing_is_still_whole() -> None:
         [claim("见 https://contoso.example/x 。", text), claim("请访问https://contoso.example/x。", text)],
         BAND,
     )
+
+
+def test_of_a_row_of_numbers_one_may_speak_in_other_words() -> None:
+    row = "Series 1: 2002-01-05 32; 2002-01-06 28"
+    check_support([claim("Series 1 starts on 5 January 2002 with 32.", row)], language="en", translated=False)
+    with pytest.raises(InvalidOutput, match="unrelated"):
+        check_support(
+            [claim("Series of storms flooded several other villages 32 times.", row)],
+            language="en",
+            translated=False,
+        )
