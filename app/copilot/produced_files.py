@@ -99,7 +99,9 @@ async def make_file(
     if outcome.file is None or outcome.result is None:
         return outcome, ()
     content, view = await _original(runtime, step, sealer)
-    made = await runtime.extractor.produce(content, outcome.file.operations, group=step.tenant_id)
+    made = await runtime.extractor.produce(
+        content, outcome.file.operations, language=outcome.file.language, group=step.tenant_id
+    )
     facts = {
         **_facts(outcome.file, made, view),
         "etag": sealer.digest("job_file", made.content).hex(),

@@ -35,10 +35,14 @@ class NewStep:
 
 @dataclass(frozen=True)
 class NewFile:
-    """What is to be changed in a copy of the document; `mark` goes before the ending of its name."""
+    """What is to be changed in a copy of the document; `mark` goes before the ending of its name.
+
+    `language`: what the new texts are in (ISO 639-1), where it is not that of the document.
+    """
 
     operations: Sequence[Operation]
     mark: str
+    language: str | None = None
 
 
 @dataclass(frozen=True)

@@ -147,13 +147,20 @@ def write_result(
         **described(context, joined),
     }
     return Outcome(
-        output={}, result=result, partial=bool(result["missing"]), file=new_file(output, operations, mark)
+        output={},
+        result=result,
+        partial=bool(result["missing"]),
+        file=new_file(output, operations, mark, None if language == context.language else language),
     )
 
 
-def new_file(output: str, operations: Sequence[tuple[Segment, Operation]], mark: str) -> NewFile | None:
+def new_file(
+    output: str, operations: Sequence[tuple[Segment, Operation]], mark: str, language: str | None = None
+) -> NewFile | None:
     """What is to be written into a copy of the document, if that is asked for."""
-    return NewFile([operation for _, operation in operations], mark) if output == "file" else None
+    if output != "file":
+        return None
+    return NewFile([operation for _, operation in operations], mark, language)
 
 
 def operation_of(segment: Segment, runs: tuple[Run, ...], kept: Kept) -> Operation:

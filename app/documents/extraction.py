@@ -89,10 +89,16 @@ class Extractor:
         return await self._ask("writable", "", len(content), _whole(content), group, Read())
 
     async def produce(
-        self, content: bytes, operations: Sequence[Operation], *, group: object | None = None
+        self,
+        content: bytes,
+        operations: Sequence[Operation],
+        *,
+        language: str | None = None,
+        group: object | None = None,
     ) -> Produced:
         """The file with these operations applied: see `writing.apply`. Raises: as `extract`."""
-        asked = await asyncio.to_thread(lambda: json.dumps(dump_operations(operations)).encode())
+        wanted = {"operations": dump_operations(operations), "language": language}
+        asked = await asyncio.to_thread(lambda: json.dumps(wanted).encode())
         answer = Written(operations)
         return await self._ask("write", "", len(content), _whole(content), group, answer, asked)
 

@@ -56,9 +56,9 @@ def main() -> None:
 def _answer(request: dict[str, Any], operations: bytes, content: bytes, answers: BinaryIO) -> None:
     try:
         if request["task"] == "write":
-            answers.writelines(
-                frames.produced_frames(apply(content, load_operations(json.loads(operations))))
-            )
+            wanted = json.loads(operations)
+            made = apply(content, load_operations(wanted["operations"]), language=wanted["language"])
+            answers.writelines(frames.produced_frames(made))
             return
         is_for_writing = request["task"] == "writable"
         extracted = writable(content) if is_for_writing else read(str(request["name"]), content)

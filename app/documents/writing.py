@@ -23,7 +23,7 @@ from app.documents.writers.pieces import Spot, Writable, fits, serialize
 
 @dataclass(frozen=True)
 class _Writer:
-    open: Callable[[Package, Counter[str]], Writable]
+    open: Callable[[Package, Counter[str], str | None], Writable]
     media_type: str
 
 
@@ -49,19 +49,22 @@ def writable(content: bytes) -> Extracted:
     package = Package(content, whole=True)
     writer = _writer(package)
     notes: Counter[str] = Counter()
-    found = writer.open(package, notes).spots
+    found = writer.open(package, notes, None).spots
     if not found:
         raise NoText("The file holds no text that can be written anew; what it holds has to stay as it is.")
     segments = tuple(replace(spot.segment, index=index) for index, spot in enumerate(found))
     return Extracted(media_type=writer.media_type, segments=segments, notes=_counted(notes))
 
 
-def apply(content: bytes, operations: Sequence[Operation]) -> Produced:
-    """The file with these operations applied, and what became of each. Raises: documents.errors."""
+def apply(content: bytes, operations: Sequence[Operation], *, language: str | None = None) -> Produced:
+    """The file with these operations applied, and what became of each. Raises: documents.errors.
+
+    `language` (ISO 639-1): what the new texts are in, so that Word and PowerPoint check their spelling by it.
+    """
     notes: Counter[str] = Counter()
     package = Package(content, whole=True)
     by_anchor: dict[tuple[object, ...], list[Spot]] = {}
-    document = _writer(package).open(package, notes)
+    document = _writer(package).open(package, notes, language)
     for spot in document.spots:
         by_anchor.setdefault(_key(spot.segment.anchor), []).append(spot)
     taken: set[Spot] = set()

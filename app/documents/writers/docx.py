@@ -16,12 +16,12 @@ from app.documents.writers.pieces import Spot, Writable, by_paragraph, source_pa
 from app.vocabulary import SegmentKind
 
 
-def open_document(package: Package, notes: Counter[str]) -> Writable:
-    """Every text of the document that can be written. Raises: documents.errors."""
+def open_document(package: Package, notes: Counter[str], language: str | None = None) -> Writable:
+    """Every text of the document that can be written, new ones in `language`. Raises: documents.errors."""
     found: list[Spot] = []
     for segment, places in docx.places(package):
         parts = tuple(dict.fromkeys(place.part for place in places))
-        found.append(Spot(segment, parts, partial(_write, places, notes)))
+        found.append(Spot(segment, parts, partial(_write, places, notes, language)))
     main = package.main_part() or ""
     reached = list(reachable(package, main))
     shown = diagrams(package, [main, *(part for _, part in reached)])
@@ -31,6 +31,7 @@ def open_document(package: Package, notes: Counter[str]) -> Writable:
                 text,
                 SegmentKind.PARAGRAPH,
                 partial(_anchor, part, ordinal),
+                language=language,
             )
             found += [] if spot is None else [spot]
     return Writable(found)
@@ -40,7 +41,9 @@ def _anchor(part: str, ordinal: int, shown: str) -> WordAnchor:
     return WordAnchor(part, ordinal, text_hash(shown), "", "")
 
 
-def _write(places: Sequence[docx.Place], notes: Counter[str], runs: Sequence[Run]) -> None:
+def _write(
+    places: Sequence[docx.Place], notes: Counter[str], language: str | None, runs: Sequence[Run]
+) -> None:
     for place in places:
         tagged = {each.run.tag: each for each in place.stretches if each.run.tag}
         before = source_paragraphs(place.stretches)
@@ -51,7 +54,7 @@ def _write(places: Sequence[docx.Place], notes: Counter[str], runs: Sequence[Run
             place.paragraphs, before[skip:], after[skip:], strict=True
         ):
             if [each.run for each in source] != new:
-                tracked = rewrite(paragraph, inline.units, source, new, tagged)
+                tracked = rewrite(paragraph, inline.units, source, new, tagged, language)
                 notes["tracked_changes_accepted"] += tracked
                 _follow(paragraph)
 

@@ -28,17 +28,19 @@ def rewrite(
     source: Sequence[Stretch],
     runs: Sequence[Run],
     tagged: Mapping[int, Stretch],
+    language: str | None = None,
 ) -> bool:
     """Put `runs` in place of the paragraph's; whether tracked changes were accepted by that.
 
     `source` are the paragraph's own stretches, `tagged` those of the whole segment by tag.
+    New text is marked as being in `language`.
     """
     tracked = any(_is_tracked(unit) for unit in units)
     homes = {id(unit): at for at, unit in enumerate(units)}
     slots = list(_slots(source, runs, tagged, homes))
     _keep_ends(slots, source)
     ordered = _with_marks(slots, _left_over(units, source))
-    maker = RunMaker(paragraph, units)
+    maker = RunMaker(paragraph, units, language)
     placed: list[Placed] = list(chain.from_iterable(maker.elements(slot) for slot in ordered))
     made = wrapped(placed)
     for each in list(paragraph):

@@ -10,14 +10,17 @@ from itertools import groupby
 from lxml import etree
 
 from app.documents.readers.docx_units import Role, Unit
-from app.documents.readers.xml import Element, name_of
+from app.documents.readers.xml import Element, child, name_of
 from app.documents.writers.pieces import clean
+from app.documents.writers.proofing import proofing_tag, word_attribute
 
 _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 _BESIDES_TEXT = {"\t": "tab", "\n": "br", "\u2011": "noBreakHyphen"}
 _CUT = re.compile("([\t\n\u2011])")
 _PROPERTIES = frozenset({"w:sdtPr", "w:sdtEndPr", "w:smartTagPr", "w:customXmlPr"})
 _CHANGES = frozenset({"w:rPrChange", "w:ins", "w:del", "w:moveFrom", "w:moveTo"})
+_AFTER_LANGUAGE = frozenset({"w:eastAsianLayout", "w:specVanish", "w:oMath"})
+"""What stands behind `w:lang` in a run's properties (ISO/IEC 29500-1, CT_RPr)."""
 
 Placed = tuple[tuple[Element, ...], Element]
 """An element and what is to be around it, from the outermost in."""
@@ -36,8 +39,9 @@ class Slot:
 class RunMaker:
     """Makes the elements of one paragraph's slots."""
 
-    def __init__(self, paragraph: Element, units: Sequence[Unit]) -> None:
+    def __init__(self, paragraph: Element, units: Sequence[Unit], language: str | None = None) -> None:
         self._paragraph = paragraph
+        self._language = language
         self._size = Counter(unit.run for unit in units if unit.role is not Role.STALE)
 
     def elements(self, slot: Slot) -> Iterator[Placed]:
@@ -62,6 +66,8 @@ class RunMaker:
     def _text(self, units: Sequence[Unit], text: str) -> Placed:
         like = next((unit for unit in units if unit.run is not None), None)
         made = self._run(None if like is None else like.run)
+        if self._language is not None:
+            self._mark(made, self._language)
         for part in filter(None, _CUT.split(text)):
             if part in _BESIDES_TEXT:
                 self._child(made, _BESIDES_TEXT[part])
@@ -84,6 +90,20 @@ class RunMaker:
                         properties.remove(change)
                     made.append(properties)
         return made
+
+    def _mark(self, run: Element, language: str) -> None:
+        """Let Word check the run's spelling by this language."""
+        properties = child(run, "w:rPr")
+        if properties is None:
+            properties = self._child(None, "rPr")
+            run.insert(0, properties)
+        marked = child(properties, "w:lang")
+        if marked is None:
+            marked = self._child(None, "lang")
+            later = (at for at, each in enumerate(properties) if name_of(each) in _AFTER_LANGUAGE)
+            properties.insert(next(later, len(properties)), marked)
+        namespace = etree.QName(marked).namespace
+        marked.set(f"{{{namespace}}}{word_attribute(language)}", proofing_tag(language))
 
     def _child(self, parent: Element | None, local: str) -> Element:
         tag = f"{{{etree.QName(self._paragraph).namespace}}}{local}"

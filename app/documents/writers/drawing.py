@@ -11,13 +11,19 @@ from app.documents.readers.xml import Element, child, name_of
 from app.documents.runs import Stretch
 from app.documents.segments import Run, RunKind
 from app.documents.writers.pieces import clean
+from app.documents.writers.proofing import proofing_tag
 
 _CUT = re.compile("(\n)")
 _BREAKS = {"\n": "br"}
 
 
-def rewrite(paragraph: Element, source: Sequence[Stretch], runs: Sequence[Run]) -> None:
-    """Put `runs` in place of the paragraph's, whose stretches are `source`. What does not change is moved."""
+def rewrite(
+    paragraph: Element, source: Sequence[Stretch], runs: Sequence[Run], language: str | None = None
+) -> None:
+    """Put `runs` in place of the paragraph's, whose stretches are `source`. What does not change is moved.
+
+    New text is marked as being in `language`.
+    """
     tagged: Mapping[int, Stretch] = {each.run.tag: each for each in source if each.run.tag}
     usual = [each for each in source if not each.run.tag]
     free = {id(each) for each in source}
@@ -35,8 +41,9 @@ def rewrite(paragraph: Element, source: Sequence[Stretch], runs: Sequence[Run]) 
             free.discard(id(like))
             made += [each for each in elements if isinstance(each, etree._Element)]  # noqa: SLF001 (lxml has no public name for it)
         else:
-            look = None if like is None else like.lead.source
-            made += _runs(paragraph, look if isinstance(look, etree._Element) else None, clean(run.text))  # noqa: SLF001 (lxml has no public name for it)
+            lead = None if like is None else like.lead.source
+            look = lead if isinstance(lead, etree._Element) else None  # noqa: SLF001 (lxml has no public name for it)
+            made += _runs(paragraph, look, clean(run.text), language)
     for each in list(paragraph):
         if name_of(each) not in BESIDE_TEXT:
             paragraph.remove(each)
@@ -47,7 +54,7 @@ def rewrite(paragraph: Element, source: Sequence[Stretch], runs: Sequence[Run]) 
     paragraph[start:start] = made
 
 
-def _runs(paragraph: Element, like: Element | None, text: str) -> list[Element]:
+def _runs(paragraph: Element, like: Element | None, text: str, language: str | None) -> list[Element]:
     """Runs of this text, a break for each line's end."""
     found: list[Element] = []
     namespace = etree.QName(paragraph).namespace
@@ -57,6 +64,9 @@ def _runs(paragraph: Element, like: Element | None, text: str) -> list[Element]:
         if properties is not None:
             made.append(deepcopy(properties))
             made[0].tail = None
+        if language is not None:
+            own = made[0] if len(made) else etree.SubElement(made, f"{{{namespace}}}rPr")
+            own.set("lang", proofing_tag(language))
         if part != "\n":
             etree.SubElement(made, f"{{{namespace}}}t").text = part
         found.append(made)

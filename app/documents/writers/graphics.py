@@ -28,22 +28,29 @@ class Text:
 
 
 def drawing_spot(
-    text: Text, kind: SegmentKind, anchor: Callable[[str], Anchor], path: tuple[str, ...] = ()
+    text: Text,
+    kind: SegmentKind,
+    anchor: Callable[[str], Anchor],
+    path: tuple[str, ...] = (),
+    *,
+    language: str | None = None,
 ) -> Spot | None:
-    """The spot of a text; none for one that shows nothing. `anchor` is given what it shows."""
+    """The spot of a text; none for one that shows nothing. `anchor` is given what it shows.
+
+    What is written there is marked as being in `language`.
+    """
     found = _stretches(text)
     shown = shown_text([each.run for each in found])
     if not any(each.run.kind is RunKind.TEXT and each.run.text.strip() for each in found):
         return None
     every = [text, *text.copies]
-
     own = [each.run for each in found]
 
     def write(runs: Sequence[Run]) -> None:
         for each in every:
             is_alike = [one.run for one in _stretches(each)] == own
             # What was drawn may be formatted otherwise; then there is no place in it for the text's tags.
-            _write(each, runs if is_alike else [Run(shown_text(runs))])
+            _write(each, runs if is_alike else [Run(shown_text(runs))], language)
 
     segment = Segment(0, kind, shown, anchor(shown), heading_path=path, runs=runs_of(found))
     return Spot(segment, tuple(dict.fromkeys(each.part for each in every)), write)
@@ -150,8 +157,8 @@ def _stretches(text: Text) -> list[Stretch]:
     return stretches([items(text.element, text.unseen)])
 
 
-def _write(text: Text, runs: Sequence[Run]) -> None:
+def _write(text: Text, runs: Sequence[Run], language: str | None) -> None:
     if name_of(text.element) == "a:p":
-        rewrite(text.element, _stretches(text), runs)
+        rewrite(text.element, _stretches(text), runs, language)
     else:
         text.element.text = clean(shown_text(runs))

@@ -24,20 +24,20 @@ _KINDS = {None: SegmentKind.PARAGRAPH, "notes": SegmentKind.NOTES}
 _NUMBERS = frozenset({"sldNum", "dt", "sldImg"})
 
 
-def open_document(package: Package, notes: Counter[str]) -> Writable:
-    """Every text of the slides that are shown. Raises: documents.errors."""
+def open_document(package: Package, notes: Counter[str], language: str | None = None) -> Writable:
+    """Every text of the slides that are shown, new ones in `language`. Raises: documents.errors."""
     found: list[Spot] = []
     seen: set[str] = set()
     for slide, part in slide_parts(package, package.main_part() or ""):
         if package.xml(part).get("show") in {"0", "false"}:
             notes["hidden_slides"] += 1
             continue
-        found += _spots(package, part, slide, None, notes, seen)
+        found += _spots(package, part, slide, None, notes, seen, language)
         for story in ("notes", *_beneath(package, part)):
             other = beside(package, part, story)
             if other is not None and other not in seen:
                 seen.add(other)
-                found += _spots(package, other, slide, story, notes, seen)
+                found += _spots(package, other, slide, story, notes, seen, language)
     return Writable(found)
 
 
@@ -51,7 +51,13 @@ def _beneath(package: Package, slide: str) -> Iterator[str]:
 
 
 def _spots(
-    package: Package, part: str, slide: int, story: str | None, notes: Counter[str], seen: set[str]
+    package: Package,
+    part: str,
+    slide: int,
+    story: str | None,
+    notes: Counter[str],
+    seen: set[str],
+    language: str | None,
 ) -> Iterator[Spot]:
     """The spots of a part; `seen` are the parts met so far, which slides may share."""
     relationships = {each.id: (each.kind, each.part) for each in package.relationships(part)}
@@ -75,7 +81,8 @@ def _spots(
         for _, more in graphic_texts(package, held, drawn):
             texts += more
         for number, text in enumerate(texts):
-            spot = drawing_spot(text, kind, partial(_same, PowerPointAnchor(slide, shape.id, number, story)))
+            anchor = PowerPointAnchor(slide, shape.id, number, story)
+            spot = drawing_spot(text, kind, partial(_same, anchor), language=language)
             if spot is not None:
                 yield spot
 

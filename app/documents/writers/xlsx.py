@@ -118,8 +118,11 @@ class _Book:
                 cell_text.rewrite(string, stretches([cell_text.items(string)]), own[a1])
 
 
-def open_document(package: Package, notes: Counter[str]) -> Writable:
-    """Every text of the workbook that can be written, but for hidden sheets. Raises: documents.errors."""
+def open_document(package: Package, notes: Counter[str], _language: str | None = None) -> Writable:
+    """Every text of the workbook that can be written, but for hidden sheets. Raises: documents.errors.
+
+    Excel keeps no language of texts.
+    """
     main = package.main_part() or ""
     strings = [each.part for each in package.relationships(main) if each.kind == "sharedStrings"]
     book = _Book(package, main, next(filter(package.has, strings), None))
