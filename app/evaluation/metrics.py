@@ -19,13 +19,15 @@ from app.evaluation.errors import ExtraMissing
 from app.evaluation.trial import RawAnswer, TrialOutcome, TrialResult
 from app.vocabulary import StepKind
 
-_MARKER = re.compile(r"\s*\[\d+\]")
+_MARKER = re.compile(r"\s*\[\d+\]|</?[gx]\d+/?>")
+"""A citation's mark, or a tag of formatting (see documents/tags.py)."""
 _WORD = re.compile(r"\w+")
 _SURE = 0.7
 _NOT_SAID = frozenset(
     {
         "anchor", "anchors", "block", "citations", "client_ref", "coverage", "diff", "document", "find", "functions",
-        "kind", "language", "locale", "method", "operations", "quote", "references", "segment", "sources", "text_hash",
+        "id", "kind", "language", "locale", "method", "operations", "quote", "references", "segment", "sources",
+        "text_hash",
     }
 )  # fmt: skip
 """Fields of results and answers that are not what the member says in its own words."""
@@ -110,7 +112,7 @@ def _delivered(
 
 
 def said(value: Any) -> str:
-    """What an answer or a result says in words: its strings, without quotes, anchors and marks of citations."""
+    """What an answer or a result says in words: its strings, without quotes, ids, anchors, tags and marks of citations."""
     return "\n".join(_MARKER.sub("", text) for text in _strings(value))
 
 

@@ -176,6 +176,8 @@ async def evaluate(
     )
     async with runtime.database.tenant(sponsor.tenant_id) as session:
         EvaluationRepository(session, sponsor.tenant_id).add(run)
+    # The first case would be measured with the loading of a vendor's library, which takes seconds.
+    await runtime.clients.warm(tuple(member for _, member in members))
     for case in data.cases:
         for name, member in members:
             trial = await try_case(runtime, sponsor, task_type, member, case, seconds=seconds)

@@ -102,6 +102,13 @@ class Clients:
                 missing.add(provider.id)
         return frozenset(missing)
 
+    async def warm(self, members: tuple[PoolMemberFacts, ...]) -> None:
+        """Load and make what calls to these members need, so that the first of them waits for nothing of it."""
+        missing = await self.without_credential(members)
+        for member in members:
+            if member.deployment.provider.id not in missing:
+                await self._current(member)
+
     @asynccontextmanager
     async def lease(self, member: PoolMemberFacts) -> AsyncIterator[Provider]:
         """The client of a member, kept open until this call ends. Ask `without_credential` first."""

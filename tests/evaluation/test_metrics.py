@@ -61,6 +61,13 @@ def test_a_marker_of_a_citation_is_no_number() -> None:
     assert score(of, answered(of, "Revenue rose. [7]"))["unsupported"] is None
 
 
+def test_ids_of_parts_and_tags_of_formatting_are_no_numbers() -> None:
+    answer = {"parts": [{"id": "B7", "text": "Revenue <g3>rose</g3> again.<x8/>"}]}
+    of = case()
+    written = RawAnswer(StepKind.FINAL, json.dumps(answer), BLOCKS)
+    assert score(of, answered(of, "Revenue rose again.", written))["unsupported_before"] is None
+
+
 def test_a_refused_answer_counts_before_the_checks_and_not_after() -> None:
     trial = TrialResult(
         id=new_id(),

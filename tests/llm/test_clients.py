@@ -34,6 +34,14 @@ async def test_the_same_deployment_has_the_same_client(clients: Clients) -> None
         assert other is not first
 
 
+async def test_a_warmed_member_is_called_by_the_client_that_was_made(clients: Clients) -> None:
+    one = member(deployment())
+    await clients.warm((one,))
+    (made,) = clients._clients.values()
+    async with clients.lease(one) as leased:
+        assert leased is made.provider
+
+
 async def test_a_changed_address_takes_a_new_client_and_the_old_one_closes_after_its_calls(
     clients: Clients,
 ) -> None:
