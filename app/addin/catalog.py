@@ -20,6 +20,7 @@ from app.addin.money import budgets_left
 from app.copilot.asking import attributes_for
 from app.copilot.catalog import languages, task_types
 from app.copilot.document_findings import described_result
+from app.copilot.parameter_words import described_parameters
 from app.copilot.permissions import Asker, may_use
 from app.copilot.submit import can_serve
 from app.copilot.types import TaskType
@@ -126,7 +127,7 @@ async def _resource(
         name=task_type.name,
         title=task_type.title[language],
         description=task_type.description[language],
-        parameters=task_type.parameters.model_json_schema(),
+        parameters=described_parameters(task_type, language),
         inputs=task_type.inputs.schema(),
         result=described_result(task_type.result),
         available=reason is None,

@@ -54,7 +54,6 @@ class AskParameters(BaseModel):
     language: str | None = Field(
         None,
         pattern=r"^[a-z]{2}$",
-        description="ISO 639-1; the question's if left out, else the documents', else that of `Accept-Language`",
     )
 
 

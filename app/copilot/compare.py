@@ -62,9 +62,7 @@ class CompareParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    language: str | None = Field(
-        None, pattern=r"^[a-z]{2}$", description="ISO 639-1; the documents' if left out"
-    )
+    language: str | None = Field(None, pattern=r"^[a-z]{2}$")
 
 
 class Changes(list[Segment]):

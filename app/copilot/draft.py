@@ -20,9 +20,7 @@ class DraftParameters(BaseModel):
     kind: Literal["text", "email", "letter", "memo", "report", "announcement", "agenda"] = "text"
     tone: Literal["formal", "friendly", "concise", "persuasive", "simple", "neutral"] | None = None
     length: Literal["short", "medium", "long"] = "medium"
-    language: str | None = Field(
-        None, pattern=r"^[a-z]{2}$", description="ISO 639-1; the instruction's if left out"
-    )
+    language: str | None = Field(None, pattern=r"^[a-z]{2}$")
     style_guide: StyleGuide = None
 
     @property

@@ -19,9 +19,7 @@ class DraftReplyParameters(BaseModel):
     intent: str = Field(min_length=1, max_length=2_000)
     tone: Literal["formal", "friendly", "concise", "persuasive", "simple", "neutral"] | None = None
     length: Literal["short", "medium", "long"] = "short"
-    language: str | None = Field(
-        None, pattern=r"^[a-z]{2}$", description="ISO 639-1; the intent's if left out"
-    )
+    language: str | None = Field(None, pattern=r"^[a-z]{2}$")
     style_guide: StyleGuide = None
 
     @property

@@ -25,7 +25,6 @@ class ExplainTableParameters(BaseModel):
     language: str | None = Field(
         None,
         pattern=r"^[a-z]{2}$",
-        description="ISO 639-1; the question's if left out, else the table's, else that of `Accept-Language`",
     )
 
 

@@ -20,7 +20,6 @@ StyleGuide = Annotated[
     str | None,
     Field(
         max_length=MOST_GUIDE,
-        description="Rules of style to follow; the organisation's if left out, none if empty",
     ),
 ]
 

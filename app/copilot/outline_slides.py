@@ -45,12 +45,10 @@ class OutlineSlidesParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    slides: int = Field(8, ge=1, le=30, description="at most")
+    slides: int = Field(8, ge=1, le=30)
     instruction: str | None = Field(None, min_length=1, max_length=4_000)
     audience: str | None = Field(None, min_length=1, max_length=120, pattern=r"^[^\n\r]*$")
-    language: str | None = Field(
-        None, pattern=r"^[a-z]{2}$", description="ISO 639-1; the document's if left out"
-    )
+    language: str | None = Field(None, pattern=r"^[a-z]{2}$")
 
 
 def _most(parameters: OutlineSlidesParameters) -> int:

@@ -44,11 +44,10 @@ class ProofreadParameters(BaseModel):
     strictness: Literal["minimal", "standard", "strict"] = "standard"
     output: Literal["issues", "operations", "file"] = "issues"
     terms: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
-        default_factory=list, max_length=6_000, description="Words that are right as they are"
+        default_factory=list, max_length=6_000
     )
     glossaries: Glossaries = Field(
         default_factory=list,
-        description="Names of the organisation's glossaries, whose terms and translations are right as they are",
     )
 
 

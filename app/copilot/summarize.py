@@ -38,9 +38,7 @@ class SummarizeParameters(BaseModel):
     length: Literal["sentence", "paragraph", "page", "bullets"] = "paragraph"
     audience: str | None = Field(None, min_length=1, max_length=120, pattern=r"^[^\n\r]*$")
     focus: str | None = Field(None, min_length=1, max_length=200, pattern=r"^[^\n\r]*$")
-    language: str | None = Field(
-        None, pattern=r"^[a-z]{2}$", description="ISO 639-1; the document's if left out"
-    )
+    language: str | None = Field(None, pattern=r"^[a-z]{2}$")
 
 
 def _most(parameters: SummarizeParameters) -> int:

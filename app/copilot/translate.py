@@ -47,15 +47,14 @@ class TranslateParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    language: str = Field(pattern=r"^[a-z]{2}$", description="ISO 639-1 of the translation")
-    source: str | None = Field(None, pattern=r"^[a-z]{2}$", description="ISO 639-1; detected if left out")
+    language: str = Field(pattern=r"^[a-z]{2}$")
+    source: str | None = Field(None, pattern=r"^[a-z]{2}$")
     glossary: list[Term] = Field(default_factory=list, max_length=3_000)
     glossaries: Glossaries = Field(
         default_factory=list,
-        description="Names of the organisation's glossaries, whose terms count after those of `glossary`",
     )
     formality: Literal["default", "formal", "informal"] = "default"
-    scope: Literal["all", "body"] = Field("all", description="body: no headers, footnotes, comments, notes")
+    scope: Literal["all", "body"] = Field("all")
     output: Output = "text"
 
 

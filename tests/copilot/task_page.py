@@ -14,6 +14,7 @@ from typing import Any
 
 from app.copilot.catalog import task_types
 from app.copilot.document_findings import with_readings
+from app.copilot.parameter_words import described_parameters
 from app.copilot.types import Inputs, TaskType
 from app.documents.inline import CellRange, InlineSegment, read_cells, read_inline_segments
 from app.documents.reading import read
@@ -219,14 +220,14 @@ async def page() -> str:
 def _section(task_type: TaskType, example: Example, result: Mapping[str, Any]) -> Iterator[str]:
     yield f"## {task_type.name}\n\n{task_type.title['en']}: {task_type.description['en']}\n"
     yield f"Takes {_taken(task_type.inputs)}.\n"
-    schema = task_type.parameters.model_json_schema()
+    schema = described_parameters(task_type, "en")
     if schema.get("properties"):
         yield "| parameter | values | default | |\n|---|---|---|---|"
     for name, of in schema.get("properties", {}).items():
         default = "required" if name in schema.get("required", ()) else f"`{json.dumps(of.get('default'))}`"
         if default in {"`null`", "`[]`"}:
             default = ""
-        yield f"| `{name}` | {_values(of)} | {default} | {_escaped(of.get('description', ''))} |"
+        yield f"| `{name}` | {_values(of)} | {default} | {_escaped(of['description'])} |"
     yield ("\n" if schema.get("properties") else "") + "| result | |\n|---|---|"
     for name, of in task_type.result["properties"].items():
         if name not in EVERY:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.copilot.catalog import task_types
+from app.copilot.parameter_words import CHOICES, described_parameters, parameter_words
 from app.copilot.prompt_files import load_prompt_files
 from app.copilot.types import InlineKind, Inputs
 
@@ -39,6 +40,31 @@ def test_every_task_type_describes_itself(name: str) -> None:
     assert set(kind.result["required"]) <= set(kind.result["properties"])
     if kind.inputs.documents:
         assert kind.inputs.schema()["documents"] == {"min": kind.inputs.least, "max": kind.inputs.most}
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("name", sorted(task_types()))
+def test_every_parameter_and_choice_has_a_name_in_each_language(name: str, language: str) -> None:
+    schema = described_parameters(task_types()[name], language)
+    assert schema["title"] == task_types()[name].title[language]
+    for owner in (schema, *schema.get("$defs", {}).values()):
+        for parameter in owner.get("properties", {}).values():
+            assert parameter["title"]
+            assert parameter["description"].endswith(".")
+            for one in (parameter, *parameter.get("anyOf", ())):
+                assert list(one.get(CHOICES, ())) == one.get("enum", [])
+
+
+def test_no_words_are_left_of_a_parameter_that_is_gone() -> None:
+    there = set()
+    for kind in task_types().values():
+        schema = kind.parameters.model_json_schema()
+        for owner, of in ((kind.name, schema), *schema.get("$defs", {}).items()):
+            for name in of.get("properties", ()):
+                own = f"{owner}.{name}"
+                there.add(own if own in parameter_words() else name)
+    assert there == set(parameter_words())
+    assert all(set(one) == {"en", "de"} for one in parameter_words().values())
 
 
 @pytest.mark.parametrize(

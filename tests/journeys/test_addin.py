@@ -226,7 +226,8 @@ async def test_the_caller_sees_itself_and_what_it_may_ask_for(house: House) -> N
     ask = next(one for one in listed.json()["value"] if one["name"] == "ask")
     assert (ask["title"], ask["available"]) == ("Fragen", False)
     assert "OPENAI_API_KEY" in ask["reason"]
-    assert summarize["parameters"]["properties"]["length"]
+    length = summarize["parameters"]["properties"]["length"]
+    assert (length["title"], length["x-choices"]["bullets"]) == ("Länge", "Stichpunkte")
 
 
 async def test_health_says_what_is_missing(house: House) -> None:
