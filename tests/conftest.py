@@ -44,7 +44,7 @@ KEYS_OF_THE_MACHINE = {
     if name.endswith("_API_KEY")
     or name in {"AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_DEPLOYMENT", "OPENAI_COMPATIBLE_URL"}
 }
-for name in os.environ.keys() - {"SWITCHBOARD_TEST_MARKED"}:
+for name in os.environ.keys() - {"SWITCHBOARD_TEST_MARKED", "SWITCHBOARD_PEERS"}:
     if name.endswith("_API_KEY") or name.startswith(
         ("SWITCHBOARD_", "DATABASE_", "REDIS_", "OPENAI_", "AZURE_OPENAI", "LANGSMITH_", "LANGCHAIN_")
     ):
