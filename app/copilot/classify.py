@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.copilot.json_asking import text_of
 from app.copilot.parts import Part, PartsQuestion, ask_parts
-from app.copilot.result_schemas import COVERAGE, METHODS, list_of
+from app.copilot.result_schemas import COVERAGE, METHODS, MISSING_AT, list_of
 from app.copilot.stepwise import Answered, Joined, StepwiseTask, described, place_json
 from app.copilot.types import Inputs, Outcome, StepContext, TaskType
 from app.llm.errors import InvalidOutput
@@ -104,6 +104,7 @@ _RESULT = {
     "rows": list_of(_ROW),
     "coverage": COVERAGE,
     "missing": list_of({"type": "integer"}),
+    "missing_at": MISSING_AT,
     "method": {"enum": list(METHODS)},
     "notes": {"type": "object", "additionalProperties": {"type": "integer"}},
 }

@@ -88,8 +88,13 @@ def _later(error: Postpone | AllResting | TemporarilyUnavailable | Throttled) ->
     return Again(error.retry_after_seconds or _AWAY_SECONDS, counted=False, code=error.code)
 
 
+def may_pass(error: CallFailed) -> bool:
+    """Whether another attempt may end otherwise."""
+    return any(map(_may_pass, error.hops))
+
+
 def _failed(error: Exception, *, attempt: int, max_attempts: int, jitter: float) -> Again | Never:
-    passing = not isinstance(error, CallFailed) or any(map(_may_pass, error.hops))
+    passing = not isinstance(error, CallFailed) or may_pass(error)
     code = error.code if isinstance(error, CallFailed) else type(error).__name__
     if passing and attempt < max_attempts:
         return Again(backoff_seconds(attempt, jitter), counted=True, code=code)

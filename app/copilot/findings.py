@@ -64,6 +64,11 @@ class Findings:
         }
 
 
+def dead(step_input: Mapping[str, Any], error: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a step that died hands on: what it was to work on, and the error (`code`, `message`) it died of."""
+    return {"dead": True, "input": dict(step_input), "error": dict(error or {})}
+
+
 def add_counts(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
     """Both together, by name."""
     return {name: counts.get(name, 0) + more.get(name, 0) for name in sorted({*counts, *more})}

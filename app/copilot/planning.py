@@ -30,7 +30,7 @@ def new_steps(chunks: Sequence[Chunk], levels: Sequence[Sequence[Node]]) -> tupl
             below = sum(levels[depth - 1][child].facts for child in node.children) if depth else 0
             step_input: dict[str, Any] = {"facts": node.facts, "covers": ranges(covered)}
             if depth == 0:
-                step_input["pieces"] = [_dump_piece(piece) for piece in chunks[at].pieces]
+                step_input["pieces"] = [dump_piece(piece) for piece in chunks[at].pieces]
             tokens = below * FACT_TOKENS if depth else chunks[at].estimated_tokens * 4 // 3
             steps.append(
                 NewStep(
@@ -50,7 +50,8 @@ def _segments_of(chunks: Iterable[Chunk]) -> set[int]:
     return {piece.segment for each in chunks for piece in each.pieces}
 
 
-def _dump_piece(piece: Piece) -> list[int]:
+def dump_piece(piece: Piece) -> list[int]:
+    """A piece as a map step's input names it."""
     return [piece.segment, piece.start, piece.end, int(piece.header is not None)]
 
 

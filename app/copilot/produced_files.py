@@ -104,6 +104,7 @@ async def make_file(
     )
     facts = {
         **_facts(outcome.file, made, view),
+        "missing": len(outcome.result["missing"]),
         "etag": sealer.digest("job_file", made.content).hex(),
         "link": f"/addin/v1/jobs/{step.job_id}/file",
     }

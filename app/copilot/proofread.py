@@ -15,7 +15,7 @@ from app.copilot.house_wording import Glossaries
 from app.copilot.json_asking import text_of
 from app.copilot.names import SourceNames, is_day_misspelt
 from app.copilot.parts import Part, PartsQuestion, ask_parts, written_tokens
-from app.copilot.result_schemas import COVERAGE, METHODS, list_of
+from app.copilot.result_schemas import COVERAGE, METHODS, MISSING_AT, list_of
 from app.copilot.stepwise import Answered, Joined, StepwiseTask, described, place_json
 from app.copilot.types import Inputs, Outcome, StepContext, TaskType
 from app.copilot.writing_checks import Rewriting, check_figures
@@ -238,6 +238,7 @@ _RESULT: Mapping[str, Any] = {
     "file": FILE,
     "coverage": COVERAGE,
     "missing": list_of({"type": "integer"}),
+    "missing_at": MISSING_AT,
     "method": {"enum": list(METHODS)},
     "language": {"type": "string"},
     "notes": {"type": "object", "additionalProperties": {"type": "integer"}},

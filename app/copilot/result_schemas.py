@@ -49,6 +49,28 @@ def list_of(items: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": dict(items)}
 
 
+MISSING_AT: Mapping[str, Any] = {
+    **list_of(
+        {
+            "type": "object",
+            "required": ["document", "segment", "anchor", "client_ref", "reason"],
+            "properties": {
+                "document": {"type": "integer"},
+                "segment": {"type": "integer"},
+                "anchor": {"type": "object"},
+                "client_ref": {"type": ["string", "null"]},
+                "reason": {
+                    "type": "string",
+                    "description": "the code of an error, as in GET /addin/v1/errors",
+                },
+            },
+        }
+    ),
+    "description": "where the missing segments stand, and why nobody answered for them",
+}
+"""Of task types that answer part by part."""
+
+
 def reading_result(**properties: Mapping[str, Any]) -> dict[str, Any]:
     """A result with these properties, all required, beside what every reading type tells of itself."""
     every: dict[str, Any] = {

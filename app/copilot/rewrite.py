@@ -101,5 +101,4 @@ TASK_TYPE = TaskType(
     first_step=_REWRITING.first_step,
     run=_REWRITING.run,
     work=_REWRITING.work,
-    on_dead="fail",
 )

@@ -21,6 +21,7 @@ from app.copilot.decisions import decision_record
 from app.copilot.document_findings import with_readings
 from app.copilot.earlier_answers import EarlierAnswers
 from app.copilot.endings import Again, Never, Waits, ending
+from app.copilot.findings import dead
 from app.copilot.funding import looked_again
 from app.copilot.runtime import Runtime
 from app.copilot.sealed_json import open_json, seal_json
@@ -189,7 +190,7 @@ async def _warn(running: RunningStep) -> None:
 def _predecessor(sealer: Sealer, before: Predecessor) -> Mapping[str, Any]:
     if before.state is StepState.DONE:
         return open_json(sealer, output_place(before.id), before.sealed_output)
-    return {"dead": True, "input": open_json(sealer, input_place(before.id), before.sealed_input)}
+    return dead(open_json(sealer, input_place(before.id), before.sealed_input), before.error)
 
 
 async def _surely(deadline: float, write: Callable[[], Awaitable[Progress]], step: ClaimedStep) -> Progress:

@@ -12,20 +12,25 @@ from pydantic import BaseModel
 
 from app.copilot.chunking import ID_TOKENS, Chunk, Piece, chunk
 from app.copilot.delivery import coverage
-from app.copilot.findings import add_counts, indexes, ranges
+from app.copilot.endings import may_pass
+from app.copilot.findings import add_counts, dead, indexes, ranges
 from app.copilot.merge_tree import Node
 from app.copilot.parts import Part, parts_of
-from app.copilot.planning import load_pieces, new_steps
+from app.copilot.planning import dump_piece, load_pieces, new_steps
 from app.copilot.reading_task import budget_within, no_text, noted, nothing_read
 from app.copilot.tree_work import chunk_bounds, flat_work
 from app.copilot.types import Outcome, StepContext
 from app.copilot.work import Work, WorkFacts, one_pass
 from app.documents.segments import PaneAnchor, Segment, anchor_json
+from app.jobs.errors import Discard
+from app.llm.errors import CallFailed
 from app.vocabulary import StepKind
 
 CHUNK_TOKENS = 1_000
 """An answer may be three times as long as what it answers, and models end at a few thousand tokens."""
 _ANSWER_SENTENCES = 14
+_UNKNOWN = "nothing_read"
+"""Why a step died that left no word of it."""
 P = TypeVar("P", bound=BaseModel)
 
 
@@ -49,6 +54,8 @@ class Joined:
     """Those of which every part was answered."""
     method: str
     counts: Mapping[str, int]
+    reasons: Mapping[int, str]
+    """Of segments with a part that nobody answered: the code of the error."""
 
 
 @dataclass(frozen=True)
@@ -105,20 +112,32 @@ class StepwiseTask(Generic[P]):
         return Outcome(output={"chunks": len(chunks)}, new_steps=steps)
 
     async def _final(self, context: StepContext) -> Outcome:
-        parameters = self.parameters_of(context)
-        if context.input.get("over") == "facts":
-            joined = self._joined(context, context.predecessors)
-            if not joined.read:
-                raise nothing_read()
-            return self.finish(context, parameters, joined)
-        outputs = [
-            await self._answered(context, each.pieces)
-            for each in self._chunks(context, minimum_tokens=_cap(context.context_tokens))
-            if self._parts(context, each.pieces)
-        ]
-        if not outputs:
+        outputs = context.predecessors
+        if context.input.get("over") != "facts":
+            chunks = self._chunks(context, minimum_tokens=_cap(context.context_tokens))
+            outputs = await self._each_answered(
+                context, [each for each in chunks if self._parts(context, each.pieces)]
+            )
+        joined = self._joined(context, outputs)
+        if not joined.read:
+            raise _nothing_answered(outputs)
+        return self.finish(context, self.parameters_of(context), joined)
+
+    async def _each_answered(self, context: StepContext, chunks: Sequence[Chunk]) -> list[dict[str, Any]]:
+        """Outputs of all chunks that one step asks about; one fails as a step of its own would, not with the rest."""
+        if not chunks:
             raise no_text(self.name)
-        return self.finish(context, parameters, self._joined(context, outputs))
+        outputs: list[dict[str, Any]] = []
+        for at, each in enumerate(chunks):
+            try:
+                outputs.append(await self._answered(context, each.pieces))
+            except CallFailed as error:
+                is_last_hope = at + 1 == len(chunks) and all(one.get("dead") for one in outputs)
+                if may_pass(error) or is_last_hope:
+                    raise
+                pieces = {"pieces": [dump_piece(piece) for piece in each.pieces]}
+                outputs.append(dead(pieces, {"code": error.code, "message": error.message}))
+        return outputs
 
     async def _answered(self, context: StepContext, pieces: Sequence[Piece]) -> dict[str, Any]:
         parts = self._parts(context, pieces)
@@ -132,21 +151,22 @@ class StepwiseTask(Generic[P]):
 
     def _joined(self, context: StepContext, outputs: Sequence[Mapping[str, Any]]) -> Joined:
         alive = [one for one in outputs if not one.get("dead")]
-        lost = [
-            piece
-            for one in outputs
-            if one.get("dead")
-            for piece in load_pieces(one["input"], context.segments)
-        ]
+        reasons: dict[int, str] = {}
+        for one in outputs:
+            if one.get("dead"):
+                lost = self._parts(context, load_pieces(one["input"], context.segments))
+                for at in _segments_of(lost):
+                    reasons.setdefault(at, one["error"].get("code", _UNKNOWN))
         methods = {one["method"] for one in alive}
         read = {at for one in alive for at in indexes(one["read"])}
         whole = [Piece(at, 0, len(segment.text)) for at, segment in enumerate(context.segments)]
         return Joined(
             items=[item for one in alive for item in one["items"]],
             asked=_segments_of(self._parts(context, whole)),
-            read=frozenset(read - _segments_of(self._parts(context, lost))),
+            read=frozenset(read - reasons.keys()),
             method=methods.pop() if len(methods) == 1 else ("mixed" if methods else "none"),
             counts=reduce(add_counts, (one["counts"] for one in alive), {}),
+            reasons=reasons,
         )
 
     def _parts(self, context: StepContext, pieces: Sequence[Piece]) -> list[Part]:
@@ -170,6 +190,9 @@ def described(context: StepContext, joined: Joined) -> dict[str, Any]:
     return {
         "coverage": shares,
         "missing": missing,
+        "missing_at": [
+            {**place_json(context.segments[at]), "reason": joined.reasons.get(at, _UNKNOWN)} for at in missing
+        ],
         "method": joined.method,
         "notes": noted(joined.counts),
     }
@@ -184,6 +207,12 @@ def place_json(segment: Segment) -> dict[str, Any]:
         "anchor": anchor_json(segment.anchor),
         "client_ref": named,
     }
+
+
+def _nothing_answered(outputs: Sequence[Mapping[str, Any]]) -> Discard:
+    """Every part is lost: the job ends as its first lost part did."""
+    error = next((one["error"] for one in outputs if one.get("dead") and one["error"]), None)
+    return Discard(error["code"], error["message"]) if error else nothing_read()
 
 
 def _cap(context_tokens: int) -> int:

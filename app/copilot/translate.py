@@ -149,5 +149,4 @@ TASK_TYPE = TaskType(
     first_step=_TRANSLATING.first_step,
     run=_TRANSLATING.run,
     work=_TRANSLATING.work,
-    on_dead="fail",
 )

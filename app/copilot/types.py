@@ -85,7 +85,7 @@ class StepContext(Protocol):
     worked_out: dict[str, Any]
     """What steps of this job have worked out of its segments in this process, by name; it goes when the job does."""
     predecessors: Sequence[Mapping[str, Any]]
-    """Outputs of the finished steps whose successor this step is, by ordinal; a dead one is {"dead": True, "input": ...}."""
+    """Outputs of the finished steps whose successor this step is, by ordinal; of a dead one `findings.dead`."""
 
     @property
     def kind(self) -> StepKind:

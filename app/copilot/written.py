@@ -1,14 +1,15 @@
 """What rewriting task types give: the new text of each segment, as one text or as guarded operations."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, Literal
 
 from rapidfuzz.distance import LCSseq
 
 from app.copilot.parts import Part, runs_between
-from app.copilot.result_schemas import COVERAGE, METHODS, list_of
+from app.copilot.result_schemas import COVERAGE, METHODS, MISSING_AT, list_of
 from app.copilot.stepwise import Joined, described
 from app.copilot.types import NewFile, Outcome, StepContext
 from app.copilot.writing_checks import has_other_order
@@ -50,7 +51,11 @@ _FILE: Mapping[str, Any] = {
     "link": {"type": "string", "description": "where to get it, with the same token"},
     "applied": {"type": "integer", "description": "texts that were written"},
     "degraded": {"type": "integer", "description": "of these, those whose formatting is not all kept"},
-    "refused": {"type": "integer", "description": "texts that stay as they were"},
+    "refused": {"type": "integer", "description": "texts that could not be written and stay as they were"},
+    "missing": {
+        "type": "integer",
+        "description": "texts that nobody could answer for; they stay as they were, named in `missing_at`",
+    },
     "reasons": {"type": "object", "additionalProperties": {"type": "integer"}},
     "notes": {"type": "object", "additionalProperties": {"type": "integer"}},
 }
@@ -78,6 +83,7 @@ def written_result() -> dict[str, Any]:
         ),
         "coverage": COVERAGE,
         "missing": list_of({"type": "integer"}),
+        "missing_at": MISSING_AT,
         "method": {"enum": list(METHODS)},
         "language": {"type": "string"},
         "notes": {"type": "object", "additionalProperties": {"type": "integer"}},
@@ -123,13 +129,16 @@ def write_result(
     """The result of all written parts; what was not asked about stays as it is. `mark` is for a file's name."""
     written: dict[int, tuple[tuple[Run, ...], Kept]] = {}
     for at, group in groupby(joined.items, key=lambda item: int(item["piece"][0])):
-        written[at] = _segment_runs(context.segments[at], list(group))
-    _agree(context.segments, written)
+        # Of a segment of which a part is lost nothing is written: half of it would be in another language.
+        if at in joined.read:
+            written[at] = _segment_runs(context.segments[at], list(group))
+    _agree(context.segments, written, joined.asked)
+    joined = replace(joined, read=frozenset({*joined.read, *written}))
     texts = [
         shown_text(written[at][0]) if at in written else segment.text
         for at, segment in enumerate(context.segments)
     ]
-    changed = {at: written[at] for at in written if texts[at] != context.segments[at].text}
+    changed = {at: written[at] for at in sorted(written) if texts[at] != context.segments[at].text}
     operations = [
         (context.segments[at], operation_of(context.segments[at], runs, kept))
         for at, (runs, kept) in changed.items()
@@ -142,7 +151,9 @@ def write_result(
         if output == "text"
         else [],
         "degraded": [at for at, (_, kept) in changed.items() if kept is Kept.DEGRADED],
-        "reordered": sorted({int(one["piece"][0]) for one in joined.items if one.get("reordered")}),
+        "reordered": sorted(
+            written.keys() & {int(one["piece"][0]) for one in joined.items if one.get("reordered")}
+        ),
         "language": language,
         **described(context, joined),
     }
@@ -196,13 +207,21 @@ def _segment_runs(segment: Segment, items: Sequence[Mapping[str, Any]]) -> tuple
     return tuple(joined(runs)), worst
 
 
-def _agree(segments: Sequence[Segment], written: dict[int, tuple[tuple[Run, ...], Kept]]) -> None:
-    """Write cells of a workbook that are the same all like the first: look-ups compare them."""
-    first: dict[tuple[str, tuple[Run, ...]], tuple[tuple[Run, ...], Kept]] = {}
-    for at, answer in written.items():
+def _agree(
+    segments: Sequence[Segment], written: dict[int, tuple[tuple[Run, ...], Kept]], asked: Iterable[int]
+) -> None:
+    """Write cells of a workbook that are the same all like the first, also those nobody answered for: look-ups
+    compare them.
+    """
+    same: dict[tuple[str, tuple[Run, ...]], list[int]] = {}
+    for at in sorted(asked):
         segment = segments[at]
         if isinstance(segment.anchor, ExcelAnchor) and segment.kind is SegmentKind.TABLE_ROW:
-            written[at] = first.setdefault((segment.text, segment.runs), answer)
+            same.setdefault((segment.text, segment.runs), []).append(at)
+    for cells in same.values():
+        answered = next((written[at] for at in cells if at in written), None)
+        if answered is not None:
+            written.update(dict.fromkeys(cells, answered))
 
 
 def words_that_differ(before: Sequence[str], after: Sequence[str]) -> list[list[str]]:

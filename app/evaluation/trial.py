@@ -15,6 +15,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from app.copilot.datamark import mark_for, remove_from_answer
+from app.copilot.findings import dead
 from app.copilot.runtime import Runtime
 from app.copilot.types import Answer, NewStep, Outcome, TaskType, Verify
 from app.copilot.windows import context_tokens
@@ -193,10 +194,10 @@ class _Trial:
         """One step of a plan; where a job would go on without it, so does this."""
         try:
             return await self._step(step.kind, step.input, before)
-        except (CallFailed, Discard):
+        except (CallFailed, Discard) as error:
             if step.kind is StepKind.FINAL or self.task_type.on_dead != "partial":
                 raise
-            return Outcome(output={"dead": True, "input": step.input})
+            return Outcome(output=dead(step.input, {"code": error.code, "message": error.message}))
 
     async def _step(
         self, kind: StepKind, step_input: Mapping[str, Any], before: Sequence[Mapping[str, Any]]

@@ -1,6 +1,6 @@
 """Every query of the jobs room that a member's request or a step's handler needs."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -55,6 +55,8 @@ class Predecessor:
     kind: StepKind
     sealed_input: Sealed | None
     sealed_output: Sealed | None
+    error: Mapping[str, Any] | None
+    """What a dead one died of."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,14 @@ class JobRepository:
     async def predecessors(self, job_id: UUID, step_id: UUID) -> list[Predecessor]:
         """The steps that a step waited for, by ordinal."""
         rows = await self._session.execute(
-            select(JobStep.id, JobStep.state, JobStep.kind, JobStep.sealed_input, JobStep.sealed_output)
+            select(
+                JobStep.id,
+                JobStep.state,
+                JobStep.kind,
+                JobStep.sealed_input,
+                JobStep.sealed_output,
+                JobStep.error,
+            )
             .where(
                 JobStep.tenant_id == self._tenant_id,
                 JobStep.job_id == job_id,
@@ -141,7 +150,14 @@ class JobRepository:
             .order_by(JobStep.ordinal)
         )
         return [
-            Predecessor(row.id, StepState(row.state), StepKind(row.kind), row.sealed_input, row.sealed_output)
+            Predecessor(
+                row.id,
+                StepState(row.state),
+                StepKind(row.kind),
+                row.sealed_input,
+                row.sealed_output,
+                row.error,
+            )
             for row in rows
         ]
 

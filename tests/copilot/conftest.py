@@ -10,12 +10,13 @@ import pytest
 from pydantic import BaseModel
 
 from app.copilot.catalog import task_types
+from app.copilot.findings import dead
 from app.copilot.prompt_files import load_prompt_files
 from app.copilot.types import Answer, NewStep, Outcome, Verify
 from app.documents.language import detect, sample
 from app.documents.segments import Segment, TextAnchor
 from app.documents.tokens import estimate_tokens
-from app.llm.errors import ProviderError
+from app.llm.errors import CallFailed, ProviderError
 from app.llm.providers.extractive import ExtractiveProvider
 from app.llm.types import Message, ModelRequest, ModelResult, Provider, TokenUsage
 from app.vocabulary import SegmentKind, StepKind
@@ -148,16 +149,19 @@ class MemoryJob:
                     raise NobodyAnswered
                 outcome = await kind.run(MemoryStep(self, step.kind, step.input, before))
                 outputs[position] = json.loads(json.dumps(outcome.output))
-            except NobodyAnswered:
-                if step.kind is StepKind.FINAL:
+            except NobodyAnswered as error:
+                if step.kind is StepKind.FINAL or kind.on_dead != "partial":
                     raise
-                outputs[position] = {"dead": True, "input": step.input}
+                outputs[position] = dead(step.input, {"code": error.code, "message": error.message})
             await asyncio.sleep(0)
         return outcome
 
 
-class NobodyAnswered(Exception):
-    """Every provider failed or was rejected."""
+class NobodyAnswered(CallFailed):
+    """Every provider failed or was rejected, and would be again."""
+
+    def __init__(self, rejections: Sequence[str] = ()) -> None:
+        super().__init__(f"nobody answered: {rejections}", code="invalid_output", hops=())
 
 
 def document(*parts: str | tuple[SegmentKind, str], path: tuple[str, ...] = ()) -> list[Segment]:

@@ -12,12 +12,13 @@ from app.core.crypto import Sealer
 from app.documents.segments import Segment
 from app.documents.tokens import estimate_tokens
 from app.llm.accepted import Accepted
+from app.llm.errors import InvalidOutput
 from app.llm.scope import CallScope
 from app.llm.types import Message, ModelRequest, ModelResult, TokenUsage
 from app.pools.values import PoolMemberFacts
 from app.tenants.policy import Policy
 from app.vocabulary import SegmentKind, StepKind
-from tests.copilot.conftest import MemoryJob, document
+from tests.copilot.conftest import MemoryJob, NobodyAnswered, document
 from tests.pools.builders import revision
 
 Script = Callable[[ModelRequest], str]
@@ -37,7 +38,12 @@ class CountingModel:
     def __init__(self, script: Script) -> None:
         self.script = script
         self.tokens = 0
-        self.calls: list[StepKind] = []
+        self.asked: list[ModelRequest] = []
+
+    @property
+    def calls(self) -> list[StepKind]:
+        """The kind of step of each call."""
+        return [request.step_kind for request in self.asked]
 
     async def complete(
         self, request: ModelRequest, messages: Sequence[Message], *, timeout_seconds: float
@@ -46,7 +52,7 @@ class CountingModel:
         read = sum(estimate_tokens(message.content) for message in messages)
         usage = TokenUsage(read, estimate_tokens(answer))
         self.tokens += usage.input_tokens + usage.output_tokens
-        self.calls.append(request.step_kind)
+        self.asked.append(request)
         return ModelResult(answer, usage, "stop", "counting")
 
 
@@ -72,7 +78,10 @@ class ReusingJob(MemoryJob):
                 return Answer(accepted.value, accepted.result, accepted.member)
         member = self.members[0]
         result = await self.model.complete(request, request.render(member.prompts), timeout_seconds=60)
-        value = verify(result)
+        try:
+            value = verify(result)
+        except InvalidOutput as error:
+            raise NobodyAnswered([error.message]) from error
         for key, one in keys.items():
             if one.id == member.id:
                 self.keeping.answers[key] = KeptAnswer.of(_accepted(value, result, member))

@@ -24,7 +24,7 @@ from tests.copilot.conftest import MemoryJob, ScriptedProvider
 from tests.copilot.scripted import answers, says
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tasks.md"
-EVERY = ("coverage", "method", "language", "missing", "notes", "documents")
+EVERY = ("coverage", "method", "language", "missing", "missing_at", "notes", "documents")
 """What the page says once for all results that have it."""
 _MOST_IN_LINE = 116
 _INTRODUCTION = """# Task types
@@ -39,7 +39,8 @@ A job is `{"task_type": ..., "parameters": ..., "input": ...}`. Its `input` hold
 | field | meaning |
 |---|---|
 | `coverage` | of the `segments` that say anything, how many were `processed` by an accepted answer and how many are `cited`. `not_asked` are those that stay as they are: outside the `scope` of a translation, or without a letter to write otherwise. `segments` is `processed`, `not_asked` and the `missing` together; `ratio` is of what was asked about, and 1.0 means all of it. `rows_only_in_statistics`: rows of large tables of which only figures were read |
-| `missing` | the segments that were not read; then the job is `partial` |
+| `missing` | the segments that were not read; then the job is `partial`. `translate` and `rewrite` leave them as they were: in `text` as in the source, without an operation, untouched in a file. Only where every part is lost, or the one part of a short text, has the job failed |
+| `missing_at` | of task types that answer part by part: where each of them stands (`document`, `segment`, `anchor`, `client_ref`), and the `reason`, a code of `GET /addin/v1/errors` |
 | `method` | `generative` (a model wrote it), `extractive` (sentences of the document itself), `mixed`, or `none` where nobody was asked |
 | `language` | of what was written, ISO 639-1; `und` where it is unknown |
 | `notes` | counts of what the checks took out: `removed_claims`, `removed_issues`, ...; and `unapplied_issues`: what `proofread` left to the reader, see documents.md |

@@ -118,6 +118,24 @@ async def test_an_edit_of_a_translation_costs_its_own_chunk() -> None:
     assert lines[101].split()[1] == segments[101].text.split()[1]
 
 
+async def test_a_part_that_was_lost_is_the_only_one_that_is_asked_again() -> None:
+    segments = document(*report(20))
+    keeping, parameters = Keeping(), TranslateParameters(language="de")
+    first = job(segments, keeping, parameters, task_type="translate", context_tokens=8192)
+    first.model.script = lambda request: (
+        "nothing" if segments[50].text in [block.text for block in request.blocks] else german(request)
+    )
+    outcome = await first.run()
+    lost = (outcome.result or {})["missing"]
+    assert outcome.partial
+    assert 50 in lost
+    again = job(segments, keeping, parameters, task_type="translate", context_tokens=8192)
+    whole = await again.run()
+    assert (whole.partial, (whole.result or {})["coverage"]["ratio"]) == (False, 1.0)
+    assert len(again.model.calls) == 1 < len(first.model.calls)
+    assert {segments[at].text for at in lost} == {block.text for block in again.model.asked[0].blocks}
+
+
 @pytest.mark.parametrize(("texts", "removed"), [((ELSEWHERE,), 0), ((), 1)], ids=["inserted", "deleted"])
 async def test_a_paragraph_more_or_less_moves_citations_and_little_else(
     texts: tuple[str, ...], removed: int

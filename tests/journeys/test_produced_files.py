@@ -13,6 +13,7 @@ import pytest
 from app.core.yaml_text import load_yaml
 from app.documents.uploads import remove_expired
 from app.documents.writing import writable
+from tests.documents.files import paragraph, word_file
 from tests.documents.formatted import elements, parts, rich_word_file
 from tests.documents.uploading import begin
 from tests.documents.writers.test_libreoffice import pages
@@ -158,6 +159,38 @@ async def test_a_translated_document_is_fetched_by_its_owner_with_everything_els
     assert (await house.client().get(path)).status_code == 404
     for table in ("job_file_parts", "upload_parts", "upload_sessions"):
         assert await house.system.rows(f"SELECT 1 FROM {table}") == [], table
+
+
+@pytest.mark.processes
+async def test_a_part_that_nobody_can_translate_stays_as_it_was_and_is_asked_about_again(
+    vendor: ScriptedVendor, house: House
+) -> None:
+    await _begin(house, vendor)
+    vendor.respond = lambda asked: german(asked).replace("Absatz 77", "Absatz siebzig")
+    house.system.start_all()
+    long = "The harbour was closed for three long days and nobody said why."
+    content = word_file("".join(paragraph(f"{long} Paragraph {at}.") for at in range(120)))
+    document = await house.upload("a.docx", content)
+    jobs = []
+    for respond in (vendor.respond, german):
+        before, vendor.respond = len(vendor.asked), respond
+        accepted = await house.submit(_order(document))
+        done = await house.finished(accepted.json()["id"])
+        answer = await house.client().get(f"/jobs/{done['id']}/file")
+        texts = [segment.text for segment in writable(answer.content).segments]
+        jobs.append((done, texts, len(vendor.asked) - before))
+    (first, texts, calls), (again, whole, calls_again) = jobs
+    assert (first["state"], again["state"]) == ("partial", "succeeded"), first["error"]
+    lost = first["result"]["missing"]
+    assert 77 in lost
+    assert [at for at, text in enumerate(texts) if text.startswith("The harbour")] == lost
+    told = first["result"]["file"]
+    assert (told["missing"], told["applied"], told["refused"]) == (len(lost), 120 - len(lost), 0)
+    assert {one["reason"] for one in first["result"]["missing_at"]} == {"invalid_output"}
+    assert [one["anchor"]["ordinal"] for one in first["result"]["missing_at"]] == lost
+    assert calls_again == 1 < calls
+    assert (again["result"]["file"]["missing"], again["result"]["coverage"]["ratio"]) == (0, 1.0)
+    assert all(text.startswith("Der Hafen war geschlossen") for text in whole)
 
 
 async def test_what_no_file_can_be_made_of_is_refused_at_the_door(
