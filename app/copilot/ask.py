@@ -62,10 +62,14 @@ def first_step(_estimated_tokens: int, _context_tokens: int) -> StepKind:
     return StepKind.FINAL
 
 
+def reads(estimated_tokens: int, context_tokens: int) -> int:
+    """At most the budget, however long the documents are."""
+    return min(estimated_tokens, budget_within(context_tokens))
+
+
 def work(facts: WorkFacts) -> Work:
     """One request of at most the budget."""
-    budget = budget_within(facts.context_tokens)
-    read = min(facts.tokens, budget)
+    read = reads(facts.tokens, facts.context_tokens)
     return one_pass(replace(facts, tokens=read, segments=min(facts.segments, read)))
 
 
@@ -192,5 +196,6 @@ TASK_TYPE = TaskType(
     result=_RESULT,
     first_step=first_step,
     run=run,
+    reads=reads,
     work=work,
 )

@@ -127,13 +127,14 @@ def demand_of(
     revision: RevisionFacts,
     first_step: StepKind,
 ) -> Demand:
-    """What the first request of a job with this text needs of a member."""
+    """What the first request of a job with this text needs of a member: room for what it sends, not for all there is."""
     chunked = first_step is StepKind.PLAN
+    window = context_tokens(revision)
     return Demand(
         task_type=task_type.name,
         step_kind=StepKind.MAP if chunked else first_step,
         language=str(parameters.get("language") or language),
-        input_tokens=min(tokens, context_tokens(revision) // 2) if chunked else tokens,
+        input_tokens=min(tokens, window // 2) if chunked else task_type.reads(tokens, window),
         output_tokens=1,
         parameters=parameters,
         document_language=language,

@@ -129,7 +129,7 @@ async def keep(runtime: Runtime, step: ClaimedStep, sealer: Sealer, fetched: Seq
             step,
             Completion(
                 sealed_output=seal_json(sealer, output_place(step.id), {"documents": len(stored)}),
-                new_steps=[_next_step(sealer, placement.first_step, placement.estimated_tokens)],
+                new_steps=[_next_step(sealer, placement.first_step, placement.first_step_tokens)],
                 phase=step.kind,
                 prepared=Prepared(
                     documents=[one.id for one in stored],

@@ -103,10 +103,13 @@ def _first_step(estimated_tokens: int, context_tokens: int) -> StepKind:
     return StepKind.FINAL
 
 
+def _reads(estimated_tokens: int, _context_tokens: int) -> int:
+    return min(estimated_tokens, _SAMPLE_TOKENS)
+
+
 def _work(facts: WorkFacts) -> Work:
-    return one_pass(
-        replace(facts, tokens=min(facts.tokens, _SAMPLE_TOKENS), segments=min(facts.segments, _MOST_CELLS))
-    )
+    sample = _reads(facts.tokens, facts.context_tokens)
+    return one_pass(replace(facts, tokens=sample, segments=min(facts.segments, _MOST_CELLS)))
 
 
 _RESULT: Mapping[str, Any] = {
@@ -133,5 +136,6 @@ TASK_TYPE = TaskType(
     result={"type": "object", "required": list(_RESULT), "properties": _RESULT},
     first_step=_first_step,
     run=_run,
+    reads=_reads,
     work=_work,
 )

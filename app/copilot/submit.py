@@ -69,6 +69,8 @@ class Placement:
     language: str
     estimated_tokens: int
     first_step: StepKind
+    first_step_tokens: int
+    """What the first step reads of them."""
     estimate: Estimate
 
 
@@ -144,6 +146,7 @@ async def submit(
             language="und" if placement is None else placement.language,
             estimated_tokens=0 if placement is None else placement.estimated_tokens,
             first_step=StepKind.FETCH if placement is None else placement.first_step,
+            first_step_tokens=None if placement is None else placement.first_step_tokens,
             estimate=None if placement is None else placement.estimate.as_json(),
             on_dead=task_type.on_dead,
             deadline_seconds=deadline_seconds,
@@ -200,15 +203,17 @@ async def place(
         raise found.refusal
     if found.route is None or found.revision is None or found.selection is None or found.first_step is None:
         raise AssertionError("a job that is not refused has a pool")
+    window = context_tokens(found.revision)
+    reads = tokens if found.first_step is StepKind.PLAN else task_type.reads(tokens, window)
     facts = WorkFacts(
         tokens=tokens,
         segments=sum(document.segments for document in documents),
-        context_tokens=context_tokens(found.revision),
+        context_tokens=window,
         language=language,
         parameters=parameters,
     )
     told = estimate(task_type.work(facts), found.revision, found.selection, route=found.route.route_name)
-    return Placement(found.route, language, tokens, found.first_step, told)
+    return Placement(found.route, language, tokens, found.first_step, reads, told)
 
 
 async def can_serve(

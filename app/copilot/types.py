@@ -166,6 +166,11 @@ class Inputs:
         return " or ".join(name for name, taken in kinds.items() if taken)
 
 
+def all_of_it(estimated_tokens: int, _context_tokens: int) -> int:
+    """What one pass reads where nothing is left out."""
+    return estimated_tokens
+
+
 @dataclass(frozen=True)
 class TaskType:
     """A kind of work, one per file in app/copilot; found by its module-level `TASK_TYPE`."""
@@ -181,6 +186,8 @@ class TaskType:
     first_step: Callable[[int, int], StepKind]
     """(estimated tokens of the input, context tokens of the pool) -> `final` in one pass, or `plan`."""
     run: Callable[[StepContext], Awaitable[Outcome]]
+    reads: Callable[[int, int], int] = all_of_it
+    """(estimated tokens of the input, context tokens of the pool) -> the most of them that a single pass sends."""
     work: Callable[[WorkFacts], Work] = one_pass
     """What it will take, from what is known before it starts; pure."""
     on_dead: str = "partial"

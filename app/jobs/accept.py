@@ -42,6 +42,8 @@ class NewJob:
     deadline_seconds: float
     sticky_key: bytes
     """What it draws a member of the pool with."""
+    first_step_tokens: int | None = None
+    """What the first step reads; None for all of `estimated_tokens`."""
     first_input: Mapping[str, Any] | None = None
     """What the first step works on, as JSON; sealed at rest."""
     graph_session_id: UUID | None = None
@@ -222,7 +224,7 @@ async def _insert(
             kind=new.first_step,
             lane=new.lane,
             state=StepState.QUEUED,
-            estimated_tokens=new.estimated_tokens,
+            estimated_tokens=new.estimated_tokens if new.first_step_tokens is None else new.first_step_tokens,
             sealed_input=None if work is None else sealer.seal(input_place(step_id), work),
             run_after=new.start_after or func.now(),
             schema_version=schema_version_of(new.first_step),

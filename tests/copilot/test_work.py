@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 
 from app.copilot.catalog import task_types
 from app.copilot.chunking import chunk
+from app.copilot.deciding import demand_of
 from app.copilot.estimating import estimate
 from app.copilot.summarize import TASK_TYPE, SummarizeParameters
 from app.copilot.tree_work import chunk_bounds
 from app.copilot.work import Calls, Work, WorkFacts, one_pass
+from app.core.clock import now
 from app.documents.segments import Segment
 from app.documents.tokens import estimate_tokens
-from app.pools.selection import Selection
+from app.pools.selection import Selection, select
+from app.tenants.policy import Policy
 from app.vocabulary import SegmentKind, StepKind
 from tests.copilot.conftest import MemoryJob, document
 from tests.pools.builders import PRICE, deployment, member, revision
@@ -88,6 +91,16 @@ def test_a_task_type_that_says_nothing_is_one_pass() -> None:
     facts = WorkFacts(1000, 10, 8192, "en", {})
     assert plain.work(facts) == one_pass(facts)
     assert [one.count for one in plain.work(facts).most] == [1]
+
+
+@pytest.mark.parametrize("name", sorted(task_types()))
+@pytest.mark.parametrize("tokens", [100, 8_000, 300_000])
+def test_no_text_is_too_long_for_a_member_that_is_never_sent_all_of_it(name: str, tokens: int) -> None:
+    asked, pool = task_types()[name], revision(member())
+    first = asked.first_step(tokens, 7168)
+    demand = demand_of(asked, {}, "en", tokens, pool, first)
+    assert select(pool, Policy(), demand, resting={}, now=now(), draw=0.0).order == pool.members
+    assert demand.input_tokens <= tokens
 
 
 def test_the_first_tier_makes_the_estimate_and_the_dearest_the_worst_case() -> None:

@@ -10,6 +10,7 @@ import yaml
 
 from app.audit.record import Actor, ActorKind
 from app.core.keyring import LocalKeyring
+from app.documents.tokens import estimate_tokens
 from app.tenants.keys import TenantKeys
 from app.wording.service import WordingKind, WordingView, put
 from tests.conftest import TestDatabase
@@ -22,6 +23,9 @@ from tests.wire_formats import Asked
 
 OLD = "The rent of the office in Munich is 4,200 euros a month."
 _SAME = "Notice is given three months before the end of a quarter."
+_CHRONICLE = [f"In year {year} the clerk noted storms, ships and the price of salt." for year in range(1200)]
+"""Half of what is too long for the vendor's model."""
+_WINDOW = 32_768
 _TYPES = ("ask", "compare", "outline_slides", "explain_table", "translate", "rewrite")
 
 
@@ -53,7 +57,12 @@ def _answered(asked: Asked) -> str:
 async def _begin(house: House, vendor: ScriptedVendor) -> None:
     vendor.respond = _answered
     platform = yaml.safe_load(SEED.read_text())["platform"]
-    able = {"languages": ["en", "de"], "context_window": 32_768, "max_output_tokens": 8_192, "concurrency": 8}
+    able = {
+        "languages": ["en", "de"],
+        "context_window": _WINDOW,
+        "max_output_tokens": 8_192,
+        "concurrency": 8,
+    }
     platform["deployments"][0].update(able)
     member = {"deployment": platform["deployments"][0]["name"], "prompt_set": "default"}
     for name in _TYPES:
@@ -75,6 +84,20 @@ async def _lay_down(house: House, database: TestDatabase, keyring: LocalKeyring,
             WordingView(WordingKind.STYLE_GUIDE, "", {"text": "Never write port; it is a haven."}, 0),
         ):
             await put(session, sealer, wanted, actor=Actor(ActorKind.SYSTEM))
+
+
+async def _asked_of_a_long_text(house: House) -> str:
+    """A question about more than the member's window holds: what a search finds is sent, and the estimate says so."""
+    text = "\n".join([*_CHRONICLE, OLD, *_CHRONICLE])
+    assert estimate_tokens(text) > _WINDOW
+    body = {"task_type": "ask", "parameters": {"question": "What is the rent?"}, "input": {"text": text}}
+    estimate = await house.client().post("/estimates", json=body)
+    assert estimate.status_code == 200, estimate.text
+    assert estimate.json()["input_tokens"]["high"] < _WINDOW
+    accepted = await house.submit(body)
+    assert accepted.status_code == 202, accepted.text
+    job_id: str = accepted.json()["id"]
+    return job_id
 
 
 @pytest.mark.processes
@@ -103,6 +126,7 @@ async def test_what_is_asked_compared_outlined_and_worded_comes_back_with_its_pl
         accepted = await house.submit({"task_type": name, **body})
         assert accepted.status_code == 202, accepted.text
         ids.append(accepted.json()["id"])
+    long = await _asked_of_a_long_text(house)
     house.system.start_all()
     done = dict(zip(bodies, await asyncio.gather(*map(house.finished, ids)), strict=True))
     assert {name: job["error"] for name, job in done.items() if job["state"] != "succeeded"} == {}
@@ -112,6 +136,10 @@ async def test_what_is_asked_compared_outlined_and_worded_comes_back_with_its_pl
     assert (answer["found"], answer["read"], answer["coverage"]["ratio"]) == (True, "whole", 1.0)
     assert answer["text"].startswith(f"{OLD} [1]")
     assert (answer["citations"][0]["quote"], answer["citations"][0]["anchor"]["type"]) == (OLD, "word")
+
+    searched = await house.finished(long)
+    assert (searched["state"], searched["result"]["read"]) == ("partial", "retrieved")
+    assert searched["result"]["citations"]
 
     (change,) = results["compare"]["changes"]
     assert (change["kind"], change["figures"]) == ("changed", {"before": ["4,200"], "after": ["4,500"]})
