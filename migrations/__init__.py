@@ -1,4 +1,4 @@
 """Alembic migrations of the database."""
 
-HEAD = "0034"
+HEAD = "0035"
 """The revision that this code expects; readiness compares the database with it. A test keeps it true."""

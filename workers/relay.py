@@ -17,9 +17,9 @@ from app.core.listener import Listener
 from app.core.logging import configure, get_logger
 from app.core.redis import connect
 from app.jobs import dispatch
-from app.jobs.dispatch import ReadyStep, RevisionOf
 from app.jobs.notify import CONFIGURATION, STEPS
 from app.jobs.reap import lead
+from app.jobs.turns import ReadyStep, RevisionOf
 from app.pools.breakers import Breakers
 from app.pools.configuration import Configuration
 from app.pools.dispatching import Reservation, StepFacts, Unplanned, Wait, give_back, plan

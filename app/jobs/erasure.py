@@ -13,6 +13,7 @@ from app.jobs.states import FINAL_JOB_STATES, OPEN_JOB_STATES
 from app.jobs.tables import (
     BatchItem,
     BatchSchedule,
+    DispatchMemberTurn,
     DispatchTurn,
     IdempotencyKey,
     Job,
@@ -32,6 +33,7 @@ TABLES: tuple[Erasable, ...] = (
     by_parent(JobFilePart, "job_id", Job),
     by_parent(BatchItem, "batch_id", Job),
     by_member(BatchSchedule),
+    by_member(DispatchMemberTurn),
     of_tenant(DispatchTurn),
 )
 

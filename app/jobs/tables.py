@@ -170,7 +170,15 @@ class JobStep(TenantOwned, Base):
     __tablename__ = "job_steps"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "job_id"], ["jobs.tenant_id", "jobs.id"], ondelete="CASCADE"),
-        Index("ix_job_steps_queued", "lane", "tenant_id", "id", postgresql_where="state = 'queued'"),
+        Index(
+            "ix_job_steps_queued",
+            *("lane", "tenant_id", "member_id", "job_id", "id"),
+            postgresql_where="state = 'queued'",
+        ),
+        Index("ix_job_steps_due", "run_after", postgresql_where="state = 'queued'"),
+        Index(
+            "ix_job_steps_hinted", "hinted_at", postgresql_where="state = 'queued' AND hinted_at IS NOT NULL"
+        ),
         Index("ix_job_steps_leases", "lease_expires_at", postgresql_where="state = 'running'"),
         Index(None, "tenant_id", "job_id"),
         Index(None, "tenant_id", "input_hash", postgresql_where="state = 'done'"),
@@ -258,13 +266,25 @@ class JobFeedback(TenantOwned, Base):
 
 
 class DispatchTurn(Base):
-    """Whose turn it is: virtual time of a tenant in a lane (weighted round robin)."""
+    """Whose turn it is: virtual time of a tenant in a lane, and who of its members had the last one; see turns.py."""
 
     __tablename__ = "dispatch_turns"
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     lane: Mapped[str] = mapped_column(primary_key=True)
     virtual_time: Mapped[float] = mapped_column(DOUBLE_PRECISION, default=0.0)
+    last_member_id: Mapped[UUID | None]
+
+
+class DispatchMemberTurn(Base):
+    """Which of a member's jobs had the last turn in a lane. No reference: the job may be gone."""
+
+    __tablename__ = "dispatch_member_turns"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    lane: Mapped[str] = mapped_column(primary_key=True)
+    member_id: Mapped[UUID] = mapped_column(primary_key=True)
+    last_job_id: Mapped[UUID]
 
 
 class WorkerHeartbeat(Base):

@@ -111,6 +111,7 @@ NOT_CONTENT = (
     ("audit_entries", "actor_kind action target_type target_id"),
     ("batch_schedules", "task_type time_zone weekdays last_error"),
     ("budgets", "scope subject period currency"),
+    ("dispatch_member_turns", "lane"),
     ("dispatch_turns", "lane"),
     ("documents", "media_type language"),
     ("erasures", "state phase"),

@@ -58,12 +58,15 @@ class Desk:
         self,
         *,
         other_tenant: bool = False,
+        colleague: bool = False,
         idempotency: tuple[str, bytes] | None = None,
         max_jobs_queued: int = 100_000,
         **changes: Any,
     ) -> UUID:
         tenant_id = self.database.other_tenant_id if other_tenant else self.database.tenant_id
         member_id = self.database.other_member_id if other_tenant else self.database.member_id
+        if colleague:
+            member_id = self.database.colleague_id
         async with self.database.app.tenant(tenant_id) as session:
             return await accept(
                 session,

@@ -8,8 +8,9 @@ from sqlalchemy import text
 
 from app.core.clock import new_id
 from app.jobs import dispatch
-from app.jobs.dispatch import ReadyStep, Slots, share_slots
+from app.jobs.dispatch import Slots, share_slots
 from app.jobs.leases import beat
+from app.jobs.turns import ReadyStep
 from app.vocabulary import Lane, StepKind
 from tests.jobs.conftest import Desk
 
