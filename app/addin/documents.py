@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -12,6 +13,7 @@ from app.addin.bodies import BODY_SECONDS, arriving
 from app.addin.schemas import DocumentResource, DriveItem
 from app.core.crypto import Sealer
 from app.documents import service
+from app.documents.readers.text import read as read_plain
 from app.documents.reading import read
 from app.documents.taking import ReadFile, Taker
 from app.http.contract import refused
@@ -78,10 +80,11 @@ async def take_drive_item(
     return DocumentResource.model_validate(asdict(stored))
 
 
-async def read_text(sealer: Sealer, text: str) -> ReadFile:
+async def read_text(sealer: Sealer, text: str, *, by_line: bool) -> ReadFile:
     """The pane's text as a file; plain text needs no process to read it safely."""
     name, content = "selection.txt", text.encode()
-    extracted = await asyncio.to_thread(read, name, content)
+    reader = partial(read_plain, by_line=True) if by_line else partial(read, name)
+    extracted = await asyncio.to_thread(reader, content)
     return ReadFile(name, len(content), sealer.digest("document", content), extracted)
 
 

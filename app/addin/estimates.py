@@ -51,7 +51,7 @@ async def estimate_job(
     """
     if body.input.drive_items:
         raise DocumentsNotThere
-    inline = await prepare_inline(sealer, body.input)
+    inline = await prepare_inline(sealer, body.input, body.task_type)
     count = len(body.input.documents) if inline is None else 1
     asked, stand = await _asked(
         body, caller, state, session, sealer, documents=count, inline=inline_kind(body.input)

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.addin.documents import prepare, read_text
 from app.addin.schemas import JobInput
+from app.copilot.catalog import task_types
 from app.copilot.types import InlineKind
 from app.core.crypto import Sealer
 from app.documents import service
@@ -23,10 +24,12 @@ def inline_kind(body: JobInput) -> InlineKind | None:
     return None if body.cells is None else "cells"
 
 
-async def prepare_inline(sealer: Sealer, body: JobInput) -> service.PreparedDocument | None:
-    """What the pane sent as a document, sealed like one, before the request's transaction begins."""
+async def prepare_inline(sealer: Sealer, body: JobInput, task_type: str) -> service.PreparedDocument | None:
+    """What the pane sent for such a task as a document, sealed like one, before the request's transaction begins."""
     if body.text is not None:
-        return await prepare(sealer, await read_text(sealer, body.text))
+        known = task_types().get(task_type)
+        by_line = known is not None and known.inputs.by_line
+        return await prepare(sealer, await read_text(sealer, body.text, by_line=by_line))
     extracted: Extracted | None = None
     if body.segments:
         pieces = [

@@ -62,7 +62,7 @@ async def submit_job(
         else (idempotency_key, request_hash(sealer, body.model_dump(mode="json")))
     )
     # Reading and sealing take their time: they come before the transaction does anything.
-    inline = await prepare_inline(sealer, body.input)
+    inline = await prepare_inline(sealer, body.input, body.task_type)
     # The key comes before whatever is written for the job: a replay leaves nothing behind.
     job_id = await replayed(session, caller, key)
     if job_id is None:

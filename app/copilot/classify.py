@@ -1,6 +1,7 @@
 """classify: a label for each row, in order; a row that cannot be labelled says so by itself."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,7 +11,9 @@ from app.copilot.parts import Part, PartsQuestion, ask_parts
 from app.copilot.result_schemas import COVERAGE, METHODS, MISSING_AT, list_of
 from app.copilot.stepwise import Answered, Joined, StepwiseTask, described, place_json
 from app.copilot.types import Inputs, Outcome, StepContext, TaskType
+from app.documents.segments import ExcelAnchor, Segment
 from app.llm.errors import InvalidOutput
+from app.vocabulary import SegmentKind
 
 _TOKENS_PER_ROW = 40
 _NOT_A_LABEL, _NOT_READ = "not_a_label", "not_read"
@@ -76,18 +79,35 @@ def _finish(context: StepContext, _: ClassifyParameters, joined: Joined) -> Outc
         labels[item["segment"]] = labels.get(item["segment"]) or item["label"]
     rows = [
         {
-            **place_json(segment),
+            **place_json(context.segments[at]),
             "label": labels.get(at),
             "error": None if labels.get(at) else (_NOT_A_LABEL if at in labels else _NOT_READ),
         }
-        for at, segment in enumerate(context.segments)
+        for at in sorted(joined.asked)
     ]
-    told = described(context, joined)
-    partial = any(row["error"] for row in rows)
-    return Outcome(output={}, result={"rows": rows, **told}, partial=partial)
+    # A row is read when it has a label: what failed is missing, whatever it failed of.
+    labelled = frozenset(at for at, label in labels.items() if label)
+    wrong = dict.fromkeys(labels.keys() - labelled, InvalidOutput.code)
+    told = described(context, replace(joined, read=labelled, reasons={**wrong, **joined.reasons}))
+    return Outcome(output={}, result={"rows": rows, **told}, partial=bool(told["missing"]))
 
 
-_CLASSIFYING = StepwiseTask("classify", ClassifyParameters, _answer, _finish, letters_only=False)
+def _is_row(_: ClassifyParameters, segments: Sequence[Segment], at: int) -> bool:
+    """Not the name of a worksheet, what code tells of its cells, nor the row that names a table's columns."""
+    segment = segments[at]
+    if segment.kind is SegmentKind.CELL_RANGE:
+        return False
+    if segment.kind is SegmentKind.HEADING:
+        return not isinstance(segment.anchor, ExcelAnchor)
+    if segment.kind is not SegmentKind.TABLE_ROW or segment.table_header is not None:
+        return True
+    below = segments[at + 1] if at + 1 < len(segments) else segment
+    return below.document != segment.document or below.table_header != segment.text
+
+
+_CLASSIFYING = StepwiseTask(
+    "classify", ClassifyParameters, _answer, _finish, letters_only=False, takes=_is_row
+)
 _ROW: Mapping[str, Any] = {
     "type": "object",
     "required": ["document", "segment", "anchor", "client_ref", "label", "error"],
@@ -112,11 +132,11 @@ TASK_TYPE = TaskType(
     name="classify",
     title={"en": "Classify", "de": "Einordnen"},
     description={
-        "en": "One of your labels for each row, in order; each segment or line of the text is a row.",
-        "de": "Eine Ihrer Kategorien für jede Zeile, der Reihe nach; jedes Segment, jede Zeile des Textes ist eine.",
+        "en": "One of your labels for each row, in order; each segment, line of the text or row below a table's header is one.",
+        "de": "Eine Ihrer Kategorien für jede Zeile, der Reihe nach; jedes Segment, jede Zeile des Textes oder unter einem Tabellenkopf ist eine.",
     },
     parameters=ClassifyParameters,
-    inputs=Inputs(),
+    inputs=Inputs(by_line=True),
     result={"type": "object", "required": list(_RESULT), "properties": _RESULT},
     first_step=_CLASSIFYING.first_step,
     run=_CLASSIFYING.run,

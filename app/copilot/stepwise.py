@@ -67,8 +67,8 @@ class StepwiseTask(Generic[P]):
     answer: Callable[[StepContext, P, Sequence[Part]], Awaitable[Answered]]
     finish: Callable[[StepContext, P, Joined], Outcome]
     letters_only: bool = True
-    takes: Callable[[P, Segment], bool] = lambda _parameters, _segment: True
-    """Which segments are asked about; the others stay as they are."""
+    takes: Callable[[P, Sequence[Segment], int], bool] = lambda _parameters, _segments, _at: True
+    """Which of the segments are asked about; the others stay as they are."""
 
     def first_step(self, estimated_tokens: int, context_tokens: int) -> StepKind:
         """One step for what one request answers."""
@@ -171,7 +171,7 @@ class StepwiseTask(Generic[P]):
 
     def _parts(self, context: StepContext, pieces: Sequence[Piece]) -> list[Part]:
         parameters = self.parameters_of(context)
-        taken = [piece for piece in pieces if self.takes(parameters, context.segments[piece.segment])]
+        taken = [piece for piece in pieces if self.takes(parameters, context.segments, piece.segment)]
         return parts_of(context.segments, taken, letters_only=self.letters_only)
 
     def _chunks(self, context: StepContext, *, minimum_tokens: int | None = None) -> tuple[Chunk, ...]:

@@ -105,8 +105,8 @@ def _finish(context: StepContext, parameters: TranslateParameters, joined: Joine
     )
 
 
-def _takes(parameters: TranslateParameters, segment: Segment) -> bool:
-    return parameters.scope == "all" or segment.kind not in _ASIDE
+def _takes(parameters: TranslateParameters, segments: Sequence[Segment], at: int) -> bool:
+    return parameters.scope == "all" or segments[at].kind not in _ASIDE
 
 
 def _occurs(term: str, text: str) -> bool:

@@ -135,6 +135,8 @@ class Inputs:
     """A range of cells from the pane."""
     documents: bool = True
     """Documents that were taken in or are fetched."""
+    by_line: bool = False
+    """Each line of a text from the pane is a segment of its own; else a paragraph is."""
 
     def schema(self) -> dict[str, Any]:
         """As the catalogue shows it."""

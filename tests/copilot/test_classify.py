@@ -5,14 +5,21 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from xlsxwriter.workbook import Workbook
 
+from app.addin.inline import prepare_inline
+from app.addin.schemas import JobInput
 from app.copilot.classify import ClassifyParameters
+from app.core.clock import new_id
+from app.core.crypto import Sealer
 from app.documents.inline import InlineSegment, read_inline_segments
+from app.documents.readers import xlsx
 from app.documents.segments import Segment
 from app.llm.types import ModelRequest
 from app.vocabulary import StepKind
 from tests.copilot.conftest import MemoryJob, NobodyAnswered, ScriptedProvider
 from tests.copilot.scripted import answers
+from tests.documents.workbooks import workbook
 
 LABELS = ["Praise", "Complaint"]
 
@@ -38,6 +45,44 @@ async def test_each_row_has_a_label_of_the_list_under_the_panes_name() -> None:
         ("r1", None, "not_a_label"),
         ("r2", "Complaint", None),
     ]
+
+
+async def test_rows_that_failed_are_the_missing_ones_and_the_coverage_says_so() -> None:
+    outcome = await job(answers(label), segments=rows("good food", "7", "bad food")).run()
+    result = dict(outcome.result or {})
+    assert outcome.partial
+    assert result["missing"] == [1]
+    assert [(one["client_ref"], one["reason"]) for one in result["missing_at"]] == [("r1", "invalid_output")]
+    assert (result["coverage"]["processed"], result["coverage"]["ratio"]) == (2, 0.6666)
+
+
+async def test_of_a_workbook_neither_sheet_names_nor_headers_nor_formulas_are_rows() -> None:
+    def fill(made: Workbook) -> None:
+        sheet = made.add_worksheet("Feedback")
+        sheet.write_row(0, 0, ["Opinion", "Stars", "Twice"])
+        for at, opinion in enumerate(["good food", "bad food"], start=1):
+            sheet.write_row(at, 0, [opinion, at])
+            sheet.write_formula(at, 2, f"=B{at + 1}*2", value=at * 2)
+
+    read = xlsx.read(workbook(fill)).segments
+    outcome = await job(answers(label), segments=[*read]).run()
+    result = dict(outcome.result or {})
+    assert [(row["anchor"]["a1"], row["label"]) for row in result["rows"]] == [
+        ("A2:C2", "Praise"),
+        ("A3:C3", "Complaint"),
+    ]
+    assert (outcome.partial, result["missing"], result["coverage"]["ratio"]) == (False, [], 1.0)
+    assert (len(read), result["coverage"]["not_asked"]) == (5, 3)
+
+
+async def test_every_line_of_a_text_is_a_row_if_it_says_anything() -> None:
+    sealer = Sealer(new_id(), {1: b"k" * 32})
+    body = JobInput(text="Great food.\nToo loud it was.\n\n  \r\nNice.\n")
+    prepared = {name: await prepare_inline(sealer, body, name) for name in ("classify", "summarize")}
+    assert {name: one.view.segments for name, one in prepared.items() if one is not None} == {
+        "classify": 3,
+        "summarize": 2,
+    }
 
 
 async def test_a_row_with_a_wrong_label_is_asked_again_by_itself() -> None:

@@ -92,6 +92,18 @@ def test_paragraphs_end_at_blank_lines() -> None:
     assert [segment.anchor.line for segment in found if isinstance(segment.anchor, TextAnchor)] == [1, 4, 7]
 
 
+def test_by_line_each_line_that_says_anything_is_a_segment_at_its_place() -> None:
+    lines = [f"Row {at} is good. Ünd." for at in range(2_500)]
+    found = text.read("\n\r\n".join(lines).encode(), by_line=True).segments
+    assert [one.text for one in found] == lines
+    assert [
+        (one.anchor.line, one.anchor.offset) for one in found[:2] if isinstance(one.anchor, TextAnchor)
+    ] == [
+        (1, 0),
+        (3, len(lines[0]) + 3),
+    ]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_unicode_encodings_are_known_by_their_mark(encoding: str) -> None:
     found = text.read("Größe 😀".encode(encoding))
