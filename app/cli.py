@@ -2,7 +2,6 @@
 
 import itertools
 import sys
-from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -11,7 +10,8 @@ from uuid import UUID
 import typer
 from rich.console import Console
 
-from app.local import commands
+from app.local import commands, showing
+from app.local.audit_cli import Tenants, audit
 from app.local.client import ClientError
 from app.local.demo import SAMPLE, Task
 from app.local.evaluate_cli import evaluate
@@ -35,18 +35,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-audit = typer.Typer(
-    help="The record of who did what: verify it, export it. Needs DATABASE_SYSTEM_URL, or a system that is up here.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-)
 app.add_typer(audit, name="audit")
 app.add_typer(evaluate, name="evaluate")
 
-Tenants = Annotated[
-    list[UUID] | None,
-    typer.Option("--tenant", help="Only this customer, by id; can be repeated.", show_default=False),
-]
 Offline = Annotated[
     bool,
     typer.Option(
@@ -58,10 +49,24 @@ Tenant = Annotated[str | None, typer.Option(help="The customer to sign in at, by
 User = Annotated[
     str | None, typer.Option(help="Who signs in: login, its part before the @, or name.", show_default=False)
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="A new file to save what the task makes of a document (output=file).",
+        show_default=False,
+    ),
+]
 Parameters = Annotated[
     list[str] | None,
     typer.Option(
-        "--param", "-p", metavar="KEY=VALUE", help="A parameter of the task, such as length=bullets."
+        "--param",
+        "-p",
+        metavar="KEY=VALUE",
+        help="A parameter of the task, such as length=bullets; a list is labels=a,b or JSON or one --param for each.",
     ),
 ]
 
@@ -120,7 +125,7 @@ def demo(
         tenant=tenant,
         user=user,
     )
-    commands.demo(_out, task)
+    showing.demo(_out, task)
 
 
 @app.command()
@@ -134,10 +139,11 @@ def run(
     text: Annotated[
         str | None, typer.Option(help="A text instead of files; - reads standard input.", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: AsJson = False,
     background: Annotated[
         bool, typer.Option("--background", help="Use the lane where nobody waits.")
     ] = False,
+    output: Output = None,
     offline: Offline = False,
     tenant: Tenant = None,
     user: User = None,
@@ -150,23 +156,26 @@ def run(
         text_from="standard input" if text == "-" else "--text",
         parameters=param or [],
         lane="background" if background else None,
+        output=output,
         tenant=tenant,
         user=user,
         offline=offline,
     )
-    commands.run(_out, _err, task, as_json=as_json)
+    showing.run(_out, _err, task, as_json=as_json)
 
 
 @app.command()
 def job(
     job_id: Annotated[str, typer.Argument(metavar="ID", help="The job, as `run` prints it.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: AsJson = False,
+    output: Output = None,
     offline: Offline = False,
     tenant: Tenant = None,
     user: User = None,
 ) -> None:
     """Look at a job again: follow it to its end and show what it gave. Ctrl-C leaves the job alone."""
-    commands.job(_out, _err, Look(job_id, tenant=tenant, user=user, offline=offline), as_json=as_json)
+    asked = Look(job_id, tenant=tenant, user=user, offline=offline, output=output)
+    showing.job(_out, _err, asked, as_json=as_json)
 
 
 @app.command()
@@ -209,7 +218,7 @@ def status(
     quick: Annotated[
         bool, typer.Option("--quick", help="Only look at which key sealed each value; open none.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Count keys and sealed values, and open every value; exit status 1 when one cannot be read."""
     raise typer.Exit(commands.keys_status(_out, quick=quick, as_json=as_json))
@@ -288,42 +297,6 @@ def operator_revoke(person: Person) -> None:
     _say(operators.revoke(Settings(), object_id=person))
 
 
-@audit.command("verify")
-def audit_verify(
-    tenant: Tenants = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-) -> None:
-    """Recompute every chain, compare it with its anchors, and name what was changed. Status 1 if anything was."""
-    raise typer.Exit(commands.audit_verify(_out, tenants=tenant or [], as_json=as_json))
-
-
-@audit.command("export")
-def audit_export(
-    tenant: Tenants = None,
-    since: Annotated[
-        datetime | None, typer.Option(help="Only what happened from here on (UTC).", show_default=False)
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(help="Only what happened before (UTC).", show_default=False)
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="A new file; default: standard output.", show_default=False),
-    ] = None,
-) -> None:
-    """Write the record as JSON lines in the shape of OCSF, for a SIEM."""
-    commands.audit_export(_out, _err, tenants=tenant or [], since=since, until=until, file=output)
-
-
-@audit.command("pseudonym")
-def audit_pseudonym(
-    tenant: Annotated[UUID, typer.Argument(help="Id of the customer.")],
-    member: Annotated[UUID, typer.Argument(help="Id of the member.")],
-) -> None:
-    """Say under which name a member stands in the record."""
-    raise typer.Exit(commands.audit_pseudonym(_out, tenant_id=tenant, member_id=member))
-
-
 ledger = typer.Typer(
     help="The ledger of model calls: prove that it adds up. Needs DATABASE_SYSTEM_URL, or a system that is up here.",
     no_args_is_help=True,
@@ -337,7 +310,7 @@ def ledger_check(
     repair: Annotated[
         bool, typer.Option("--repair", help="Set sums of budgets that differ to those of their calls.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare budgets with their calls and costs with tokens and prices. Status 1 if anything differs."""
     raise typer.Exit(commands.ledger_check(_out, tenants=tenant or [], repair=repair, as_json=as_json))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -14,18 +15,29 @@ from app.vocabulary import CallOutcome
 _MOST_NAMED = 100
 
 
+@dataclass(frozen=True)
+class Reused:
+    """Calls of earlier jobs whose answers a job took, and the deployments of those that the ledger still has."""
+
+    calls: Sequence[UUID] = ()
+    deployments: Sequence[UUID] = ()
+
+
+NOTHING_REUSED = Reused()
+
+
 def decision_record(
     revision: RevisionFacts,
     route_reason: str,
     accepted: Accepted | None,
     calls: Sequence[CallView],
     findings: Sequence[Sequence[Finding]] = (),
-    reused: Sequence[UUID] = (),
+    reused: Reused = NOTHING_REUSED,
 ) -> dict[str, Any]:
     """The record as JSON. `accepted` is the answer of the last step, None when the job failed.
 
-    `findings` are those of the job's documents; only their counts are kept. `reused` are the calls of earlier
-    jobs whose answers this one took; the first of them are named.
+    `findings` are those of the job's documents; only their counts are kept. Of the calls of earlier
+    jobs whose answers this one took, the first are named, and all are counted by who gave them.
     """
     names = {member.deployment.id: member.deployment.name for member in revision.members}
     steps = {call.step_id: names.get(call.deployment_id, call.request_model) for call in calls if _won(call)}
@@ -47,10 +59,11 @@ def decision_record(
     }
     if any(findings):
         record["findings"] = totals([one for each in findings for one in each])
-    if reused:
+    if reused.calls:
         record["reused"] = {
-            "answers": len(reused),
-            "from_calls": [str(call_id) for call_id in reused[:_MOST_NAMED]],
+            "answers": len(reused.calls),
+            "from_calls": [str(call_id) for call_id in reused.calls[:_MOST_NAMED]],
+            "by": dict(Counter(names[one] for one in reused.deployments if one in names)),
         }
     if accepted is not None:
         record |= {

@@ -52,7 +52,8 @@ class InvalidParameters(Unprocessable):
     title = "A parameter is wrong"
 
     def __init__(self, task_type: str, details: Sequence[ErrorDetail]) -> None:
-        places = "; ".join(f"{one.target}: {one.message}" for one in details)
+        # Some of the details are whole sentences.
+        places = "; ".join(f"{one.target}: {one.message.rstrip('.')}" for one in details)
         super().__init__(
             f"The parameters do not fit {task_type}: {places}. GET /addin/v1/task-types describes them.",
             target=details[0].target if details else "parameters",

@@ -17,7 +17,7 @@ from app.copilot import fetching, produced_files
 from app.copilot.batching import run_batch
 from app.copilot.catalog import task_types
 from app.copilot.context import RunningStep, StepEvents
-from app.copilot.decisions import decision_record
+from app.copilot.decisions import Reused, decision_record
 from app.copilot.document_findings import with_readings
 from app.copilot.earlier_answers import EarlierAnswers
 from app.copilot.endings import Again, Never, Waits, ending
@@ -360,7 +360,8 @@ async def _decision(
 ) -> dict[str, Any]:
     found = [one.findings for one in told]
     calls = await ledger.job_calls(session, step.tenant_id, step.job_id)
-    reused = await jobs.reused_calls(session, tenant_id=step.tenant_id, job_id=step.job_id)
+    earlier = await jobs.reused_calls(session, tenant_id=step.tenant_id, job_id=step.job_id)
+    reused = Reused(earlier, await ledger.deployments_of(session, step.tenant_id, earlier))
     return decision_record(scope.revision, step.route_reason, accepted, calls, found, reused)
 
 

@@ -135,6 +135,10 @@ class Client:
         """Ask to cancel the job. Raises: `ClientError`."""
         return self._ask(lambda: self._http.post(f"/jobs/{job_id}/cancel"))
 
+    def file(self, job_id: str) -> bytes:
+        """The file that the job has made. Raises: `ClientError`."""
+        return self._asked(lambda: self._http.get(f"/jobs/{job_id}/file")).content
+
     def follow(self, job_id: str) -> Iterator[ServerEvent]:
         """The job's events until it ends, resumed where the connection broke. Raises: `ClientError`."""
         last_id = ""
@@ -172,6 +176,11 @@ class Client:
             yield from parse_events(response.iter_lines())
 
     def _ask(self, send: Callable[[], httpx.Response]) -> dict[str, Any]:
+        """The JSON that comes back. Raises: `ClientError`."""
+        answer: dict[str, Any] = self._asked(send).json()
+        return answer
+
+    def _asked(self, send: Callable[[], httpx.Response]) -> httpx.Response:
         """Send, and again while the door is busy or out of reach. Raises: `ClientError`."""
         attempt = 1
         while True:
@@ -188,16 +197,11 @@ class Client:
                 _pause(_POLL_SECONDS * attempt)
             else:
                 if response.status_code not in _BUSY or attempt == _TRIES:
-                    return _answer(response)
+                    if response.is_error:
+                        raise _refused(response)
+                    return response
                 _pause(_retry_after(response))
             attempt += 1
-
-
-def _answer(response: httpx.Response) -> dict[str, Any]:
-    if response.is_error:
-        raise _refused(response)
-    answer: dict[str, Any] = response.json()
-    return answer
 
 
 def check_file(path: Path) -> None:

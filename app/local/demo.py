@@ -12,13 +12,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
 from app.copilot.catalog import task_types
+from app.copilot.types import InlineKind, Inputs
 from app.local.client import Client, ClientError, ServerEvent, check_file
-from app.local.display import Log, cleaned, document_name, state_in_words
+from app.local.display import Log, cleaned, state_in_words
 from app.local.guarded import ServiceFailed
+from app.local.parameters import parse_parameters
+from app.local.places import document_name
 from app.local.running import Running, find_running, in_use, log_file, read_running, retire, watch_parent
+from app.local.saving import check_output, save_file
 from app.local.signing_in import is_development, token, who
 from app.local.state import State, StateLocked
 from app.local.supervisor import StopRequested, Supervisor, seed_file
@@ -42,6 +44,8 @@ class Task:
     text_from: str = "--text"
     parameters: Sequence[str] = ()
     lane: str | None = None
+    output: Path | None = None
+    """Where to save the file that the job makes; else it goes beside the document."""
     tenant: str | None = None
     user: str | None = None
     offline: bool = False
@@ -58,6 +62,8 @@ class Progress:
     done: Callable[[dict[str, Any], float], None] = lambda _job, _seconds: None
     """Gets the finished job, and its seconds from submission, before the system is stopped again."""
     announcements: list[str] = field(default_factory=list)
+    saved: Path | None = None
+    """Where the file that the job made is, by the time that it is done."""
     job_id: str | None = None
     state: str | None = None
     interruption: str = "interrupted"
@@ -115,7 +121,10 @@ def _perform(task: Task, progress: Progress) -> None:
             )
             progress.job_id, progress.state = str(job["id"]), str(job["state"])
             job = _followed(client, progress.job_id, progress)
-        progress.done(job, time.monotonic() - began)
+            seconds = time.monotonic() - began
+            folder = task.files[0].parent if task.files else Path()
+            progress.saved = save_file(client, job, output=task.output, folder=folder)
+        progress.done(job, seconds)
 
 
 def _sent(client: Client, file: Path) -> str:
@@ -139,45 +148,37 @@ def check(task: Task) -> dict[str, Any]:
         )
     for file in task.files:
         check_file(file)
-    _check_input(task)
-    return parse_parameters(task.parameters, known[task.task_type].parameters)
+    _check_input(task, known[task.task_type].inputs)
+    parameters = parse_parameters(task.parameters, known[task.task_type].parameters)
+    if task.output is not None:
+        if parameters.get("output") != "file":
+            raise ClientError(
+                "no_file",
+                "--output saves the file that a job makes; ask for one with --param output=file",
+                target="output",
+            )
+        check_output(task.output)
+    return parameters
 
 
-def _check_input(task: Task) -> None:
-    if task.text is None:
-        if not task.files:
-            raise ClientError("nothing_to_read", "name a file, or give a text with --text", target="input")
-    elif task.files:
-        raise ClientError(
-            "too_much_to_read", "give either files or a text with --text, not both", target="input"
-        )
-    elif not task.text.strip():
-        how = "has nothing but white space" if task.text else "is empty"
-        raise ClientError(
-            "nothing_to_read", f"{task.text_from} {how}; give a text, or name a file", target="input"
-        )
-
-
-def parse_parameters(pairs: Sequence[str], schema: type[BaseModel]) -> dict[str, Any]:
-    """`key=value` pairs as JSON values of the types the schema has. Raises: `ClientError`."""
-    values: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise ClientError("bad_parameter", f"--param takes key=value, not {pair!r}", target="parameters")
-        values[name] = value
-    try:
-        return schema.model_validate(values).model_dump(mode="json", exclude_unset=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "?"
-        known = ", ".join(schema.model_fields) or "none"
-        wrong = "there is no such parameter" if first["type"] == "extra_forbidden" else first["msg"]
-        raise ClientError(
-            "bad_parameter",
-            f"--param {name}: {wrong}; parameters are: {known}",
-            target=f"parameters.{name}",
-        ) from error
+def _check_input(task: Task, inputs: Inputs) -> None:
+    if task.text is not None:
+        if task.files:
+            raise ClientError(
+                "too_much_to_read", "give either files or a text with --text, not both", target="input"
+            )
+        if not task.text.strip():
+            how = "has nothing but white space" if task.text else "is empty"
+            raise ClientError(
+                "nothing_to_read", f"{task.text_from} {how}; give a text, or name a file", target="input"
+            )
+    elif not task.files and inputs.least:
+        how = "name a file, or give a text with --text" if inputs.text else "name a file"
+        raise ClientError("nothing_to_read", how, target="input")
+    inline: InlineKind | None = None if task.text is None else "text"
+    wrong = inputs.wrong(len(task.files) or int(inline is not None), inline)
+    if wrong is not None:
+        raise ClientError("wrong_input", f"{task.task_type} {wrong}", target="input")
 
 
 @contextmanager
@@ -266,8 +267,13 @@ def stopping_with_us() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def summary(job: Mapping[str, Any], *, documents: Sequence[str] = ()) -> dict[str, Any]:
-    """The one object of `--json`; its citations name the document by its place in the input and its name."""
+def summary(
+    job: Mapping[str, Any], *, documents: Sequence[str] = (), saved: Path | None = None
+) -> dict[str, Any]:
+    """The one object of `--json`; its citations name the document by its place in the input and its name.
+
+    `saved` is where the file that the job made has been put.
+    """
     result = dict(job.get("result") or {})
     citations = [
         {**one, "document_name": document_name(one, documents)} for one in result.get("citations") or []
@@ -283,6 +289,7 @@ def summary(job: Mapping[str, Any], *, documents: Sequence[str] = ()) -> dict[st
         },
         "decision": job.get("decision") or {},
         "usage": job.get("usage") or {},
+        **({} if saved is None else {"saved_as": str(saved)}),
     }
 
 

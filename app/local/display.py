@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from app.core.clock import now
+from app.local.places import source
+from app.local.results import answer, change_place
 from app.local.state import private_file
 from app.vocabulary import JobState
 
@@ -28,6 +30,7 @@ _STATES: dict[str, str] = {
     JobState.FAILED: "has failed",
     JobState.CANCELLED: "was cancelled",
 }
+_FILE_COUNTS = {"degraded": "with formatting lost", "refused": "left as they were"}
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -99,23 +102,29 @@ def addresses(rows: Mapping[str, str], *, title: str) -> RenderableType:
 
 
 def finished_job(
-    job: Mapping[str, Any], *, seconds: float, name: str, documents: Sequence[str] = ()
+    job: Mapping[str, Any],
+    *,
+    seconds: float,
+    name: str,
+    documents: Sequence[str] = (),
+    saved: Path | None = None,
 ) -> RenderableType:
     """The end of a job for people: answer, citations with their place, coverage, who wrote it, cost, time.
 
     `documents` are the names of several, in the order they were given: each citation then says which.
+    `saved` is where the file that it made has been put.
     """
-    job = cleaned(job)
+    job, documents = cleaned(job), [clean(one) for one in documents]
     result = job.get("result") or {}
     decision = job.get("decision") or {}
-    parts: list[RenderableType] = [
-        Panel(Text(str(result.get("text", ""))), title=_title(name), title_align="left", border_style="cyan")
-    ]
+    told = Group(*answer(result, documents))
+    parts: list[RenderableType] = [Panel(told, title=_title(name), title_align="left", border_style="cyan")]
     citations = result.get("citations") or []
     if citations:
-        parts += [Text("Citations", style="bold"), Padding(_citations(citations, documents), (0, 0, 1, 2))]
+        table = _citations(citations, result.get("changes") or [], documents)
+        parts += [Text("Citations", style="bold"), Padding(table, (0, 0, 1, 2))]
     facts = Table.grid(padding=(0, 2))
-    for label, value in _facts(job, result, decision, seconds):
+    for label, value in _facts(job, decision, seconds, saved):
         facts.add_row(Text(label, style="bold"), Text(value))
     return Group(*parts, facts)
 
@@ -125,7 +134,9 @@ def _title(name: str) -> Text:
     return Text(clean(name))
 
 
-def _citations(citations: Sequence[Mapping[str, Any]], documents: Sequence[str]) -> RenderableType:
+def _citations(
+    citations: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, Any]], documents: Sequence[str]
+) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for number, citation in enumerate(citations, 1):
         quote = " ".join(str(citation.get("quote", "")).split())
@@ -133,47 +144,32 @@ def _citations(citations: Sequence[Mapping[str, Any]], documents: Sequence[str])
             quote = quote[: _QUOTE_CHARACTERS - 1] + "…"
         table.add_row(
             Text(f"[{number}]", style="cyan"),
-            Text(_source(citation, documents), style="dim"),
+            Text(_cited(citation, changes, documents), style="dim"),
             Text(f"“{quote}”"),
         )
     return table
 
 
-def document_name(citation: Mapping[str, Any], documents: Sequence[str]) -> str | None:
-    """Which of the documents a citation is from."""
-    index = citation.get("document")
-    return documents[index] if isinstance(index, int) and 0 <= index < len(documents) else None
-
-
-def _source(citation: Mapping[str, Any], documents: Sequence[str]) -> str:
-    name = document_name(citation, documents) if len(documents) > 1 else None
-    where = place(citation.get("anchor") or {})
-    return where if name is None else f"{clean(name)}, {where}"
-
-
-def place(anchor: Mapping[str, Any]) -> str:
-    """Where an anchor points, in words."""
-    match anchor.get("type"):
-        case "word":
-            part = str(anchor.get("part", "")).rpartition("/")[2].removesuffix(".xml")
-            paragraph = f"paragraph {int(anchor.get('ordinal', 0)) + 1}"
-            return paragraph if part in {"", "document"} else f"{part}, {paragraph}"
-        case "pdf":
-            return f"page {anchor.get('page')}"
-        case "text":
-            return f"line {anchor.get('line')}"
-        case _:
-            return "in the document"
+def _cited(
+    citation: Mapping[str, Any], changes: Sequence[Mapping[str, Any]], documents: Sequence[str]
+) -> str:
+    """The place of a citation; a comparison cites its changes, which have one."""
+    at = citation.get("change")
+    if isinstance(at, int) and 0 <= at < len(changes):
+        return f"change {at + 1}: {change_place(changes[at], documents)}"
+    return source(citation, documents)
 
 
 def _facts(
-    job: Mapping[str, Any], result: Mapping[str, Any], decision: Mapping[str, Any], seconds: float
+    job: Mapping[str, Any], decision: Mapping[str, Any], seconds: float, saved: Path | None
 ) -> list[tuple[str, str]]:
+    result = job.get("result") or {}
     member = decision.get("member") or {}
     facts = [
         ("State", str(job.get("state", ""))),
         ("Coverage", _coverage(result.get("coverage") or {})),
-        ("Written by", _member(member)),
+        ("File", _file(job, result.get("file") or {}, saved)),
+        ("Written by", _member(member) or _writers(decision)),
         ("Why", _why(decision)),
         ("Hops", ", ".join(_hop(hop) for hop in decision.get("hops") or [])),
         ("Left out", ", ".join(_left_out(one) for one in decision.get("excluded") or [])),
@@ -198,6 +194,31 @@ def _member(member: Mapping[str, Any]) -> str:
         return ""
     maker = f"{member.get('request_model') or member.get('deployment')} at {member.get('provider_name')}"
     return f"{maker}, method {member['method']}" if member.get("method") else maker
+
+
+def _writers(decision: Mapping[str, Any]) -> str:
+    """Who gave the parts that the last step only joined, those of earlier jobs among them."""
+    parts = [f"{name} ({count})" for name, count in (decision.get("answers") or {}).items()]
+    reused = decision.get("reused") or {}
+    if reused:
+        by = ", ".join(reused.get("by") or {})
+        count = reused.get("answers", 0)
+        again = f"{count} {'answer' if count == 1 else 'answers'} of earlier jobs again"
+        parts.append(f"{again}, by {by}" if by else again)
+    return ", ".join(parts)
+
+
+def _file(job: Mapping[str, Any], file: Mapping[str, Any], saved: Path | None) -> str:
+    """The file that the job made, and where it is now."""
+    if not file:
+        return ""
+    counts = [f"{file.get('applied', 0)} texts written"]
+    counts += [f"{file[name]} {words}" for name, words in _FILE_COUNTS.items() if file.get(name)]
+    if saved is not None:
+        where = f"saved as {clean(str(saved))}"
+    else:
+        where = f"{file.get('name')}, not saved: `switchboard job {job.get('id')} --output FILE` gets it"
+    return f"{where} ({', '.join(counts)})"
 
 
 def _why(decision: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from app.local.client import Client, ClientError
 from app.local.demo import Progress, failure_of, system, telling
 from app.local.running import read_running
+from app.local.saving import check_output, save_file
 from app.local.signing_in import is_development, token, who
 from app.local.state import State
 from app.local.supervisor import seed_file
@@ -26,6 +27,8 @@ class Look:
     tenant: str | None = None
     user: str | None = None
     offline: bool = False
+    output: Path | None = None
+    """Where to save the file that the job has made; else it is only told of."""
 
 
 def look(asked: Look, progress: Progress) -> None:
@@ -41,6 +44,8 @@ def look(asked: Look, progress: Progress) -> None:
             f"{asked.job_id!r} is not the id of a job; `switchboard run` prints it",
             target="job",
         ) from None
+    if asked.output is not None:
+        check_output(asked.output)
     if read_running(State.default()) is None:
         who(seed_file(os.environ), asked.tenant, asked.user, development=is_development(os.environ))
     with telling(progress), system(progress, offline=asked.offline) as running:
@@ -53,9 +58,10 @@ def look(asked: Look, progress: Progress) -> None:
                     progress.event(event)
                 job = client.finished(asked.job_id)
                 progress.state = str(job["state"])
-        failure = failure_of(job)
-        if failure is not None:
-            raise failure
+            failure = failure_of(job)
+            if failure is not None:
+                raise failure
+            progress.saved = save_file(client, job, output=asked.output, folder=None)
         progress.done(job, seconds_of(job))
 
 

@@ -299,3 +299,13 @@ async def job_calls(session: AsyncSession, tenant_id: UUID, job_id: UUID) -> lis
         )
         for call in rows
     ]
+
+
+async def deployments_of(session: AsyncSession, tenant_id: UUID, call_ids: Sequence[UUID]) -> Sequence[UUID]:
+    """The deployment of each of these calls that is kept, of whatever jobs."""
+    if not call_ids:
+        return []
+    found = await session.scalars(
+        select(ModelCall.deployment_id).where(ModelCall.tenant_id == tenant_id, ModelCall.id.in_(call_ids))
+    )
+    return found.all()

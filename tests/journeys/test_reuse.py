@@ -42,6 +42,7 @@ async def test_an_edited_document_reuses_what_did_not_change_and_says_so(
     from_calls = again["decision"]["reused"]["from_calls"]
     assert set(from_calls) <= {str(row["id"]) for row in paid}
     assert again["decision"]["reused"]["answers"] == len(from_calls) > 0
+    assert sum(again["decision"]["reused"]["by"].values()) == len(from_calls)
     for citation in again["result"]["citations"]:
         assert any(citation["quote"] in text for text in texts)
     # A colleague has sent the same text, and pays for it.

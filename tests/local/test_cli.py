@@ -17,9 +17,10 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.core.errors import Conflict, SeedError
 from app.local.client import ServerEvent
-from app.local.commands import describe_event, explain, json_line
+from app.local.commands import explain, json_line
 from app.local.guarded import ServiceFailed
 from app.local.postgres import EmbeddedPostgres
+from app.local.showing import describe_event
 from app.local.state import free_port
 from app.settings import Settings
 from tests.forked import run

@@ -5,47 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
 
 from app.documents.reading import read
 from app.local import client, demo
 from app.local.client import ClientError, ServerEvent
-from app.local.demo import SAMPLES, Progress, Task, check, parse_parameters, perform, summary
+from app.local.demo import SAMPLES, Progress, Task, check, perform, summary
 from app.local.running import Running, write_running
 from app.local.state import State
 from app.local.supervisor import SEED
 from tests.local.door import Answer, Door, events, opened
-
-
-class _Parameters(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    length: str = "paragraph"
-    count: int = Field(1, ge=1)
-    quiet: bool = False
-
-
-def test_parameters_get_the_types_of_the_schema() -> None:
-    given = parse_parameters(["count=3", "quiet=true", "length=a=b"], _Parameters)
-    assert given == {"count": 3, "quiet": True, "length": "a=b"}
-
-
-def test_parameters_that_are_not_given_are_not_sent() -> None:
-    assert parse_parameters([], _Parameters) == {}
-
-
-@pytest.mark.parametrize(
-    ("pair", "words"),
-    [
-        ("count", "takes key=value"),
-        ("=3", "takes key=value"),
-        ("count=0", "--param count: .*greater than or equal to 1; parameters are: length, count, quiet"),
-        ("colour=red", "--param colour: there is no such parameter; parameters are: length, count, quiet"),
-    ],
-)
-def test_a_wrong_parameter_is_told_before_anything_starts(pair: str, words: str) -> None:
-    with pytest.raises(ClientError, match=words):
-        parse_parameters([pair], _Parameters)
 
 
 def test_an_unknown_task_type_is_told_with_those_there_are() -> None:
@@ -60,9 +28,18 @@ def test_a_missing_file_and_no_input_at_all_are_told(tmp_path: Path) -> None:
         check(Task("summarize"))
 
 
+def test_what_needs_no_input_is_done_without_any() -> None:
+    assert check(Task("formula", parameters=["instruction=add"])) == {"instruction": "add"}
+    assert check(Task("draft", parameters=["instruction=thank them"])) == {"instruction": "thank them"}
+
+
 @pytest.mark.parametrize(
     ("task", "words"),
     [
+        (Task("compare", text="a text"), "compare takes documents, not a text"),
+        (Task("compare", [SAMPLES / "memo.docx"]), "compare takes exactly 2 documents, 1 came"),
+        (Task("compare"), "^name a file$"),
+        (Task("summarize", text="x", output=Path("new.docx")), "ask for one with --param output=file"),
         (Task("summarize", text=""), "--text is empty"),
         (Task("summarize", text=" \n\t"), "--text has nothing but white space"),
         (Task("summarize", text="", text_from="standard input"), "standard input is empty"),
@@ -116,6 +93,20 @@ def test_a_job_that_failed_is_told_with_its_id_and_state(running: Door) -> None:
     with pytest.raises(ClientError, match="the job has failed") as caught:
         perform(Task("summarize", text="a text"), Progress())
     assert (caught.value.job_id, caught.value.state) == ("7", "failed")
+
+
+def test_a_file_that_a_job_makes_is_saved_beside_the_document(running: Door, tmp_path: Path) -> None:
+    job = {"id": "7", "state": "succeeded", "result": {"file": {"name": "a.de.md"}}}
+    running.answers["POST /addin/v1/documents"] = [Answer({"id": "d"}, 201)]
+    running.answers["GET /addin/v1/jobs/7/events"] = [Answer(events(("result", {})))]
+    running.answers["GET /addin/v1/jobs/7"] = [Answer(job)]
+    running.answers["GET /addin/v1/jobs/7/file"] = [Answer("Ein Text")]
+    (tmp_path / "a.md").write_text("a text")
+    progress = Progress()
+    perform(Task("translate", [tmp_path / "a.md"], parameters=["language=de", "output=file"]), progress)
+    assert progress.saved == tmp_path / "a.de.md"
+    assert progress.saved.read_text() == "Ein Text"
+    assert summary(job, saved=progress.saved)["saved_as"] == str(progress.saved)
 
 
 def test_a_file_that_is_refused_is_named(running: Door, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from app.local.display import Log, addresses, clean, cleaned, finished_job, place
+from app.local.display import Log, addresses, clean, cleaned, finished_job
+from app.local.places import place
 
 _JOB: dict[str, Any] = {
     "id": "7",
@@ -86,6 +87,30 @@ def test_the_end_of_a_job_names_answer_place_coverage_author_and_cost() -> None:
         assert part in shown
 
 
+def test_who_wrote_a_result_is_told_where_the_last_step_asked_nobody() -> None:
+    joined = {"answers": {"small": 2}, "reused": {"answers": 3, "by": {"large": 3}}}
+    shown = _shown({**_JOB, "decision": joined})
+    assert "Written by  small (2), 3 answers of earlier jobs again, by large\n" in _lines(shown)
+    again = {"answers": {}, "reused": {"answers": 1}}
+    assert "Written by  1 answer of earlier jobs again\n" in _lines(_shown({**_JOB, "decision": again}))
+
+
+def test_a_file_that_was_made_is_named_with_its_place_or_the_way_to_it() -> None:
+    file = {"name": "a.de.docx", "applied": 9, "degraded": 1, "refused": 0}
+    job = {**_JOB, "result": {**_JOB["result"], "file": file}}
+    assert "a.de.docx, not saved: `switchboard job 7 --output FILE` gets it (9 texts written, 1" in _shown(
+        job
+    )
+    console = Console(file=io.StringIO(), width=200)
+    console.print(finished_job(job, seconds=1, name="x", saved=Path("out/a.de.docx")))
+    assert isinstance(console.file, io.StringIO)
+    assert "saved as out/a.de.docx (9 texts written, 1 with formatting lost)" in console.file.getvalue()
+
+
+def _lines(shown: str) -> str:
+    return "".join(f"{line.rstrip()}\n" for line in shown.splitlines())
+
+
 def test_long_quotes_are_cut() -> None:
     assert "…”" in _shown(_JOB)
 
@@ -101,6 +126,15 @@ def test_a_job_without_anything_is_shown_too() -> None:
         ({"type": "word", "part": "word/footnotes.xml", "ordinal": 1}, "footnotes, paragraph 2"),
         ({"type": "pdf", "page": 3, "bbox": [0, 0, 1, 1]}, "page 3"),
         ({"type": "text", "line": 12}, "line 12"),
+        ({"type": "excel", "worksheet": "Costs", "a1": "B7"}, "Costs!B7"),
+        ({"type": "powerpoint", "slide_id": 256, "shape_id": 2, "paragraph": 0}, "slide id 256, paragraph 1"),
+        (
+            {"type": "powerpoint", "slide_id": 256, "shape_id": 2, "paragraph": 0, "part": "notes"},
+            "notes of slide id 256, paragraph 1",
+        ),
+        ({"type": "outlook", "part": "body", "quote": "q"}, "body of the mail"),
+        ({"type": "outlook", "part": "2/body", "quote": "q"}, "body of attached mail 2"),
+        ({"type": "pane", "client_ref": "p7", "text_hash": "x"}, "p7"),
         ({}, "in the document"),
     ],
 )

@@ -1,6 +1,7 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,20 @@ def test_a_job_that_failed_is_told_with_its_error(door: Door) -> None:
         _ID,
         "failed",
     )
+
+
+def test_the_file_of_a_job_is_saved_where_it_is_wanted_only(door: Door, tmp_path: Path) -> None:
+    job = {"id": _ID, "state": "succeeded", "result": {"file": {"name": "a.de.md"}}, **_TIMES}
+    door.answers[_PLACE] = [Answer(job)]
+    door.answers[f"{_PLACE}/file"] = [Answer("Ein Text")]
+    only_looked, saved = Progress(), Progress()
+    look(Look(_ID), only_looked)
+    assert only_looked.saved is None
+    look(Look(_ID, output=tmp_path / "mine.md"), saved)
+    assert saved.saved == tmp_path / "mine.md"
+    assert saved.saved.read_text() == "Ein Text"
+    with pytest.raises(ClientError, match="is there already"):
+        look(Look(_ID, output=tmp_path / "mine.md"), Progress())
 
 
 def test_an_interruption_leaves_the_job_alone(door: Door) -> None:
