@@ -263,9 +263,9 @@ async def _send(
 ) -> None:
     raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Scripted')}"]
-    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     kind = _KINDS.get(body[:1], "application/json") if isinstance(body, str) else "application/json"
-    lines += [f"Content-Type: {kind}", f"Content-Length: {len(raw)}", "", ""]
+    lines += [f"{name}: {value}" for name, value in {"Content-Type": kind, **(headers or {})}.items()]
+    lines += [f"Content-Length: {len(raw)}", "", ""]
     writer.write("\r\n".join(lines).encode() + (raw if cut_after is None else raw[:cut_after]))
     await writer.drain()
 

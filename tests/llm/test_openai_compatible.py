@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.core.clock import new_id
-from app.llm.errors import ProviderError, Unavailable
+from app.llm.errors import ProviderError, Truncated, Unavailable
 from app.llm.providers.openai_compatible import OpenAICompatibleProvider
 from app.llm.providers.statuses import retry_after_seconds
 from app.llm.types import Message, ModelResult
@@ -73,6 +73,76 @@ async def test_what_was_counted_is_known_where_an_answer_to_a_schema_was_stopped
         await ask(place(vendor), response_schema=SCHEMA, user_watches=watched)
     assert raised.value.usage is not None
     assert (raised.value.usage.input_tokens, raised.value.usage.output_tokens) == (321, 12)
+
+
+def answered(**changes: Any) -> dict[str, Any]:
+    """A whole answer, but for what is changed in it."""
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Costs fell."}}
+    return {"model": "alpha", "choices": [choice], "usage": counted(), **changes}
+
+
+def counted(**changes: Any) -> dict[str, Any]:
+    """What it says of its tokens, but for what is changed."""
+    return {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120, **changes}
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json; charset=utf-8", "text/plain", "application/octet-stream"]
+)
+async def test_json_is_read_whatever_a_server_calls_it(vendor: ScriptedVendor, kind: str) -> None:
+    vendor.script("alpha", Behaviour(body=answered(), headers={"Content-Type": kind}))
+    assert (await ask(place(vendor))).text == "Costs fell."
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"prompt_tokens": -100},
+        {"completion_tokens": -20},
+        {"prompt_tokens_details": {"cached_tokens": -5000}},
+        {"completion_tokens_details": {"reasoning_tokens": -5}},
+        {"prompt_tokens": 10**30},
+        {"completion_tokens": float("inf")},
+        {"prompt_tokens": 100.5},
+        {"prompt_tokens": "100"},
+        {"prompt_tokens": True},
+    ],
+    ids=lambda told: "-".join(map(str, told.items())),
+)
+async def test_what_nobody_can_count_is_no_count_and_may_have_cost_the_most(
+    vendor: ScriptedVendor, told: dict[str, Any]
+) -> None:
+    vendor.script("alpha", Behaviour(body=answered(usage=counted(**told))))
+    with pytest.raises(Truncated, match="token counts") as raised:
+        await ask(place(vendor))
+    assert (raised.value.usage, raised.value.may_cost) == (None, True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        answered(choices=[{**answered()["choices"][0], "finish_reason": ["stop"]}]),
+        '{"choices": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        answered(choices=None),
+        answered(choices=[{"finish_reason": "stop", "message": {"role": "assistant", "content": None}}]),
+        {"error": {"message": "overloaded"}},
+    ],
+    ids=["a list for a word", "deeper than one can read", "no choices", "no content", "an error"],
+)
+async def test_whatever_a_vendor_answers_is_an_error_that_another_member_can_follow(
+    vendor: ScriptedVendor, body: Any
+) -> None:
+    vendor.script("alpha", Behaviour(body=body))
+    with pytest.raises(ProviderError) as raised:
+        await ask(place(vendor))
+    assert raised.value.try_next
+
+
+async def test_a_model_that_a_vendor_names_by_no_word_is_called_as_it_was_asked(
+    vendor: ScriptedVendor,
+) -> None:
+    vendor.script("alpha", Behaviour(body=answered(model={"id": 5})))
+    assert (await ask(place(vendor))).response_model == "alpha"
 
 
 async def test_a_streamed_answer_is_the_same_as_one_in_a_piece(vendor: ScriptedVendor) -> None:

@@ -172,6 +172,18 @@ async def test_a_failed_call_without_a_count_costs_its_own_maximum_and_not_what_
     assert await purse.sums() == (0, 300)
 
 
+async def test_a_vendor_that_counts_less_than_nothing_gives_no_money_back(bench: Bench, purse: Purse) -> None:
+    await purse.budget(hard=10**9)
+    told = {"prompt_tokens": 100, "completion_tokens": -20}
+    choice = {"finish_reason": "stop", "message": {"role": "assistant", "content": "Costs fell."}}
+    bench.vendor.script("alpha", Behaviour(body={"choices": [choice], "usage": told}))
+    scope = await loaded(bench, bench.pool("alpha"))
+    with pytest.raises(CallFailed):
+        await bench.caller.call(request(), scope=scope, verify=accept)
+    assert [call.cost_micros for call in await bench.ledger()] == [300]
+    assert await purse.sums() == (0, 300)
+
+
 async def test_an_overrun_is_logged_and_what_is_within_its_reservation_is_not(bench: Bench) -> None:
     usage = TokenUsage(input_tokens=100, output_tokens=20)
     for reserved, told in ((179, ["a vendor counted more than was reserved"]), (180, [])):

@@ -39,6 +39,8 @@ _MESSAGES: Mapping[str, type[BaseMessage]] = {
 _NO_CALLBACKS = RunnableConfig(callbacks=[])
 _GRAMMAR = "grammar"
 """Capability of servers that compile a schema into a grammar (llama.cpp, vLLM)."""
+_MOST_TOKENS = 10**9
+"""No request has more; two such counts still fit where the ledger keeps their sum."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class ChatProvider(ABC):
             if not error.doc.lstrip().startswith("{"):
                 raise Unavailable("the vendor answered 200 with something else") from error
             raise Interrupted("the vendor's answer is not whole") from error
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             # LangChain's way to say that a 200 did not carry an answer; Azure's filter is told so too.
             if "content filter" in str(error):
                 # What Azure counted is lost with it.
@@ -184,7 +186,7 @@ class ChatProvider(ABC):
     def _result(self, answer: BaseMessage) -> ModelResult:
         """The answer if it is whole. Raises: `ProviderError`."""
         usage, facts = self.usage(answer), answer.response_metadata
-        finish_reason, text = facts.get(self.finish_key), answer.text
+        finish_reason, text = _word(facts.get(self.finish_key)), answer.text
         if finish_reason is None and usage is None and not text:
             raise Unavailable("the vendor answered 200 without an answer")
         if finish_reason in self.filtered:
@@ -202,7 +204,9 @@ class ChatProvider(ABC):
             text=text,
             usage=usage,
             finish_reason=finish_reason,
-            response_model=facts.get("model_name") or facts.get("model") or self.deployment.model_name,
+            response_model=_word(facts.get("model_name"))
+            or _word(facts.get("model"))
+            or self.deployment.model_name,
         )
 
 
@@ -216,13 +220,27 @@ def sampling(deployment: DeploymentFacts, parameters: Mapping[str, Any]) -> dict
 
 
 def _usage(answer: BaseMessage) -> TokenUsage | None:
-    """Tokens in LangChain's one form: cached input is part of input, reasoning part of output."""
+    """Tokens in LangChain's one form: cached input is part of input, reasoning part of output.
+
+    None where the vendor tells what nobody can count: less than nothing would give money back, and a text or a
+    fraction is nothing that the ledger can keep.
+    """
     counted = answer.usage_metadata if isinstance(answer, AIMessage) else None
     if counted is None:
         return None
-    return TokenUsage(
-        input_tokens=counted["input_tokens"],
-        output_tokens=counted["output_tokens"],
-        cached_input_tokens=counted.get("input_token_details", {}).get("cache_read") or 0,
-        reasoning_tokens=counted.get("output_token_details", {}).get("reasoning") or 0,
+    tokens = (
+        counted["input_tokens"],
+        counted["output_tokens"],
+        counted.get("input_token_details", {}).get("cache_read") or 0,
+        counted.get("output_token_details", {}).get("reasoning") or 0,
     )
+    return TokenUsage(*tokens) if all(map(_is_count, tokens)) else None
+
+
+def _is_count(told: object) -> bool:
+    return type(told) is int and 0 <= told <= _MOST_TOKENS
+
+
+def _word(told: object) -> str | None:
+    """What a vendor tells in a word; nothing where it is something else."""
+    return told if isinstance(told, str) else None

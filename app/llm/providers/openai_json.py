@@ -4,6 +4,7 @@ The client compares each message and the schema with every type that it declares
 answer, and LangChain takes that apart again: half of what a request would cost us.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +45,9 @@ class _WholeAnswers:
 
 @dataclass(frozen=True)
 class _Answer:
-    json: object
-    """A text where it is no JSON."""
+    body: object
+    """A text where the vendor does not say that it is JSON."""
 
     def parse(self) -> object:
-        return self.json
+        # Servers that call JSON something else, or nothing, are many.
+        return json.loads(self.body) if isinstance(self.body, str) else self.body
