@@ -43,6 +43,10 @@ from app.vocabulary import BatchItemState, Lane, OfficeHost, Role
 
 _LOOK_SECONDS = 5.0
 """How often a batch looks by itself."""
+_LOOK_AGAIN_SECONDS = 0.5
+"""How soon it looks after a round in which something happened: what ends during a round cannot wake the batch."""
+_MADE_AT_ONCE = 4
+"""So many jobs are made in one round: they start while the next are made."""
 _TRIED_AT_ONCE = 50
 """So many documents are tried in one round, most of which may be refused."""
 _NOT_WELL = (BatchItemState.PARTIAL, BatchItemState.FAILED, BatchItemState.CANCELLED)
@@ -76,10 +80,16 @@ async def run_batch(
         counts = await _count(session, step)
         making = Making()
         if counts.unmade and counts.open < batches.MOST_OPEN:
-            making = await _make(runtime, session, sealer, step, asked, room=batches.MOST_OPEN - counts.open)
+            room = min(_MADE_AT_ONCE, batches.MOST_OPEN - counts.open)
+            making = await _make(runtime, session, sealer, step, asked, room=room)
             counts = await _count(session, step)
         if counts.unmade or counts.open:
-            return await batches.rest(session, step, seconds=_pause(counts, making), counts=counts)
+            return await batches.rest(
+                session,
+                step,
+                seconds=pause_seconds(counts, making, ended_before=step.steps_done),
+                counts=counts,
+            )
         return await _end(session, sealer, step, counts, left_out=asked.get("left_out", 0))
 
 
@@ -239,11 +249,13 @@ async def _submit(
     )
 
 
-def _pause(counts: BatchCounts, making: Making) -> float:
+def pause_seconds(counts: BatchCounts, making: Making, *, ended_before: int) -> float:
     """Until the next round: at once while there is room and something to try, else until something ends."""
-    if making.stopped is None and making.tried and counts.unmade and counts.open < batches.MOST_OPEN:
+    if making.stopped is not None:
+        return _LOOK_SECONDS
+    if making.tried and counts.unmade and counts.open < batches.MOST_OPEN:
         return 0.0
-    return _LOOK_SECONDS
+    return _LOOK_AGAIN_SECONDS if making.tried or counts.ended != ended_before else _LOOK_SECONDS
 
 
 async def _end(

@@ -25,8 +25,9 @@ from app.jobs.states import FINAL_JOB_STATES, OPEN_JOB_STATES
 from app.jobs.tables import BatchItem, Job
 from app.vocabulary import BatchItemState, JobState, StepKind, StepState
 
-MOST_OPEN = 8
-"""So many jobs of a batch are open at once: enough to keep workers busy, few beside what others have queued."""
+MOST_OPEN = 16
+"""So many jobs of a batch are open at once: enough that workers have some while the next are made, few beside what
+others have queued."""
 _ROWS_AT_ONCE = 1000
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.jobs.tables import JobStep
 from app.vocabulary import StepKind, StepState
 
-_GATHER_SECONDS = 0.2
+_GATHER_SECONDS = 0.05
 """Ends that come within so short a time are looked at together."""
 
 
