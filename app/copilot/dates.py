@@ -20,6 +20,7 @@ _DATE = re.compile(
     rf"|(?P<month2>{_NAMES})(?!\w)\.?\s{{1,2}}(?:the\s)?(?P<day2>\d{{1,2}})(?:st|nd|rd|th)?(?!\w|[.,:]\d)"
     r"(?:,?\s{1,2}(?P<year2>\d{4})(?!\d))?"
     r"|(?:(?P<year3>\d{4})[年년]\s?)?(?P<month3>\d{1,2})[月월]\s?(?P<day3>\d{1,2})[日일号]"
+    r"|(?P<day4>\d{1,2})\.\s?(?P<month4>\d{1,2})\.(?!\d)"
     r")",
     re.IGNORECASE,
 )
@@ -34,6 +35,8 @@ class Date:
     year: int | None
     start: int
     end: int
+    is_sure: bool = True
+    """False for `3.5.`, which may be a number that ends a sentence."""
 
     def is_like(self, other: "Date") -> bool:
         """Whether both may be the same day."""
@@ -53,8 +56,8 @@ class Date:
 
 
 def find_dates(text: str) -> list[Date]:
-    """The dates of a text in order."""
-    return list(_dates(text))
+    """The dates of a text in order; what may be a number as well is none."""
+    return [one for one in _dates(text) if one.is_sure]
 
 
 def has_changed_date(source: str, target: str) -> bool:
@@ -76,10 +79,19 @@ def has_swapped_date(source: Sequence[Date], target: Sequence[Date]) -> bool:
 
 def without_same_dates(source: str, target: str) -> tuple[str, str]:
     """Both without their dates, where each has the same days: how they are written is the language's."""
-    before, after = find_dates(source), find_dates(target)
-    if not before or _unlike(before, after) or _unlike(after, before):
+    before, after = list(_dates(source)), list(_dates(target))
+    if any(one.is_sure for one in (*_unlike(before, after), *_unlike(after, before))):
         return source, target
-    return without(source, before), without(target, after)
+    return without(source, _same_dates(before, after)), without(target, _same_dates(after, before))
+
+
+def _same_dates(dates: Sequence[Date], others: Sequence[Date]) -> list[Date]:
+    """The dates, what may be a number only where both texts have as many of it."""
+
+    def is_said_as_often(one: Date) -> bool:
+        return sum(map(one.is_like, dates)) == sum(map(one.is_like, others))
+
+    return [one for one in dates if one.is_sure or is_said_as_often(one)]
 
 
 def without(text: str, dates: Sequence[Date]) -> str:
@@ -98,7 +110,7 @@ def _dates(text: str) -> Iterator[Date]:
         readings, year = _numeric(found) if found["a"] else _named(found)
         valid = {(m, d) for m, d in readings if 1 <= m <= _MONTHS_A_YEAR and 1 <= d <= _DAYS}
         if valid:
-            yield Date(frozenset(valid), year, *found.span())
+            yield Date(frozenset(valid), year, *found.span(), is_sure=not found["day4"])
 
 
 def _numeric(found: re.Match[str]) -> tuple[set[tuple[int, int]], int | None]:
@@ -116,4 +128,4 @@ def _named(found: re.Match[str]) -> tuple[set[tuple[int, int]], int | None]:
         if month:
             number = int(month) if month.isdigit() else int(_MONTHS[month.casefold()])
             return {(number, int(day))}, int(year) if year else None
-    return set(), None
+    return {(int(found["month4"]), int(found["day4"]))}, None

@@ -20,14 +20,22 @@ _SPACES = " \u00a0\u202f\u2009'’"
 _NUMBER = re.compile(rf"(?<!\d)\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)*")
 _RANGE = re.compile(r"\s*(?:-|–|—|to|bis|à|and|und|et|a|y|e)\s*\Z", re.IGNORECASE)
 _UNITS = {
-    "percent": r"%|％|\bper\s?cent\b|\bpercent|\bprozent|\bpour\s?cent\b|\bpor\s?ciento\b|\bper\s?cento\b|\bprocent",
+    "percent": r"%|％|\bper\s?cent\b|\bprozent\b|\bpour\s?cent\b|\bpor\s?ciento\b|\bper\s?cento\b|\bprocent\b",
     "EUR": r"€|\bEUR\b|\beuros?\b",
     "USD": r"\$|\bUSD\b|\bdollars?\b|\bdólar",
     "GBP": r"£|\bGBP\b|\bpounds? sterling\b",
     "CHF": r"\bCHF\b|\bfr\.\s?\d|\bfranken\b",
     "JPY": r"¥|￥|\bJPY\b|\byen\b|円",
 }
+_ALSO = {
+    "percent": r"\bpercent|\bprozent|\bprocent|\bpourcentage|\bporcent|\bpercentua",
+    "USD": r"\bdollari\b",
+    "GBP": r"\bpounds?\b|\bpfund\b|\blivres?\b|\blibras?\b|\bsterline\b|\bpond\b",
+    "CHF": r"\bfrancs?\b|\bfrancos\b|\bfranchi\b|\bfrank\b",
+}
+"""Words that may be of a unit and may be other words (weights, books, shares), so that no text has to have them again."""
 _UNIT_PATTERNS = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _UNITS.items()}
+_MAYBE_UNITS = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _ALSO.items()}
 _MONTHS = """
 january february march april may june july august september october november december
 januar februar märz april mai juni juli august september oktober november dezember
@@ -37,7 +45,13 @@ gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre nove
 janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro
 januari februari maart april mei juni juli augustus september oktober november december
 """.split()  # noqa: SIM905
-_ABBREVIATED = "jan feb mar apr may jun jul aug sep oct nov dec".split()  # noqa: SIM905
+_ABBREVIATED = """
+jan feb mar apr may jun jul aug sep oct nov dec
+jan feb mrz apr mai jun jul aug sept okt nov dez
+jän feb mär apr mai jun jul aug sept okt nov dez
+janv févr mars avr mai juin juil août sept oct nov déc
+ene feb mar abr may jun jul aug sept oct nov dic
+""".split()  # noqa: SIM905
 # Languages and dialects that write numbers (nearly) as a greater one does.
 _RELATED = {"lb": ("de",), "nds": ("de",), "als": ("de",), "gl": ("pt",), "und": ("en", "de")}
 # Where the months are written with a capital, these are other words without.
@@ -58,13 +72,15 @@ _FRACTION = re.compile(
 )
 _HALF_DAY = re.compile(r"(?::\d{2})*\s?([ap])\.?\s?m\b", re.IGNORECASE)
 _NOON = 12
+_POINTED_HOUR, _CLOCK = re.compile(r"\d{1,2}\.\d\d"), re.compile(r"\s?Uhr\b")
+_SCHOOL_YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)\s?[/–-]\s?\Z")
 _FULL_HOUR = re.compile(r"(?<!\d)\d{1,2}:\Z")
 
 
 def month_numbers() -> dict[str, Decimal]:
     """Names of the months in seven languages, lower case, with their number."""
     names = {word: Decimal(at % 12 + 1) for at, word in enumerate(_MONTHS)}
-    return names | {word: Decimal(at + 1) for at, word in enumerate(_ABBREVIATED)}
+    return names | {word: Decimal(at % 12 + 1) for at, word in enumerate(_ABBREVIATED)}
 
 
 _MONTH_NUMBERS = month_numbers()
@@ -97,6 +113,7 @@ class SourceFigures:
     powers: frozenset[int]
     """Of the magnitude words anywhere: a table has its own in the header."""
     units: frozenset[str]
+    """Those that a word may be of, too."""
 
     @classmethod
     def of(cls, text: str) -> "SourceFigures":
@@ -114,7 +131,7 @@ class SourceFigures:
             ),
             bare=frozenset().union(*(figure.bare for figure in figures if not figure.powers)),
             powers=frozenset(power for word in words for power in powers_of(word)),
-            units=units(text),
+            units=units(text) | {name for name, words in _MAYBE_UNITS.items() if words.search(text)},
         )
 
     def supports(self, figure: Figure) -> bool:
@@ -188,7 +205,12 @@ def written_figures(text: str) -> list[tuple[str, Figure]]:
             if _RANGE.match(text[token.end() : following.start()]):
                 powers = powers_after(text, following.end())
         first, *others = _readings(token.group())
+        if _POINTED_HOUR.fullmatch(token.group()) and _CLOCK.match(text, token.end()):
+            # As above: 15.00 Uhr is 3 pm.
+            first, *others = _parts(token.group().removesuffix(".00").split("."))
         first |= _hours(first, _HALF_DAY.match(text, token.end()))
+        first |= _with_fraction(first, text[token.end() : token.end() + 1])
+        first |= _second_year(token.group(), text[max(0, token.start() - _NEAR) : token.start()])
         found.append((token.group(), Figure(_signed(text, token.start(), first), powers)))
         found.extend((token.group(), Figure(readings, powers)) for readings in others)
     return found
@@ -201,6 +223,21 @@ def _hours(hour: AbstractSet[Decimal], half: re.Match[str] | None) -> frozenset[
     if half[1].casefold() == "p":
         return frozenset(one + _NOON for one in hour if 0 < one < _NOON)
     return frozenset(one - _NOON for one in hour if one == _NOON)
+
+
+def _with_fraction(whole: AbstractSet[Decimal], sign: str) -> frozenset[Decimal]:
+    """The number that `3¼` is."""
+    if sign not in set("¼½¾⅛⅜⅝⅞"):
+        return frozenset()
+    return frozenset(one + Decimal(str(unicodedata.numeric(sign))) for one in whole)
+
+
+def _second_year(written: str, before: str) -> frozenset[Decimal]:
+    """The year that `24` is in `2023/24`."""
+    first = _SCHOOL_YEAR.search(before)
+    if first is None or not re.fullmatch(r"\d\d", written):
+        return frozenset()
+    return frozenset({Decimal(first[1][:2] + written)})
 
 
 def _signed(text: str, start: int, readings: AbstractSet[Decimal]) -> frozenset[Decimal]:

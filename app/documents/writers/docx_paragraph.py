@@ -14,6 +14,7 @@ from app.documents.readers.xml import Element, attribute, name_of
 from app.documents.runs import Stretch
 from app.documents.segments import Run, RunKind
 from app.documents.writers.docx_runs import Placed, RunMaker, Slot, wrapped
+from app.documents.writers.pieces import UsualTexts
 
 _TRACKED = frozenset({"w:ins", "w:del", "w:moveFrom", "w:moveTo"})
 _RANGE = frozenset({Role.START, Role.END})
@@ -58,16 +59,10 @@ def units_of(stretch: Stretch) -> list[Unit]:
 def _slots(
     source: Sequence[Stretch], runs: Sequence[Run], tagged: Mapping[int, Stretch], homes: Mapping[int, int]
 ) -> Iterator[Slot]:
-    usual = [each for each in source if each.run.kind is RunKind.TEXT and not each.run.tag]
+    usual = UsualTexts(source)
     free = {id(each) for each in source}
-    usual_before = 0
     for run in runs:
-        if run.tag:
-            like: Stretch | None = tagged[run.tag]
-        else:
-            same = (each for each in usual if id(each) in free and each.run.text == run.text)
-            like = next(same, usual[min(usual_before, len(usual) - 1)] if usual else None)
-            usual_before += 1
+        like = tagged[run.tag] if run.tag else usual.like(run.text)
         units = [] if like is None else units_of(like)
         home = homes.get(id(units[0]), 0) if units else 0
         if run.kind is not RunKind.TEXT:

@@ -20,7 +20,7 @@ _CUT = re.compile("([\t\n\u2011])")
 _PROPERTIES = frozenset({"w:sdtPr", "w:sdtEndPr", "w:smartTagPr", "w:customXmlPr"})
 _CHANGES = frozenset({"w:rPrChange", "w:ins", "w:del", "w:moveFrom", "w:moveTo"})
 _AFTER_LANGUAGE = frozenset({"w:eastAsianLayout", "w:specVanish", "w:oMath"})
-"""What stands behind `w:lang` in a run's properties (ISO/IEC 29500-1, CT_RPr)."""
+"""What stands behind `w:lang` in a run's properties (ISO/IEC 29500-1, CT_RPr), besides all that is of no standard."""
 
 Placed = tuple[tuple[Element, ...], Element]
 """An element and what is to be around it, from the outermost in."""
@@ -100,7 +100,7 @@ class RunMaker:
         marked = child(properties, "w:lang")
         if marked is None:
             marked = self._child(None, "lang")
-            later = (at for at, each in enumerate(properties) if name_of(each) in _AFTER_LANGUAGE)
+            later = (at for at, each in enumerate(properties) if _is_after_language(name_of(each)))
             properties.insert(next(later, len(properties)), marked)
         namespace = etree.QName(marked).namespace
         marked.set(f"{{{namespace}}}{word_attribute(language)}", proofing_tag(language))
@@ -110,6 +110,10 @@ class RunMaker:
         if parent is None:
             return etree.Element(tag)
         return etree.SubElement(parent, tag)
+
+
+def _is_after_language(name: str) -> bool:
+    return name in _AFTER_LANGUAGE or not name.startswith("w:")
 
 
 def wrapped(placed: Sequence[Placed]) -> list[Element]:

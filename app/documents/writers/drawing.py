@@ -10,7 +10,7 @@ from app.documents.readers.drawing import BESIDE_TEXT
 from app.documents.readers.xml import Element, child, name_of
 from app.documents.runs import Stretch
 from app.documents.segments import Run, RunKind
-from app.documents.writers.pieces import clean
+from app.documents.writers.pieces import UsualTexts, clean
 from app.documents.writers.proofing import proofing_tag
 
 _CUT = re.compile("(\n)")
@@ -25,16 +25,11 @@ def rewrite(
     New text is marked as being in `language`.
     """
     tagged: Mapping[int, Stretch] = {each.run.tag: each for each in source if each.run.tag}
-    usual = [each for each in source if not each.run.tag]
+    usual = UsualTexts(source)
     free = {id(each) for each in source}
     made: list[Element] = []
-    usual_before = 0
     for run in runs:
-        like: Stretch | None = tagged.get(run.tag)
-        if not run.tag:
-            same = (each for each in usual if id(each) in free and each.run.text == run.text)
-            like = next(same, usual[min(usual_before, len(usual) - 1)] if usual else None)
-            usual_before += 1
+        like = tagged.get(run.tag) if run.tag else usual.like(run.text)
         elements = [] if like is None else [each.source for each in like.items]
         unchanged = like is not None and like.run.text == run.text and id(like) in free
         if like is not None and (run.kind is not RunKind.TEXT or unchanged):

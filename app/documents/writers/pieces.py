@@ -1,5 +1,6 @@
 """What the formats' writers have in common: a place to write, the runs that fit it, and the XML around."""
 
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,24 @@ class Writable:
 
     spots: list[Spot]
     finish: Callable[[], Iterable[str]] = tuple
+
+
+class UsualTexts:
+    """A paragraph's stretches of usual text, and which of them each new one is like."""
+
+    def __init__(self, source: Iterable[Stretch]) -> None:
+        self._usual = [each for each in source if each.run.kind is RunKind.TEXT and not each.run.tag]
+        self._same: defaultdict[str, deque[Stretch]] = defaultdict(deque)
+        for each in self._usual:
+            self._same[each.run.text].append(each)
+        self._met = 0
+
+    def like(self, text: str) -> Stretch | None:
+        """That for the next usual text: the first of the same words, each once, else the one in its place."""
+        place, self._met = self._met, self._met + 1
+        if same := self._same.get(text):
+            return same.popleft()
+        return self._usual[min(place, len(self._usual) - 1)] if self._usual else None
 
 
 def fits(runs: Sequence[Run], source: Sequence[Run]) -> bool:

@@ -29,9 +29,10 @@ def test_words_new_runs_have_the_language_in_its_place(language: str, attribute:
     said = '<w:b/><w:lang w:val="en-US" w:eastAsia="en-US"/><w:oMath/>'
     body = paragraph("plain words") + f"<w:p><w:r><w:rPr>{said}</w:rPr><w:t>said in English</w:t></w:r></w:p>"
     body += "<w:p><w:r><w:rPr><w:b/><w:oMath/></w:rPr><w:t>bold words</w:t></w:r></w:p>"
+    body += '<w:p><w:r><w:rPr><w:b/><w14:ligatures w14:val="none"/></w:rPr><w:t>more words</w:t></w:r></w:p>'
     document = etree.fromstring(parts(_written(word_file(body), language))["word/document.xml"])
     runs = list(document.iter(f"{_W}r"))
-    assert len(runs) == 3
+    assert len(runs) == 4
     for each in runs:
         assert each[0].tag == f"{_W}rPr"
         (marked,) = each.iter(f"{_W}lang")
@@ -40,6 +41,7 @@ def test_words_new_runs_have_the_language_in_its_place(language: str, attribute:
         ["lang"],
         ["b", "lang", "oMath"],
         ["b", "lang", "oMath"],
+        ["b", "lang", "ligatures"],
     ]
 
 
