@@ -108,8 +108,8 @@ class ChangedMeanwhile(AppError):
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            f"The {what} was changed since you read it; read it again and repeat your change with the new"
-            " ETag as `If-Match`.",
+            f"Somebody has changed the {what} since you looked; look again and repeat your change with the new ETag"
+            " as `If-Match`.",
             target="If-Match",
         )
 

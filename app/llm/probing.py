@@ -200,7 +200,7 @@ def _asks_for_schema(deployment: DeploymentFacts) -> bool:
 def _keeps_schema(text: str) -> bool:
     try:
         answer = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(answer, dict) and answer.keys() == {"ready"} and isinstance(answer["ready"], bool)
 

@@ -119,13 +119,14 @@ async def rotate(
     row, at = await _row(session, tenant_id, webhook_id), now()
     if keep_previous_seconds and row.previous_secret_expires_at and row.previous_signs(at):
         raise SecretStillRotating(row.previous_secret_expires_at)
-    before = sealer.open(secret_place(webhook_id), row.sealed_secret)
     secret = new_secret()
-    row.sealed_secret = sealer.seal(secret_place(webhook_id), secret.encode())
     row.sealed_previous_secret = row.previous_secret_expires_at = None
     if keep_previous_seconds:
+        # Else it is not opened: one whose seal is broken can be changed, too.
+        before = sealer.open(secret_place(webhook_id), row.sealed_secret)
         row.sealed_previous_secret = sealer.seal(previous_secret_place(webhook_id), before)
         row.previous_secret_expires_at = at + timedelta(seconds=keep_previous_seconds)
+    row.sealed_secret = sealer.seal(secret_place(webhook_id), secret.encode())
     row.version += 1
     await session.flush()
     await record(

@@ -127,11 +127,20 @@ class ImportRows:
         what = "created" if newest is None else "changed"
         self.changes.append(Change("price", name, what, row.id, dict(price)))
 
-    async def withdraw_prices(self) -> None:
-        """What the file gives no price has none of the tenant's own any more."""
+    async def withdraw_prices(self, named: AbstractSet[str]) -> None:
+        """What the file gives no price has none of the tenant's own any more.
+
+        What was archived before and the file does not name stays as it is: no file that is exported names it.
+        """
         prices = await self._prices()
-        names = {row.id: reference(row) for row in await self.visible(Deployment)}
-        for deployment_id in sorted(prices.keys() - self._priced, key=names.__getitem__):
+        rows_by_id = {row.id: row for row in await self.visible(Deployment)}
+        names = {id_: reference(row) for id_, row in rows_by_id.items()}
+        put_away = {
+            id_
+            for id_, row in rows_by_id.items()
+            if row.tenant_id == self._tenant_id and row.archived_at is not None and row.name not in named
+        }
+        for deployment_id in sorted(prices.keys() - self._priced - put_away, key=names.__getitem__):
             rows = prices[deployment_id]
             end_prices(rows)
             detail: dict[str, DetailValue] = {"revisions": len(rows)}

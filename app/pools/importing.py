@@ -183,7 +183,7 @@ class _Import:
             )
             if row is not None:
                 await self._rows.price(row, price.model_dump(exclude={"deployment"}), price.deployment)
-        await self._rows.withdraw_prices()
+        await self._rows.withdraw_prices({one.name for one in file.deployments})
         await self._session.flush()
 
     async def prompt_sets(self, file: ConfigurationFile) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from app.core.clock import new_id, now
-from app.core.crypto import version_of
+from app.core.crypto import SealBroken, version_of
 from app.core.keyring import LocalKeyring
 from app.core.outbound import LoopbackResolver
 from app.local.keys import rotate as rotate_keys
@@ -284,6 +284,13 @@ async def test_a_secret_that_others_know_ends_at_once_also_in_the_middle_of_a_ch
         await post.rotate(1)
     new = await post.rotate(0)
     assert await post.verified(old, known, new) == [False, False, True]
+
+
+async def test_a_secret_that_nobody_can_open_any_more_is_changed_without_it(post: Post) -> None:
+    await execute(post.database, "UPDATE webhooks SET sealed_secret = sealed_secret || 'x'")
+    with pytest.raises(SealBroken):
+        await post.rotate(60)
+    assert await post.verified(await post.rotate(0)) == [True]
 
 
 async def test_of_two_changes_at_once_one_is_refused(post: Post) -> None:

@@ -59,6 +59,14 @@ task_permissions:
 - {task_type: summarize, departments: [Research], programs: false}
 """
 
+ACME_PRICE = {
+    "currency": "EUR",
+    "input_micros": 1,
+    "cached_input_micros": 1,
+    "output_micros": 2,
+    "reasoning_micros": 2,
+}
+
 
 @pytest.fixture
 async def admin(portal: Portal, database: TestDatabase) -> AsyncIterator[Browser]:
@@ -224,6 +232,20 @@ async def test_what_a_file_no_longer_names_is_archived_and_keys_of_accounts_go(
     assert (await admin.get(f"/prompt-sets/{put_away['id']}")).json()["archived_at"] is None
     assert not any(what == "published" for _, _, what in back)
     assert await rows(database, "SELECT reference FROM provider_credentials") == []
+
+
+async def test_a_file_that_was_just_exported_changes_nothing_of_what_was_put_away_before(
+    admin: Browser, file: str
+) -> None:
+    # What is a successor is exported for that, archived or not.
+    await put(admin, file.replace("  successor: acme-large\n", ""))
+    shown = (await admin.get("/deployments")).json()["value"]
+    (large,) = [one for one in shown if one["name"] == "acme-large"]
+    place = f"/deployments/{large['id']}"
+    assert (await admin.send("POST", f"{place}/prices", json=ACME_PRICE)).status_code == 201
+    tag = (await admin.get(place)).headers["ETag"]
+    assert (await admin.send("POST", f"{place}/archive", headers={"If-Match": tag})).status_code == 200
+    assert changes(await put(admin, await exported(admin))) == set()
 
 
 async def test_every_mistake_is_told_with_its_place_and_nothing_is_written(

@@ -160,6 +160,7 @@ async def test_the_time_in_which_a_vendors_library_is_imported_is_not_the_models
         ),
         (Behaviour(answer=READY, finish_reason="length"), {"code": "truncated"}, "failed"),
         (Behaviour(answer="Yes, I am ready."), {"code": "invalid_output"}, "rejected"),
+        (Behaviour(answer="[" * 50_000), {"code": "invalid_output"}, "rejected"),
     ],
 )
 async def test_what_goes_wrong_at_the_vendor_is_told_in_our_words(
