@@ -17,5 +17,5 @@ def test_a_change_without_a_tag_is_told_to_send_one() -> None:
 
 @pytest.mark.parametrize("tag", ["", '"x"', 'W/"3"', '"-1"', "*", '"1", "2"', "٣", '"99999999999"'])
 def test_a_tag_that_we_never_gave_changes_nothing(tag: str) -> None:
-    with pytest.raises(ChangedMeanwhile, match="The pool was changed"):
+    with pytest.raises(ChangedMeanwhile, match="Somebody has changed the pool"):
         expected_version(tag, "pool")
