@@ -145,24 +145,19 @@ async def mark_hinted(
     session: AsyncSession, hinted: Sequence[tuple[ReadyStep, Mapping[str, Any] | None]]
 ) -> None:
     """Remember that hints for these steps go out now, and what was reserved for each."""
-    if hinted:
-        await session.execute(
-            text(
-                "UPDATE job_steps s SET hinted_at = clock_timestamp(), hint_count = hint_count + 1,"
-                " reservation = h.reservation"
-                " FROM jsonb_to_recordset(:hinted) AS h(tenant uuid, step uuid, reservation jsonb)"
-                " WHERE s.tenant_id = h.tenant AND s.id = h.step"
-                " AND s.id IN (SELECT id FROM job_steps WHERE state = 'queued'"
-                " AND id IN (SELECT step FROM jsonb_to_recordset(:hinted) AS w(step uuid))"
-                " ORDER BY id FOR NO KEY UPDATE)"
-            ).bindparams(bindparam("hinted", type_=JSONB)),
-            {
-                "hinted": [
-                    {"tenant": str(step.tenant_id), "step": str(step.id), "reservation": reservation}
-                    for step, reservation in hinted
-                ]
-            },
-        )
+    if not hinted:
+        return
+    await session.execute(
+        text(
+            "UPDATE job_steps SET hinted_at = clock_timestamp(), hint_count = hint_count + 1,"
+            " reservation = :reservation WHERE tenant_id = :tenant AND id = :step AND state = 'queued'"
+        ).bindparams(bindparam("reservation", type_=JSONB(none_as_null=True))),
+        # One row a statement, found by its key. Whoever writes several steps takes them in this order.
+        [
+            {"tenant": step.tenant_id, "step": step.id, "reservation": reservation}
+            for step, reservation in sorted(hinted, key=lambda one: one[0].id)
+        ],
+    )
 
 
 async def forget_hints(session: AsyncSession, steps: Sequence[ReadyStep]) -> set[UUID]:
