@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, func, select, update
+from sqlalchemy import DateTime, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.actions import AuditAction
@@ -135,8 +135,11 @@ async def resume_funded(
         .with_for_update(skip_locked=tenant_id is None, key_share=True)
     )
     found = rows.all()
+    # Whoever only looks again waits no longer than was said at first.
+    only_looks = case((Job.waiting_for["resets_at"].astext.is_(None), Job.expires_at))
+    kept: dict[str, Any] = {"expires_at": only_looks} if tenant_id is None else {}
     for row in found:
-        await _go_on(session, row.tenant_id, row.id)
+        await _go_on(session, row.tenant_id, row.id, **kept)
     if found:
         await notify_steps(session)
     return [row.id for row in found]
@@ -159,9 +162,11 @@ async def _go_on(session: AsyncSession, tenant_id: UUID, job_id: UUID, **changes
             state=JobState.RUNNING,
             waiting_reason=None,
             waiting_for=None,
-            expires_at=None,
-            deadline_at=Job.deadline_at + (func.clock_timestamp() - Job.waiting_at),
-            **changes,
+            **{
+                "expires_at": None,
+                "deadline_at": Job.deadline_at + (func.clock_timestamp() - Job.waiting_at),
+                **changes,
+            },
         )
         .execution_options(synchronize_session=False)
     )

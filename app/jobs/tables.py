@@ -48,6 +48,7 @@ class Job(TenantOwned, Base):
     waiting_for: Mapped[dict[str, Any] | None]
     """What somebody has to do, for programs: see waiting.py."""
     expires_at: Mapped[datetime | None]
+    """So long it waits; kept while it only looks whether money is mended."""
     graph_session_id: Mapped[UUID | None]
     """The leave by which its documents are fetched; no foreign key, for it may be revoked before."""
     batch_id: Mapped[UUID | None]

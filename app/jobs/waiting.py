@@ -57,6 +57,7 @@ async def wait(
 ) -> Waiting:
     """Put the step aside and let its job wait at most `seconds`; of several steps that ask the first counts.
 
+    A job that has looked whether money without a new period is mended, and has to wait on, waits until it was said to.
     Raises: `LeaseLost`.
     """
     job = (
@@ -69,6 +70,10 @@ async def wait(
     ).scalar_one()
     await _put_aside(session, step)
     now = func.clock_timestamp()
+    until: Any = now + text(f"interval '{seconds:.3f} seconds'")
+    if reason == BUDGET and "resets_at" not in waiting_for:
+        # Null counts for nothing here.
+        until = func.least(Job.expires_at, until)
     if job.state == JobState.WAITING:
         values: dict[str, Any] = {"waiting_for": Job.waiting_for}
     else:
@@ -77,7 +82,7 @@ async def wait(
             "waiting_reason": reason,
             "waiting_for": dict(waiting_for),
             "waiting_at": now,
-            "expires_at": now + text(f"interval '{seconds:.3f} seconds'"),
+            "expires_at": until,
         }
     row = (
         await session.execute(

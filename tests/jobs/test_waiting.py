@@ -185,6 +185,29 @@ async def test_a_job_that_waits_for_money_in_its_currency_looks_every_five_minut
     assert await ready(desk) == [step.id]
 
 
+async def test_a_job_that_looks_again_in_vain_waits_no_longer_than_was_said_at_first(desk: Desk) -> None:
+    step, ends = await desk.claimed(await desk.accept()), set()
+    for _ in range(3):
+        async with desk.database.app.tenant(step.tenant_id) as session:
+            waits = await waiting.wait(
+                session, step, reason=waiting.BUDGET, waiting_for={"code": "budget_currency"}, seconds=600
+            )
+        ends.add(waits.expires_at)
+        await desk.change("UPDATE jobs SET waiting_at = clock_timestamp() - interval '5 minutes'")
+        async with desk.database.system.system() as session:
+            assert await resume_funded(session) == [step.job_id]
+        step = await desk.claimed(step.job_id)
+    assert len(ends) == 1
+    async with desk.database.app.tenant(step.tenant_id) as session:
+        resets = {"code": "budget_exhausted", "resets_at": "2027-01-01T00:00:00+00:00"}
+        later = await waiting.wait(session, step, reason=waiting.BUDGET, waiting_for=resets, seconds=6000)
+    assert later.expires_at > max(ends)
+    await desk.change('UPDATE jobs SET waiting_for = waiting_for || \'{"resets_at": "2020-01-01"}\'')
+    async with desk.database.system.system() as session:
+        assert await resume_funded(session) == [step.job_id]
+    assert (await desk.job(step.job_id))["expires_at"] is None
+
+
 async def test_a_job_that_waits_for_money_too_long_says_so(desk: Desk) -> None:
     step = await desk.claimed(await desk.accept())
     async with desk.database.app.tenant(step.tenant_id) as session:
