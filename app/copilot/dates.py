@@ -96,9 +96,9 @@ def _same_dates(dates: Sequence[Date], others: Sequence[Date]) -> list[Date]:
 
 def without(text: str, dates: Sequence[Date]) -> str:
     """The text with blanks for its dates."""
-    for one in reversed(dates):
-        text = f"{text[: one.start]} ; {text[one.end :]}"
-    return text
+    starts = [0, *(one.end for one in dates)]
+    ends = [*(one.start for one in dates), len(text)]
+    return " ; ".join(text[start:end] for start, end in zip(starts, ends, strict=True))
 
 
 def _unlike(dates: Sequence[Date], others: Sequence[Date]) -> list[Date]:

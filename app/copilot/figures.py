@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 
 from app.copilot.magnitudes import powers_after, powers_of
 from app.copilot.number_words import find_in_any_language, find_word_numbers, languages
+from app.copilot.ordinals import find_ordinals
 
 _SPACES = " \u00a0\u202f\u2009'’"
 _NUMBER = re.compile(rf"(?<!\d)\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)*")
@@ -31,7 +33,7 @@ _ALSO = {
     "percent": r"\bpercent|\bprozent|\bprocent|\bpourcentage|\bporcent|\bpercentua",
     "USD": r"\bdollari\b",
     "GBP": r"\bpounds?\b|\bpfund\b|\blivres?\b|\blibras?\b|\bsterline\b|\bpond\b",
-    "CHF": r"\bfrancs?\b|\bfrancos\b|\bfranchi\b|\bfrank\b",
+    "CHF": r"\d\s?(?:Mio\.|Mrd\.)?\s?Fr\.|\bfrancs?\b|\bfrancos\b|\bfranchi\b|\bfrank\b",
 }
 """Words that may be of a unit and may be other words (weights, books, shares), so that no text has to have them again."""
 _UNIT_PATTERNS = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _UNITS.items()}
@@ -71,6 +73,13 @@ _FRACTION = re.compile(
     r"(?<![\d.,/])(?:(?P<whole>\d{1,4})\s?)?(?:(?<!\d)(?P<part>\d{1,2})[/⁄](?P<of>[1-9]\d?)(?![\d/.,])|(?P<sign>[¼½¾⅛⅜⅝⅞]))"
 )
 _HALF_DAY = re.compile(r"(?::\d{2})*\s?([ap])\.?\s?m\b", re.IGNORECASE)
+_SHORT_DATE = re.compile(r"(?<![\w.,])(\d\d)\.\s?(0[1-9]|1[0-2])\.(?!\d)")
+"""A day without a year, as `31.12.` is."""
+_THOUSANDS, _OF_THOUSANDS = (
+    (3,),
+    frozenset({"thousands", "tausende", "tausenden", "milliers", "miles", "teur", "keur"}),
+)
+"""Of what a table is, as its header says."""
 _NOON = 12
 _POINTED_HOUR, _CLOCK = re.compile(r"\d{1,2}\.\d\d"), re.compile(r"\s?Uhr\b")
 _SCHOOL_YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)\s?[/–-]\s?\Z")
@@ -127,18 +136,24 @@ class SourceFigures:
             values=frozenset().union(
                 {_MONTH_NUMBERS[word] for word in words if word in _MONTH_NUMBERS},
                 {Decimal(1) for word in words if word in _ONE},
+                find_ordinals(text),
+                map(Decimal, chain.from_iterable(_SHORT_DATE.findall(text))),
                 *(figure.scaled for figure in figures),
             ),
             bare=frozenset().union(*(figure.bare for figure in figures if not figure.powers)),
-            powers=frozenset(power for word in words for power in powers_of(word)),
+            powers=frozenset(
+                power
+                for word in words
+                for power in (_THOUSANDS if word in _OF_THOUSANDS else powers_of(word))
+            ),
             units=units(text) | {name for name, words in _MAYBE_UNITS.items() if words.search(text)},
         )
 
     def supports(self, figure: Figure) -> bool:
-        """Whether the source says this number; in a table the magnitude may stand apart from it."""
+        """Whether the source says this number; in a table the magnitude may stand apart from it, or be another."""
         if figure.scaled & self.values:
             return True
-        return bool(self.powers.intersection(figure.powers) and figure.bare & self.bare)
+        return any(one.scaleb(power) in figure.scaled for power in self.powers for one in self.bare)
 
 
 def knows_numbers(language: str) -> bool:

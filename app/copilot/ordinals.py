@@ -6,6 +6,7 @@ Roman numerals of centuries and chapters.
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 from app.copilot.number_words import values
 
@@ -38,15 +39,15 @@ _DIGITS = {"I": 1, "V": 5, "X": 10, "IV": 4, "IX": 9}
 
 def find_ordinals(text: str) -> list[Decimal]:
     """The values of the ordinals in words of a text, in order; some are other words, too."""
-    found: list[Decimal] = []
-    for written in _WORD.findall(text):
-        word = written.casefold()
-        forms = (word, _FEMININE.sub("o", word), _GERMAN.sub("", word))
-        value = next(
-            (_ORDINALS[form] for form in forms if form in _ORDINALS), _later(word) or _roman(written)
-        )
-        found += [] if value is None else [value]
-    return found
+    return [value for value in map(_value, _WORD.findall(text)) if value is not None]
+
+
+@lru_cache(maxsize=8192)
+def _value(written: str) -> Decimal | None:
+    word = written.casefold()
+    forms = (word, _FEMININE.sub("o", word), _GERMAN.sub("", word))
+    known = next((_ORDINALS[form] for form in forms if form in _ORDINALS), None)
+    return known or _later(word) or _roman(written)
 
 
 def _later(word: str) -> Decimal | None:

@@ -72,13 +72,11 @@ def check_figures(source: str, target: str, languages: Rewriting, where: str) ->
     if has_changed_date(source, target):
         raise InvalidOutput(f"changed_date: {where} has another date than its source")
     known = SourceFigures.of(f"{source}\n{languages.allowed}")
-    known_ordinals = set(find_ordinals(source))
     source, target = without_same_dates(source, target)
-    written, ordinals = SourceFigures.of(target), set(find_ordinals(target))
-    wanted = _wanted(source, languages)
-    if any(not (written.supports(figure) or figure.scaled & ordinals) for figure in wanted):
+    written = SourceFigures.of(target)
+    if any(not written.supports(figure) for figure in _wanted(source, languages)):
         raise InvalidOutput(f"missing_figure: {where} has lost a number of its source")
-    if any(not (known.supports(figure) or figure.scaled & known_ordinals) for figure in find_figures(target)):
+    if any(not known.supports(figure) for figure in find_figures(target)):
         raise InvalidOutput(f"unsupported_figure: {where} has a number its source does not have")
     if units(source) - written.units:
         raise InvalidOutput(f"missing_figure: {where} has lost a unit of its source")

@@ -1,7 +1,11 @@
 """Good translations and rewrites, as people write them, are not refused; the same with a mistake in them is."""
 
+from time import process_time
+
 import pytest
 
+from app.copilot.dates import without_same_dates
+from app.copilot.figures import SourceFigures, stated_figures, units
 from app.copilot.writing_checks import Rewriting, check_figures, check_kept_names
 from app.llm.errors import InvalidOutput
 
@@ -66,3 +70,29 @@ def test_what_people_write_passes(before: str, source: str, after: str, target: 
 def test_a_mistake_of_that_kind_does_not(before: str, source: str, after: str, target: str) -> None:
     with pytest.raises(InvalidOutput, match=r"missing|changed|unsupported"):
         _check(source, target, Rewriting(before, after))
+
+
+@pytest.mark.parametrize(
+    ("source", "claim", "language"),
+    [
+        ("Sales in the third quarter were strong.", "Q3 sales were strong.", "en"),
+        ("Umsatz im dritten Quartal", "Umsatz im 3. Quartal", "de"),
+        ("The twentieth meeting", "The 20th meeting", "en"),
+        ("Frist: 31.12.", "Die Frist endet am 31. Dezember.", "de"),
+        ("am 3. Sept. 2024", "am 3. September 2024", "de"),
+        ("Beginn 8.30 Uhr", "Beginn um 8:30 Uhr", "de"),
+        ("in thousands of EUR: 12,400", "EUR 12.4 million", "en"),
+        ("20 Mio. Fr.", "20 Millionen Franken", "de"),
+    ],
+)
+def test_a_summary_may_say_it_in_its_own_way(source: str, claim: str, language: str) -> None:
+    known = SourceFigures.of(source)
+    assert all(map(known.supports, stated_figures(claim, language)))
+    assert units(claim) <= known.units
+
+
+def test_a_text_without_its_dates_takes_time_in_its_length_alone() -> None:
+    text = "May 5 and " * 10_000
+    begun = process_time()
+    assert without_same_dates(text, text) == (" ;  and " * 10_000,) * 2
+    assert process_time() - begun < 1
