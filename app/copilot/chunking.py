@@ -135,8 +135,8 @@ def _table_end(segments: Sequence[Segment], position: int) -> int:
     if segments[position].kind is not SegmentKind.TABLE_ROW:
         return end
     while end < len(segments) and segments[end].kind is SegmentKind.TABLE_ROW:
-        header, before = segments[end].table_header, segments[end - 1]
-        if header not in {before.table_header, before.text}:
+        row, before = segments[end], segments[end - 1]
+        if row.table_header != before.table_header and not before.is_header_of(row):
             break
         end += 1
     return end

@@ -101,8 +101,7 @@ def _is_row(_: ClassifyParameters, segments: Sequence[Segment], at: int) -> bool
         return not isinstance(segment.anchor, ExcelAnchor)
     if segment.kind is not SegmentKind.TABLE_ROW or segment.table_header is not None:
         return True
-    below = segments[at + 1] if at + 1 < len(segments) else segment
-    return below.document != segment.document or below.table_header != segment.text
+    return at + 1 == len(segments) or not segment.is_header_of(segments[at + 1])
 
 
 _CLASSIFYING = StepwiseTask(

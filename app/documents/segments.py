@@ -144,6 +144,16 @@ class Segment:
     runs: tuple[Run, ...] = ()
     """Together the text. None where it has one formatting and nothing in it is opaque."""
 
+    def is_header_of(self, row: "Segment") -> bool:
+        """Whether it is the row that names the columns of this row's table.
+
+        A header is told with the empty cells at its ends, and without the line of dashes that Markdown puts below.
+        """
+        if row.table_header is None or row.document != self.document:
+            return False
+        text = self.text.strip()
+        return row.table_header.strip() in {text, text.partition("\n")[0].strip()}
+
 
 @dataclass(frozen=True)
 class SensitivityLabel:

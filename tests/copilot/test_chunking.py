@@ -122,6 +122,20 @@ def test_a_table_that_fits_stays_whole() -> None:
     assert len(holders) == 1
 
 
+def test_a_table_whose_first_column_has_no_name_is_not_cut_below_its_header() -> None:
+    for count in range(60, 100):
+        found = document(*prose(count), *table(60))
+        found[count] = replace(found[count], text="| City")
+        segments = [
+            *found[: count + 1],
+            *(replace(row, table_header=" | City") for row in found[count + 1 :]),
+        ]
+        holders = [
+            each for each in chunk(segments) if {count, count + 1} & {one.segment for one in each.pieces}
+        ]
+        assert len(holders) == 1
+
+
 def test_a_table_that_does_not_fit_repeats_its_header_beside_the_body() -> None:
     segments = with_headers(document(*table(900)))
     chunks = chunk(segments)

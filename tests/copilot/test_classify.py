@@ -56,10 +56,11 @@ async def test_rows_that_failed_are_the_missing_ones_and_the_coverage_says_so() 
     assert (result["coverage"]["processed"], result["coverage"]["ratio"]) == (2, 0.6666)
 
 
-async def test_of_a_workbook_neither_sheet_names_nor_headers_nor_formulas_are_rows() -> None:
+@pytest.mark.parametrize("name", ["Opinion", None])
+async def test_of_a_workbook_neither_sheet_names_nor_headers_nor_formulas_are_rows(name: str | None) -> None:
     def fill(made: Workbook) -> None:
         sheet = made.add_worksheet("Feedback")
-        sheet.write_row(0, 0, ["Opinion", "Stars", "Twice"])
+        sheet.write_row(0, 0, [name, "Stars", "Twice"])
         for at, opinion in enumerate(["good food", "bad food"], start=1):
             sheet.write_row(at, 0, [opinion, at])
             sheet.write_formula(at, 2, f"=B{at + 1}*2", value=at * 2)
