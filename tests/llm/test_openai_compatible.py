@@ -10,6 +10,7 @@ import pytest
 
 from app.core.clock import new_id
 from app.llm.errors import ProviderError, Truncated, Unavailable
+from app.llm.providers import guard
 from app.llm.providers.openai_compatible import OpenAICompatibleProvider
 from app.llm.providers.statuses import retry_after_seconds
 from app.llm.types import Message, ModelResult
@@ -136,6 +137,24 @@ async def test_whatever_a_vendor_answers_is_an_error_that_another_member_can_fol
     with pytest.raises(ProviderError) as raised:
         await ask(place(vendor))
     assert raised.value.try_next
+
+
+@pytest.mark.parametrize("watched", [False, True])
+async def test_an_answer_that_would_fill_the_process_is_not_taken(
+    vendor: ScriptedVendor, monkeypatch: pytest.MonkeyPatch, *, watched: bool
+) -> None:
+    vendor.always("alpha", Behaviour(answer="Costs fell. " * 2_000))
+    assert len((await ask(place(vendor), user_watches=watched)).text) == 24_000
+    monkeypatch.setattr(guard, "MOST_BYTES", 20_000)
+    with pytest.raises(Unavailable, match="DecodingError"):
+        await ask(place(vendor), user_watches=watched)
+
+
+async def test_a_compressed_answer_is_not_asked_for_and_not_unpacked(vendor: ScriptedVendor) -> None:
+    vendor.script("alpha", Behaviour(body=answered(), headers={"Content-Encoding": "gzip"}))
+    with pytest.raises(Unavailable, match="the connection failed"):
+        await ask(place(vendor))
+    assert vendor.headers[0]["accept-encoding"] == "identity"
 
 
 async def test_a_model_that_a_vendor_names_by_no_word_is_called_as_it_was_asked(

@@ -5,7 +5,9 @@ A tenant may not make us call into our own network, by a name that resolves ther
 """
 
 import ssl
+from collections.abc import AsyncIterator
 from functools import cache
+from typing import cast
 
 import aiohttp
 import httpx2
@@ -14,6 +16,9 @@ from openai._vendor.httpx_aiohttp.transport import AiohttpTransport  # the only 
 
 from app.core.endpoints import tenant_endpoint
 from app.core.outbound import CONNECT_SECONDS, AddressNotAllowed, connector
+
+MOST_BYTES = 64 * 1024 * 1024
+"""Of one answer: a stream of 128,000 tokens, each in an event of its own, has some 45 MB."""
 
 
 def http_client(
@@ -27,7 +32,7 @@ def http_client(
         )
 
     timeout = httpx2.Timeout(None, connect=CONNECT_SECONDS)
-    kind = AiohttpTransport if private_allowed else _TenantTransport
+    kind = _BoundedTransport if private_allowed else _TenantTransport
     transport = kind(trust_env=False, client=session, verify=_trust())
     return openai.DefaultAioHttpClient(
         trust_env=False, follow_redirects=False, timeout=timeout, transport=transport
@@ -40,7 +45,42 @@ def _trust() -> ssl.SSLContext:
     return httpx2.create_ssl_context(trust_env=False)
 
 
-class _TenantTransport(AiohttpTransport):
+class _BoundedTransport(AiohttpTransport):
+    """Takes no answer that would fill this process, which other tenants' calls share.
+
+    Nor a compressed one: a few hundred kilobytes become a gigabyte when they are unpacked.
+    """
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request. Raises: `httpx2.DecodingError`."""
+        request.headers["Accept-Encoding"] = "identity"
+        response = await super().handle_async_request(request)
+        if response.headers.get("content-encoding", "identity") != "identity":
+            await response.aclose()
+            raise httpx2.DecodingError("the answer is compressed, unasked", request=request)
+        response.stream = _Bounded(cast("httpx2.AsyncByteStream", response.stream), request)
+        return response
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.AsyncByteStream, request: httpx2.Request) -> None:
+        self._stream = stream
+        self._request = request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        taken = 0
+        async for chunk in self._stream:
+            taken += len(chunk)
+            if taken > MOST_BYTES:
+                raise httpx2.DecodingError("the answer is too large", request=self._request)
+            yield chunk
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+
+class _TenantTransport(_BoundedTransport):
     """Sends only to what a tenant may configure, whatever made the address of the request."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
