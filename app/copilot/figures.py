@@ -82,7 +82,7 @@ _THOUSANDS, _OF_THOUSANDS = (
 """Of what a table is, as its header says."""
 _NOON = 12
 _POINTED_HOUR, _CLOCK = re.compile(r"\d{1,2}\.\d\d"), re.compile(r"\s?Uhr\b")
-_SCHOOL_YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)\s?[/–-]\s?\Z")
+_FIRST_OF_TWO_YEARS = re.compile(r"(?<!\d)((?:19|20)\d\d)\s?[/–-]\s?\Z")
 _FULL_HOUR = re.compile(r"(?<!\d)\d{1,2}:\Z")
 
 
@@ -249,7 +249,7 @@ def _with_fraction(whole: AbstractSet[Decimal], sign: str) -> frozenset[Decimal]
 
 def _second_year(written: str, before: str) -> frozenset[Decimal]:
     """The year that `24` is in `2023/24`."""
-    first = _SCHOOL_YEAR.search(before)
+    first = _FIRST_OF_TWO_YEARS.search(before)
     if first is None or not re.fullmatch(r"\d\d", written):
         return frozenset()
     return frozenset({Decimal(first[1][:2] + written)})

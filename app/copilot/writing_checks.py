@@ -12,6 +12,7 @@ Each check raises `InvalidOutput` with a reason that carries no content.
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,6 +43,11 @@ _CODE = re.compile(r"(?<![\w-])(?=[\w-]*[^\W\d_])(?=[\w-]*\d)[\w-]{3,}(?![\w-])"
 _TITLED = re.compile(
     r"\b(?:Herrn?|Frau|Dr\.?|Prof\.?|Mr\.?|Mrs\.?|Ms\.?|Mme|M\.|Sig\.|Sra?\.)\s+([A-ZÀ-Þ][\w'’-]+)"
 )
+_PLAIN_WORD = re.compile(r"(?<![\w-])[^\W\d_]+(?![\w-])")
+_NO_NAME = re.compile(r"[A-Z]{2,}s|g?GmbH|PhDs?|[BM]Sc|eBooks?")
+"""Acronyms of several, and what is of mixed case and other words in other languages."""
+_FISCAL_YEAR = re.compile(r"(?:FY|GJ)\d{2,4}")
+_RAISED_DIGIT = re.compile(r"(?<=[A-Za-z])[₀-₉²³]")
 _ALIKE = 75.0
 _SHORTEST_STEM = 4
 _LONGEST_ENDING = 5
@@ -69,6 +75,7 @@ def check_figures(source: str, target: str, languages: Rewriting, where: str) ->
 
     A date counts as one, and as often as a number is said it is said again.
     """
+    source, target = _with_plain_digits(source), _with_plain_digits(target)
     if has_changed_date(source, target):
         raise InvalidOutput(f"changed_date: {where} has another date than its source")
     known = SourceFigures.of(f"{source}\n{languages.allowed}")
@@ -147,6 +154,7 @@ def check_kept_names(source: str, target: str, where: str) -> None:
     Other names are not compared: exonyms (München, Munich) have no common form. Names after a title are only
     looked for where the target is in Latin letters.
     """
+    source, target = _with_plain_digits(source), _with_plain_digits(target)
     seen = target.casefold()
     if any(name.casefold() not in seen for name in _unchanged(source)):
         raise InvalidOutput(f"missing_name: {where} has lost a name of its source")
@@ -191,12 +199,17 @@ def _is_idiom(figure: Figure) -> bool:
 
 
 def _unchanged(source: str) -> Iterator[str]:
-    for word in _WORD.finditer(source):
-        text = word.group()
-        if any(letter.isupper() for letter in text[1:]) and any(map(str.islower, text)) and "-" not in text:
-            # "XXIe siècle" is the 21st century.
-            yield from () if find_ordinals(text) else (text,)
-    for code in _CODE.finditer(source):
+    for word in _PLAIN_WORD.findall(source):
+        # "XXIe siècle" is the 21st century, and "l'ONU" the UN.
+        is_mixed = any(map(str.isupper, word[1:])) and any(map(str.islower, word))
+        if is_mixed and not (_NO_NAME.fullmatch(word) or find_ordinals(word)):
+            yield word
+    for code in _CODE.findall(source):
         # "3rd" and "1er" are numbers; figures are compared by themselves.
-        if any(map(str.isupper, code.group())):
-            yield code.group()
+        if any(map(str.isupper, code)) and not _FISCAL_YEAR.fullmatch(code):
+            yield code
+
+
+def _with_plain_digits(text: str) -> str:
+    """`CO₂` and `m²` as `CO2` and `m2`."""
+    return _RAISED_DIGIT.sub(lambda found: str(unicodedata.digit(found[0])), text)

@@ -41,6 +41,11 @@ _GOOD = [
     ("en", "The 21st century", "fr", "Le XXIe siècle"),
     ("fr", "Le XXIe siècle", "en", "The 21st century"),
     ("es", "En el siglo XIX", "de", "Im 19. Jahrhundert"),
+    ("fr", "L'UE et l'ONU", "en", "The EU and the UN"),
+    ("de", "Die Müller GmbH kaufte 2 PKWs.", "en", "Müller Ltd. bought 2 cars."),
+    ("en", "NGOs hire PhD students.", "fr", "Les ONG recrutent des doctorants."),
+    ("en", "Mr. O'Brien's car", "de", "Das Auto von Herrn O’Brien"),
+    ("en", "FY2023: CO2 fell by 3% on 2 km2.", "fr", "Exercice 2023 : le CO₂ a baissé de 3 % sur 2 km²."),
     ("de", "Das dritte Quartal war stark.", "en", "Q3 was strong."),
 ]
 _BAD = [
@@ -49,6 +54,8 @@ _BAD = [
     ("de", "Es kostet 500 Franken.", "fr", "Cela coûte 500 euros."),
     ("de", "Herr Müller kam.", "en", "Mr Maier came."),
     ("en", "The 21st century", "fr", "Le XXe siècle"),
+    ("en", "CO2 fell.", "fr", "Le méthane a baissé."),
+    ("en", "an iPhone of McKinsey's", "de", "ein Telefon von McKinsey"),
     ("en", "The margin of 2023/24", "de", "Die Marge von 2023/2025"),
     ("en", "30 years at 3¼%", "de", "30 Jahre zu 3,5 %"),
     ("en", "On 3 May 2024 it rose to 3.5.", "en", "On 3 May 2024 it rose."),
