@@ -28,7 +28,8 @@ class TaskTypeFirst(TyperGroup):
 
 evaluate = typer.Typer(
     cls=TaskTypeFirst,
-    help="How good deployments are at a task type: [bold]evaluate TASK_TYPE --data NAME --members A,B[/bold].",
+    help="How good deployments are at a task type: [bold]evaluate TASK_TYPE --data NAME --members A,B[/bold]."
+    " [bold]evaluate run --help[/bold] explains these and further options.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -51,7 +52,7 @@ Page = Annotated[
 ]
 
 
-@evaluate.command(hidden=True)
+@evaluate.command()
 def run(
     task_type: Annotated[str, typer.Argument(metavar="TASK_TYPE", help="What to do, such as summarize.")],
     data: Annotated[
@@ -71,7 +72,7 @@ def run(
     tenant: Tenant = None,
     user: User = None,
 ) -> None:
-    """Try the cases of a data set on members, keep the scores, and compare the members."""
+    """Try the cases of a data set on members, keep the scores, and compare the members. `run` may be left out."""
     from app.local import evaluating
 
     asked = evaluating.Asked(

@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import SecretStr
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 import app.tables  # noqa: F401 - every table, before the first query
@@ -112,16 +112,22 @@ def list_runs(out: Console, where: Where, *, task_type: str | None, as_json: boo
     if as_json:
         _write(out, {"value": [_run_json(one) for one in runs]})
         return
-    # Half an id is of no use.
-    table = Table(Column("run", no_wrap=True, min_width=36), box=None)
-    for name in ("started", "task type", "data", "cases", "members"):
-        table.add_column(name)
     for one in runs:
-        names = ", ".join(str(member["name"]) for member in one.members)
-        unfinished = "" if one.finished_at else " (interrupted)"
-        cells = (str(one.id), f"{one.started_at:%Y-%m-%d %H:%M}{unfinished}", one.task_type, one.data_set)
-        table.add_row(*(Text(clean(cell)) for cell in (*cells, str(one.cases), names)))
-    out.print(table)
+        for line in run_lines(one):
+            out.print(line, soft_wrap=True, highlight=False)
+    if not runs:
+        out.print("no evaluations so far")
+
+
+def run_lines(run: RunView) -> tuple[Text, Text]:
+    """A run in two lines: half an id is of no use, and the rest has no room beside a whole one."""
+    unfinished = "" if run.finished_at else " (interrupted)"
+    names = ", ".join(str(member["name"]) for member in run.members)
+    about = (
+        f"  {run.task_type} over {run.data_set}, {run.cases} {'case' if run.cases == 1 else 'cases'}: {names}"
+    )
+    first = f"{run.id}  {run.started_at:%Y-%m-%d %H:%M}{unfinished}"
+    return Text(clean(first), style="bold"), Text(clean(about))
 
 
 def show(out: Console, run_ids: Sequence[UUID], where: Where, *, page: Path | None, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -11,7 +12,9 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.core.keyring import LocalKeyring
 from app.evaluation.case_files import Case, dump_lines
+from app.evaluation.service import RunView
 from app.local.client import ClientError
+from app.local.evaluating import run_lines
 from app.local.valkey import remembered_url
 from tests.conftest import TestDatabase
 from tests.processes import system
@@ -52,6 +55,30 @@ async def test_what_is_wrong_is_told_before_anything_starts(arguments: tuple[str
     assert wrong.value.code == code
 
 
+def test_a_list_of_runs_fits_a_narrow_terminal_and_cuts_no_id() -> None:
+    run = RunView(
+        id=UUID(int=7),
+        task_type="extract_actions",
+        data_set="[own]",
+        cases=1,
+        members=({"name": "small"}, {"name": "large"}),
+        started_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+        finished_at=None,
+        digest=b"",
+    )
+    assert [str(line) for line in run_lines(run)] == [
+        "00000000-0000-0000-0000-000000000007  2026-01-02 03:04 (interrupted)",
+        "  extract_actions over [own], 1 case: small, large",
+    ]
+
+
+async def test_the_help_says_that_a_task_type_has_options_and_where_they_are() -> None:
+    # Wide enough that no border stands within a sentence.
+    told = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["evaluate", "--help"]).stdout
+    assert "evaluate run --help explains these and further options" in told
+    assert "--case-seconds" in await called("summarize", "--help")
+
+
 def test_nobody_has_started_a_server_here(tmp_path: Path) -> None:
     assert remembered_url(tmp_path) is None
 
@@ -83,6 +110,7 @@ async def test_an_evaluation_is_run_listed_shown_compared_and_written_as_a_page(
     assert "2 of 2  plant-1  extractive  answered" in printed
     assert page.read_text().startswith("<!doctype html>")
     first = json.loads(await called("list", "--json", *payer))["value"][0]
+    assert "  summarize over plants, 2 cases: extractive\n" in await called("list", *payer)
     assert (first["data_set"], first["cases"], UUID(first["id"]).version) == ("plants", 2, 7)
 
     told = json.loads(
