@@ -299,8 +299,9 @@ def _months(text: str, language: str) -> Iterator[Figure]:
         if number is None or (language in _CAPITALISED and not word.group()[0].isupper()):
             continue
         if word.group().casefold() in _ALSO_VERBS and language == "en":
-            beside_digit = text[word.end() :].lstrip(" ,.")[:1].isdigit()
-            if _SENTENCE_BEGINS.search(text[: word.start()]) and not beside_digit:
+            beside_digit = text[word.end() : word.end() + _NEAR].lstrip(" ,.")[:1].isdigit()
+            before = text[max(0, word.start() - _NEAR) : word.start()]
+            if _SENTENCE_BEGINS.search(before) and not beside_digit:
                 continue
         yield Figure(frozenset({number}))
 
