@@ -1,4 +1,4 @@
 """Alembic migrations of the database."""
 
-HEAD = "0035"
+HEAD = "0036"
 """The revision that this code expects; readiness compares the database with it. A test keeps it true."""

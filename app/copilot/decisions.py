@@ -52,6 +52,7 @@ def decision_record(
                 "deployment": names.get(call.deployment_id, call.request_model),
                 "outcome": call.outcome,
                 "error_code": call.error_code,
+                "detail": call.error_detail,
             }
             for call in calls
             if not _won(call) and call.outcome is not CallOutcome.PENDING

@@ -99,9 +99,16 @@ def _failed(error: Exception, *, attempt: int, max_attempts: int, jitter: float)
     if passing and attempt < max_attempts:
         return Again(backoff_seconds(attempt, jitter), counted=True, code=code)
     if isinstance(error, CallFailed):
-        return Never({"code": error.code, "message": error.message})
+        return Never(failure_of(error))
     message = "Something went wrong on our side; send the job again or ask your operator."
     return Never({"code": "internal_error", "message": message}, is_bug=True)
+
+
+def failure_of(error: CallFailed) -> dict[str, Any]:
+    """What a member is told; `details` name the checks that refused the answers, by a code without content."""
+    shown: dict[str, Any] = {"code": error.code, "message": error.message}
+    details = [{"code": hop.check, "message": str(hop)} for hop in error.hops if hop.check is not None]
+    return {**shown, "details": details} if details else shown
 
 
 def _may_pass(hop: Hop) -> bool:

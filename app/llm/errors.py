@@ -130,6 +130,12 @@ class InvalidOutput(ProviderError):
         found = self.message.partition(":")[0]
         return found if found.isidentifier() else None
 
+    @property
+    def explained(self) -> str:
+        """The check and what it found, as a sentence."""
+        check, _, found = self.message.partition(": ")
+        return f"The last one was refused because {found} ({check})."
+
 
 @dataclass(frozen=True)
 class Hop:
@@ -139,6 +145,15 @@ class Hop:
     outcome: CallOutcome
     error_code: str | None = None
     detail: str | None = None
+
+    @property
+    def check(self) -> str | None:
+        """The check that refused the answer."""
+        return self.detail if self.error_code == InvalidOutput.code else None
+
+    def __str__(self) -> str:
+        """Who failed, and of what."""
+        return f"{self.deployment}: {self.error_code}{f', {self.check}' if self.check else ''}"
 
 
 class AllResting(Exception):

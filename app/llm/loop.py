@@ -17,6 +17,7 @@ from uuid import UUID
 
 from app.core.clock import new_id, now
 from app.core.database import Database
+from app.core.logging import get_logger
 from app.llm.accepted import Accepted, Attempts, accepted
 from app.llm.clients import Clients
 from app.llm.errors import (
@@ -48,6 +49,7 @@ from app.vocabulary import CallOutcome, ModelClass, StepKind
 
 TIMEOUT_SECONDS = {ModelClass.GENERAL: 120.0, ModelClass.REASONING: 300.0}
 """How long one request may take in all, by model class."""
+_log = get_logger(__name__)
 _TRY_LATER = "Try again later"
 _ADVICE = {
     ContextTooLong.code: "Send a shorter text",
@@ -214,6 +216,14 @@ class ModelCaller:
             attempts.hops.append(
                 Hop(member.deployment.name, attempts.records[-1].outcome, error.code, error.detail)
             )
+            _log.info(
+                "attempt failed",
+                job_id=str(attempts.scope.job_id),
+                step_id=str(attempts.scope.step_id),
+                deployment=member.deployment.name,
+                code=error.code,
+                check=error.detail,
+            )
             await self._after_error(member, grant, error)
             return None
         finally:
@@ -282,7 +292,8 @@ class ModelCaller:
             record.cost_most()
             raise
         except ProviderError as error:
-            record.outcome, record.error_code = CallOutcome.FAILED, error.code
+            record.outcome = CallOutcome.FAILED
+            record.error_code, record.error_detail = error.code, error.detail
             if error.usage is not None:
                 count(record, error.usage, member)
             elif error.may_cost:
@@ -293,7 +304,8 @@ class ModelCaller:
         try:
             return result, verify(result)
         except InvalidOutput as error:
-            record.outcome, record.error_code = CallOutcome.REJECTED, error.code
+            record.outcome = CallOutcome.REJECTED
+            record.error_code, record.error_detail = error.code, error.detail
             raise
 
     async def _after_error(self, member: PoolMemberFacts, grant: Grant, error: ProviderError) -> None:
@@ -320,9 +332,10 @@ class ModelCaller:
             ).values()
             return AllResting(max(0.5, min(resting, default=0.5) - now().timestamp()))
         code = error.code if error is not None else "no_answer"
-        names = ", ".join(f"{hop.deployment}: {hop.error_code}" for hop in attempts.hops)
+        names = ", ".join(map(str, attempts.hops))
+        why = f" {error.explained}" if isinstance(error, InvalidOutput) and error.detail is not None else ""
         return CallFailed(
-            f"No model gave an answer that may be used ({names or code}). {_ADVICE.get(code, _TRY_LATER)}, or"
+            f"No model gave an answer that may be used ({names or code}).{why} {_ADVICE.get(code, _TRY_LATER)}, or"
             " ask your administrator to add another model to the pool.",
             code=code,
             hops=attempts.hops,

@@ -56,6 +56,7 @@ class CallRecord:
     intent: CallIntent
     outcome: CallOutcome = CallOutcome.PENDING
     error_code: str | None = None
+    error_detail: str | None = None
     input_tokens: int = 0
     cached_input_tokens: int = 0
     output_tokens: int = 0
@@ -97,6 +98,7 @@ class CallView:
     request_model: str
     outcome: CallOutcome
     error_code: str | None
+    error_detail: str | None
     input_tokens: int
     output_tokens: int
     cost_micros: int
@@ -170,15 +172,16 @@ _MOVE_MONEY = """
     )
     SELECT (SELECT count(*) FROM settled), (SELECT count(*) FROM counted)
 """
+_KNOWN_TO_THE_CALLER = "reserved_micros = e.reserved_micros, error_detail = e.error_detail"
 _SETTLE = text(
     f"""
     WITH ended AS (
         SELECT * FROM jsonb_to_recordset(:ended) AS e(
             tenant_id uuid, id uuid, outcome text, error_code text, input_tokens int,
             cached_input_tokens int, output_tokens int, reasoning_tokens int, cost_micros bigint,
-            reserved_micros bigint)
+            reserved_micros bigint, error_detail text)
     ),
-    {_MOVE_MONEY.replace("settled_at =", "reserved_micros = e.reserved_micros, settled_at =")}
+    {_MOVE_MONEY.replace("settled_at =", f"{_KNOWN_TO_THE_CALLER}, settled_at =")}
     """  # noqa: S608 - both parts are constants
 ).bindparams(bindparam("ended", type_=JSONB))
 _SETTLE_ORPHANS = text(
@@ -202,6 +205,7 @@ async def settle(session: AsyncSession, records: Sequence[CallRecord]) -> None:
             "id": str(record.intent.id),
             "outcome": record.outcome,
             "error_code": record.error_code,
+            "error_detail": record.error_detail,
             "input_tokens": record.input_tokens,
             "cached_input_tokens": record.cached_input_tokens,
             "output_tokens": record.output_tokens,
@@ -290,6 +294,7 @@ async def job_calls(session: AsyncSession, tenant_id: UUID, job_id: UUID) -> lis
             request_model=call.request_model,
             outcome=CallOutcome(call.outcome),
             error_code=call.error_code,
+            error_detail=call.error_detail,
             input_tokens=call.input_tokens,
             output_tokens=call.output_tokens,
             cost_micros=call.cost_micros,

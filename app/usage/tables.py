@@ -45,6 +45,8 @@ class ModelCall(TenantOwned, Base):
     request_model: Mapped[str]
     outcome: Mapped[str] = mapped_column(default=CallOutcome.PENDING)
     error_code: Mapped[str | None]
+    error_detail: Mapped[str | None]
+    """What exactly, where the code is broad: the check that refused an answer."""
     input_tokens: Mapped[int] = mapped_column(default=0)
     cached_input_tokens: Mapped[int] = mapped_column(default=0)
     output_tokens: Mapped[int] = mapped_column(default=0)

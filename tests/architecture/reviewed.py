@@ -121,7 +121,7 @@ NOT_CONTENT = (
     ("job_steps", "task_type kind lane state"),
     ("jobs", "task_type host lane state waiting_reason language on_dead phase"),
     ("members", "role state"),
-    ("model_calls", "outcome error_code currency task_type"),
+    ("model_calls", "outcome error_code error_detail currency task_type"),
     ("model_pools", "task_type"),
     ("notices", "kind owner"),
     ("pool_members", "purpose"),

@@ -61,6 +61,24 @@ An answer that fails a check is thrown away and the pool's next member is asked.
 | names | `translate` | codes, words of mixed case, addresses and names after a title stand in it; other names may have another form (Munich, München) |
 | names | `rewrite` | the same names as before, told by their capitals; in German, where every noun has one, only acronyms, what follows a title, and pairs |
 | names | `proofread` | whether a correction mends a name or makes another of it, nobody can tell: the issue says `changes`, and stands in no operation and no file |
+
+Which check refused an answer is told by its code, which holds no content: as `detail` in `decision.failed_calls` and
+`decision.hops`, where no member passed also in `details` and `message` of the job's `error` ("... refused because B1 has lost
+a number of its source (missing_figure)"), as `check` in the worker's log line `attempt failed`, and in the figures of
+`switchboard evaluate`.
+
+| code of the check | what was wrong with the answer |
+|---|---|
+| `not_the_schema`, `empty`, `incomplete`, `wrong_shape`, `wrong_kind` | it is not of the form that was asked for |
+| `too_long`, `too_short`, `wrong_length`, `repeats_itself` | more, less or other than was asked for |
+| `wrong_language`, `wrong_formality` | another language or form of address |
+| `missing_figure`, `missing_name`, `missing_address`, `missing_term` | something of the source or the glossary is lost |
+| `changed_date` | a date of the source is another |
+| `unsupported_figure`, `unsupported_unit`, `unsupported_name`, `unsupported_due`, `unrelated` | its source does not say it |
+| `quotes_not_found`, `not_found` | what it quotes does not stand in the text |
+| `not_a_label` | most labels are not on the list |
+| `not_a_formula`, `unknown_function`, `unknown_reference`, `forbidden_function` | the formula would not work, or reaches out |
+| `link`, `markup`, `preamble`, `prompt`, `tags` | an address, markup, words about the answer or the prompt; lost formatting |
 """
 
 

@@ -6,7 +6,7 @@ from app.copilot.endings import Again, Never, Waits, ending
 from app.core.clock import new_id
 from app.core.errors import ErrorDetail, TemporarilyUnavailable, Throttled, Unprocessable
 from app.jobs.errors import Discard, NeedsUser, Postpone
-from app.llm.errors import AllResting, CallFailed, Hop, Interrupted, Truncated
+from app.llm.errors import AllResting, CallFailed, Hop, Interrupted, InvalidOutput, Truncated
 from app.pools.errors import NoEligibleMember
 from app.usage.errors import BudgetExhausted, BudgetInAnotherCurrency
 from app.vocabulary import CallOutcome
@@ -36,6 +36,16 @@ def test_what_may_pass_is_tried_again_until_the_last_attempt(code: str) -> None:
 
 def test_answers_that_fail_their_checks_are_not_asked_for_again() -> None:
     assert end(failed("invalid_output")) == Never({"code": "invalid_output", "message": "no model answered"})
+
+
+def test_the_check_that_refused_an_answer_is_named() -> None:
+    refused = InvalidOutput("missing_figure: B1 has lost a number of its source")
+    hop = Hop("a", CallOutcome.REJECTED, refused.code, refused.detail)
+    never = end(CallFailed("no", code=refused.code, hops=[hop, Hop("b", CallOutcome.FAILED, "truncated")]))
+    assert isinstance(never, Never)
+    assert never.error["details"] == [
+        {"code": "missing_figure", "message": "a: invalid_output, missing_figure"}
+    ]
 
 
 def test_what_is_expected_says_why() -> None:

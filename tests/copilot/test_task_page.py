@@ -1,7 +1,9 @@
 """The page about task types is what the registry says, and its examples are what really comes."""
 
 import re
+from pathlib import Path
 
+import app.copilot
 from app.copilot.catalog import task_types
 from tests.copilot.task_page import EXAMPLES, PAGE, page
 
@@ -17,3 +19,10 @@ def test_each_parameter_and_each_field_of_a_result_is_on_it() -> None:
     for name, task_type in task_types().items():
         wanted = [*task_type.parameters.model_fields, *task_type.result["properties"]]
         assert [one for one in wanted if f"`{one}`" not in sections[name]] == [], name
+
+
+def test_each_check_that_refuses_answers_is_on_it_by_its_code() -> None:
+    sources = "\n".join(file.read_text() for file in Path(app.copilot.__path__[0]).glob("*.py"))
+    codes = set(re.findall(r"InvalidOutput\(\s*f?\"(\w+):", sources))
+    assert len(codes) > 20
+    assert [code for code in sorted(codes) if f"`{code}`" not in PAGE.read_text()] == []

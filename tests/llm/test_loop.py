@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
+from app.copilot.decisions import decision_record
 from app.core.redis import connect
 from app.llm.errors import AllResting, CallFailed, InvalidOutput
 from app.llm.loop import ModelCaller
@@ -129,6 +131,24 @@ async def test_a_rejected_answer_names_the_check(bench: Bench) -> None:
         (None, None),
     ]
     assert accepted.excluded == ()
+    pool = bench.pool("alpha", "beta")
+    decision = decision_record(pool, "the default", accepted, await bench.ledger())
+    (refused,) = decision["failed_calls"]
+    assert (refused["error_code"], refused["detail"]) == ("invalid_output", "unsupported_name")
+
+
+async def test_who_gets_no_answer_is_told_which_check_refused_it_and_the_log_too(bench: Bench) -> None:
+    def verify(_: ModelResult) -> str:
+        raise InvalidOutput("missing_figure: B1 has lost a number of its source")
+
+    with capture_logs() as logs, pytest.raises(CallFailed) as failed:
+        await bench.call(bench.pool("alpha", "beta"), verify)
+    assert failed.value.message.startswith(
+        "No model gave an answer that may be used (alpha: invalid_output, missing_figure, beta: invalid_output,"
+        " missing_figure). The last one was refused because B1 has lost a number of its source (missing_figure)."
+    )
+    told = [(one["deployment"], one["check"]) for one in logs if one["event"] == "attempt failed"]
+    assert told == [("alpha", "missing_figure"), ("beta", "missing_figure")]
 
 
 async def test_a_dead_primary_is_hit_at_most_twice_in_twenty_requests(bench: Bench) -> None:
