@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from app.copilot.answer_language import language_of_words
 from app.copilot.checks import check_language, check_plain
 from app.copilot.dates import find_dates, has_swapped_date
 from app.copilot.delivery import coverage
@@ -59,9 +60,10 @@ class Drafting:
         """The last step: the text, over the documents themselves or over the facts found in them."""
         await context.progress("writing", 0, 1, "the text is being written")
         reading = Reading.of(read.evidence, context.mark_key)
-        language = parameters.language or detect(parameters.wish).code
-        if language == "und":
-            language = context.language
+        told = (language_of_words(parameters.wish), detect(parameters.wish).code, context.language)
+        # Where nothing tells it, the likeliest is better than none.
+        guess = detect(parameters.wish, fewest_letters=8).code
+        language = parameters.language or next((one for one in told if one != "und"), guess)
         source = "\n".join(
             [parameters.wish, *self.values(parameters).values(), *(each.support for each in read.evidence)]
         )

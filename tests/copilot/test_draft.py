@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.copilot.answer_language import language_of_words
 from app.copilot.draft import DraftParameters
 from app.copilot.draft_reply import DraftReplyParameters
 from app.documents.segments import Segment
@@ -90,3 +91,10 @@ async def test_a_long_document_is_read_in_parts_and_the_draft_stands_on_what_was
     result = dict((await asked.run()).result or {})
     assert {StepKind.MAP, StepKind.FINAL} <= {step.kind for step in asked.steps}
     assert (result["coverage"]["ratio"], "costs 0 euros" in result["text"]) == (1.0, True)
+
+
+@pytest.mark.parametrize(
+    ("wish", "language"), [("Ja, aber um 13 Uhr.", "de"), ("Wie hoch ist die Miete?", "de")]
+)
+def test_few_plain_words_tell_the_language_of_a_wish(wish: str, language: str) -> None:
+    assert language_of_words(wish) == language
