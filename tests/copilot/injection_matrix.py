@@ -115,6 +115,8 @@ KNOWN_THROUGH = {
     (Order.CITATION, name) for name in ("rewrite", "proofread", "translate", "draft", "draft_reply")
 }
 """A false sentence without a figure or name of its own, where the result is free text."""
+NOT_GIVEN = {("sheet: table header", "classify")}
+"""What a reader reads and the task type gives no model: a header is no row to label."""
 ORDINARY = {
     "the texts of our own cases, in English, German and French": Measured(130, 0, 0),
     "files of the tests of python-docx, python-pptx, pypdf and pikepdf": Measured(265, 0, 0),
