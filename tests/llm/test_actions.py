@@ -40,6 +40,9 @@ def found(text: str) -> list[tuple[str, str, str]]:
         ("Herr Weber wird die Liste bis Ende Januar prüfen und verteilen.", "Herr Weber", "bis Ende Januar"),
         ("Anna Vogt: Ich kümmere mich um die Räume für das nächste Treffen.", "Anna Vogt", ""),
         ("Bitte schicken Sie mir den Vertrag bis 01.03.2027 zurück.", "", "bis 01.03.2027"),
+        ("The invoices must be paid by Friday, said the bank.", "", "by Friday"),
+        ("Action: the invoices must be paid in full.", "", ""),
+        ("Tom must be in Gdansk by Friday with the contract.", "Tom", "by Friday"),
     ],
 )
 def test_a_task_is_found_with_who_and_when(text: str, owner: str, due: str) -> None:
@@ -66,6 +69,8 @@ def test_a_decision_is_found(text: str) -> None:
         "Who has the list of all the suppliers in Poland?",
         "It will be cold in the harbour during the whole of the winter.",
         "Der Umsatz der Contoso GmbH stieg im dritten Quartal um 12 Prozent.",
+        "Notice has to be given three months before the end of a quarter.",
+        "Die Kündigung muss drei Monate vor dem Quartalsende erklärt werden.",
         "Wir haben gestern lange über das Wetter am Hafen gesprochen.",
     ],
 )

@@ -30,6 +30,8 @@ _DUTY = re.compile(
     rf"(?P<who>{_PERSON}|{_ROLE})\s+(?:(?:has|have|needs?) to|must|is to|are to|shall|will (?!be\b)"
     r"|is responsible for|takes over|muss|müssen|soll(?:en)?\b|hat zu|haben zu|übernimmt|kümmert sich)",
 )
+_PASSIVE = re.compile(r"\b(?:to|must|shall) be \w+(?:ed|en|wn|id|nt|ade|one|eld|ept)\b|\bwerden\W*$")
+"""What is to be done there has nobody who does it: `who` is the thing."""
 _WILL_UNTIL = re.compile(rf"(?P<who>{_PERSON})\s+(?:wird|werden)\b")
 _SPEAKER = re.compile(rf"^\W*(?P<who>{_PERSON})\s*(?:\(\d[\d:.]*\))?:\s+(?=\S)")
 _I_WILL = re.compile(
@@ -38,7 +40,7 @@ _I_WILL = re.compile(
 )
 _DAY = (
     r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|tomorrow|tonight|(?:next|this) (?:week|month|quarter|year)"
-    r"|(?:the )?end of (?:the |this |next )?(?:week|month|quarter|year|day|\w+)"
+    r"|(?:the )?end of (?:the |this |next )?(?:week|month|quarter|year|day|(?!(?:an?|any|each|every)\b)\w+)"
     r"|(?:nächsten |kommenden |diesen )?(?:montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag)|morgen"
     r"|(?:nächste|kommende|diese) woche|(?:nächsten|kommenden|diesen) monat|(?:zum )?ende (?:der|des) \w+|(?:zum )?ende \w+"
 )
@@ -86,12 +88,23 @@ def _judge(candidate: Candidate) -> Found | None:
     speaker = _SPEAKER.match(text)
     if speaker is not None and _I_WILL.search(text):
         return Found(candidate, "action", speaker["who"], due)
-    duty = _DUTY.search(text) or (_WILL_UNTIL.search(text) if due else None)
-    if duty is not None and duty["who"].split()[-1].casefold() not in _NOBODY:
-        return Found(candidate, "action", duty["who"], due)
+    owner = _owner(text, due)
+    if owner is not None:
+        return Found(candidate, "action", owner, due)
     if _LABEL.match(text) or _REQUEST.search(text) or (_I_WILL.search(text) and due):
         return Found(candidate, "action", "", due)
     return None
+
+
+def _owner(text: str, due: str) -> str | None:
+    """Whose duty the sentence tells of, empty for nobody's by a day; None if it tells of none."""
+    duty = _DUTY.search(text) or (_WILL_UNTIL.search(text) if due else None)
+    if duty is None:
+        return None
+    if _PASSIVE.search(text, duty.start()):
+        return "" if due else None
+    who: str = duty["who"]
+    return None if who.rsplit(maxsplit=1)[-1].casefold() in _NOBODY else who
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str:
