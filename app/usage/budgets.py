@@ -122,12 +122,12 @@ def allowance(standings: Iterable[Standing]) -> Allowance:
 
 
 def exhausted(standings: Iterable[Standing]) -> BudgetExhausted:
-    """The refusal of the budget that leaves least."""
+    """The refusal of the budget that leaves least; of several that leave nothing, of that which does so longest."""
     limited = _limited(standings)
-    tightest = min(limited, key=lambda one: one.left_micros or 0)
-    budget = tightest.budget
+    told = min(limited, key=lambda one: (max(one.left_micros or 0, 0), -one.ends_at.timestamp()))
+    budget = told.budget
     return BudgetExhausted(
-        budget.whose, tightest.ends_at, _limits(limited), scope=budget.scope, period=budget.period
+        budget.whose, told.ends_at, _limits(limited), scope=budget.scope, period=budget.period
     )
 
 

@@ -75,6 +75,13 @@ def test_a_refusal_says_whose_budget_which_limit_until_when_and_what_to_do(
     }
 
 
+def test_of_several_used_up_budgets_the_one_is_named_that_begins_anew_last() -> None:
+    soon, late = datetime(2999, 2, 1, tzinfo=UTC), datetime(2999, 3, 1, tzinfo=UTC)
+    overdrawn = Standing(replace(facts(Period.DAY), hard_micros=10), soon, soon, 50, 0)
+    used_up = Standing(replace(facts(Period.MONTH), hard_micros=10), late, late, 10, 0)
+    assert "2999-03-01" in exhausted([overdrawn, used_up]).message
+
+
 async def test_what_is_reserved_becomes_what_was_spent(purse: Purse) -> None:
     budget_id = await purse.budget()
     budgets = await purse.budgets()
