@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+import hypothesis
 import psycopg
 import pytest
 from redis.asyncio import Redis
@@ -50,6 +51,12 @@ for name in os.environ.keys() - {"SWITCHBOARD_TEST_MARKED", "SWITCHBOARD_PEERS"}
     ):
         del os.environ[name]
 os.environ["SWITCHBOARD_ENV"] = "development"
+
+# On a machine that others use, how long one example takes says nothing of the product.
+hypothesis.settings.register_profile(
+    "shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared")
 
 
 def pytest_collection_finish() -> None:
