@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import ColumnElement, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.actions import AuditAction
@@ -90,14 +90,8 @@ async def create(
         raise TooManyBatchSchedules(MOST_SCHEDULES)
     session.add(BatchSchedule(tenant_id=tenant_id, id=schedule_id, member_id=member_id, **wanted.as_row(now)))
     await session.flush()
-    await record(
-        session,
-        tenant_id=tenant_id,
-        actor=actor,
-        action=AuditAction.BATCH_SCHEDULE_CREATE,
-        target_type="batch_schedule",
-        target_id=str(schedule_id),
-        detail={"task_type": wanted.task_type},
+    await _record(
+        session, AuditAction.BATCH_SCHEDULE_CREATE, tenant_id, schedule_id, actor, task_type=wanted.task_type
     )
 
 
@@ -114,25 +108,15 @@ async def replace(
     """From the first time after now on a member's own schedule does this. Raises: `BatchScheduleNotFound`."""
     changed = await session.execute(
         update(BatchSchedule)
-        .where(
-            BatchSchedule.tenant_id == tenant_id,
-            BatchSchedule.id == schedule_id,
-            BatchSchedule.member_id == member_id,
-        )
+        .where(*_own(tenant_id, member_id, schedule_id))
         .values(**wanted.as_row(now), last_error=None)
         .returning(BatchSchedule.id)
         .execution_options(synchronize_session=False)
     )
     if changed.scalar_one_or_none() is None:
         raise BatchScheduleNotFound(schedule_id)
-    await record(
-        session,
-        tenant_id=tenant_id,
-        actor=actor,
-        action=AuditAction.BATCH_SCHEDULE_CHANGE,
-        target_type="batch_schedule",
-        target_id=str(schedule_id),
-        detail={"task_type": wanted.task_type},
+    await _record(
+        session, AuditAction.BATCH_SCHEDULE_CHANGE, tenant_id, schedule_id, actor, task_type=wanted.task_type
     )
 
 
@@ -148,13 +132,7 @@ async def page(session: AsyncSession, *, tenant_id: UUID, member_id: UUID) -> Se
 
 async def find(session: AsyncSession, *, tenant_id: UUID, member_id: UUID, schedule_id: UUID) -> ScheduleView:
     """A member's own schedule. Raises: `BatchScheduleNotFound`."""
-    row = await session.scalar(
-        select(BatchSchedule).where(
-            BatchSchedule.tenant_id == tenant_id,
-            BatchSchedule.id == schedule_id,
-            BatchSchedule.member_id == member_id,
-        )
-    )
+    row = await session.scalar(select(BatchSchedule).where(*_own(tenant_id, member_id, schedule_id)))
     if row is None:
         raise BatchScheduleNotFound(schedule_id)
     return _view(row)
@@ -165,24 +143,11 @@ async def remove(
 ) -> None:
     """End a member's own schedule; its batches stay. Raises: `BatchScheduleNotFound`."""
     gone = await session.execute(
-        delete(BatchSchedule)
-        .where(
-            BatchSchedule.tenant_id == tenant_id,
-            BatchSchedule.id == schedule_id,
-            BatchSchedule.member_id == member_id,
-        )
-        .returning(BatchSchedule.id)
+        delete(BatchSchedule).where(*_own(tenant_id, member_id, schedule_id)).returning(BatchSchedule.id)
     )
     if gone.scalar_one_or_none() is None:
         raise BatchScheduleNotFound(schedule_id)
-    await record(
-        session,
-        tenant_id=tenant_id,
-        actor=actor,
-        action=AuditAction.BATCH_SCHEDULE_DELETE,
-        target_type="batch_schedule",
-        target_id=str(schedule_id),
-    )
+    await _record(session, AuditAction.BATCH_SCHEDULE_DELETE, tenant_id, schedule_id, actor)
 
 
 async def due(session: AsyncSession, *, limit: int = 100) -> Sequence[tuple[UUID, UUID]]:
@@ -267,6 +232,34 @@ async def needs_session(session: AsyncSession, *, tenant_id: UUID, member_id: UU
         .limit(1)
     )
     return found is not None
+
+
+def _own(tenant_id: UUID, member_id: UUID, schedule_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    """It is there, and the member's."""
+    return (
+        BatchSchedule.tenant_id == tenant_id,
+        BatchSchedule.id == schedule_id,
+        BatchSchedule.member_id == member_id,
+    )
+
+
+async def _record(
+    session: AsyncSession,
+    action: AuditAction,
+    tenant_id: UUID,
+    schedule_id: UUID,
+    actor: Actor,
+    **detail: str,
+) -> None:
+    await record(
+        session,
+        tenant_id=tenant_id,
+        actor=actor,
+        action=action,
+        target_type="batch_schedule",
+        target_id=str(schedule_id),
+        detail=detail,
+    )
 
 
 def _view(row: BatchSchedule) -> ScheduleView:
